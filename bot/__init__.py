@@ -1,0 +1,1 @@
+"""What people see in Slack. Imports `retrieval` and `finetune` only, and no torch."""

@@ -1,0 +1,109 @@
+"""The values that flow from a question to its answer: what search returns and what the chain streams.
+
+`Searching`, `Reading`, `Text` and `Done` are the chain's events, in this order: one `Searching`, one `Reading`, any
+number of `Text`, one `Done`. The texts of `Text` concatenated are `Answer.text`: what has been shown is never withdrawn.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier message of a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person asked. `history` is oldest first; `collections` None means all that there are."""
+
+    text: str
+    history: Sequence[Turn] = ()
+    collections: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk of a document as search found it, best first.
+
+    `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is in [0, 1] and
+    comparable between questions; `ranks` holds the place in each list that found it, from 1 (keys "dense", "lexical").
+    """
+
+    chunk_id: int
+    document_id: int
+    ordinal: int
+    document: str
+    title: str
+    heading: str
+    kind: str
+    text: str
+    url: str | None
+    content_hash: str
+    collection: str
+    score: float
+    ranks: Mapping[str, int]
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that an answer cites as [number], with the words that it rests on."""
+
+    number: int
+    document: str
+    title: str
+    heading: str
+    url: str | None
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One finished answer and everything that is needed to explain or to learn from it. `timings` are in seconds."""
+
+    question: str
+    standalone: str
+    text: str
+    abstained: bool
+    sources: Sequence[Source]
+    passages: Sequence[Passage]
+    prompt: str
+    model: str
+    adapter: str | None
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """The search is under way, with the question as it was rewritten to stand alone."""
+
+    standalone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The passages that the answer will be written from."""
+
+    passages: Sequence[Passage]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The next piece of the answer, checked, in Markdown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of the stream."""
+
+    answer: Answer
+
+
+Event = Searching | Reading | Text | Done
