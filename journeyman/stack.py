@@ -1,8 +1,8 @@
 """The servers that a command needs: the embedded PostgreSQL and Redis of a home, shared by all that use it.
 
 Each process holds a shared lock on `run/users.lock` while it uses the servers, and the last one to leave
-stops them. The kernel drops the lock of a process that was killed, so the next command finds the servers still
-running, uses them, and stops them when it leaves. Joining and leaving happen under an exclusive lock on
+stops them. The kernel drops the lock of a process that was killed, so the next command finds the servers
+still running, uses them, and stops them when it leaves. Joining and leaving happen under an exclusive lock on
 `run/start.lock`, so that nobody joins servers that are about to stop.
 """
 
