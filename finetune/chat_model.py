@@ -1,0 +1,226 @@
+"""Phi-3 as a LangChain chat model in this process: where the answer chain meets the weights.
+
+Messages → the tokenizer's own chat template → tokens → text as it is written. One generation runs at a time, first
+come first served; closing a stream ends its generation.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import Field, PrivateAttr
+
+from finetune.errors import PromptTooLong
+from finetune.generation import Decoding, StopStrings, TextDecoder, stream_tokens
+from finetune.likelihood import mean_log_likelihoods, split_pair
+from finetune.loading import Device, Dtype, LoadedModel, Quantize, load_model
+
+ROLES = {"system": "system", "human": "user", "ai": "assistant"}
+
+
+def load_chat_model(
+    model: str | Path,
+    *,
+    revision: str | None = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantize: Quantize = "none",
+    threads: int = 1,
+    max_tokens: int = 160,
+    temperature: float = 0.0,
+    adapter: str | Path | None = None,
+) -> "Phi3Chat":
+    """Load a Phi-3 (a folder or a hub id) and, over it, a LoRA adapter's folder.
+
+    `threads` are torch's for this whole process. Raises ModelUnusable with what to do about it.
+    """
+    loaded = load_model(
+        model, revision=revision, device=device, dtype=dtype, quantize=quantize, adapter=adapter
+    )
+    import torch
+
+    torch.set_num_threads(threads)
+    return Phi3Chat(loaded, max_tokens=max_tokens, temperature=temperature)
+
+
+class Phi3Chat(BaseChatModel):
+    """A loaded Phi-3. Safe from several threads; greedy, and so deterministic, at temperature 0.
+
+    `stream` and `invoke` take `max_tokens`, `temperature` and `cancel` (a threading.Event) per call. The response
+    metadata holds `finish_reason`: "stop" (an end token or a stop string), "length" or "cancelled".
+    """
+
+    model_name: str
+    adapter: str | None = None
+    max_tokens: int = Field(default=160, ge=1)
+    temperature: float = Field(default=0.0, ge=0)
+    prompt_lookup_tokens: int = Field(default=10, ge=0)
+
+    _loaded: LoadedModel = PrivateAttr()
+    _worker: Executor = PrivateAttr()
+    _end_ids: tuple[int, ...] = PrivateAttr()
+    _markers: re.Pattern[str] = PrivateAttr()
+
+    def __init__(self, loaded: LoadedModel, **fields: Any) -> None:
+        super().__init__(model_name=loaded.name, adapter=loaded.adapter, **fields)
+        self._loaded = loaded
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phi3")
+        self._end_ids = end_token_ids(loaded)
+        self._markers = re.compile("|".join(re.escape(marker) for marker in _markers(loaded.tokenizer)))
+
+    @property
+    def _llm_type(self) -> str:
+        return "phi3"
+
+    @property
+    def context_tokens(self) -> int:
+        """How many tokens prompt and answer may have together."""
+        return int(self._loaded.model.config.max_position_embeddings)
+
+    def render(self, messages: Sequence[BaseMessage]) -> str:
+        """The exact prompt: the tokenizer's chat template over `messages`, ready for the answer.
+
+        A message's text is data: where it spells one of the model's control tokens, a space breaks the spelling, so
+        that no document can end its turn or open another.
+        """
+        turns = [
+            {"role": _role(message), "content": self._markers.sub(_broken, message.text)}
+            for message in messages
+        ]
+        prompt: str = self._loaded.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
+        return prompt
+
+    def count_tokens(self, text: str) -> int:
+        """The number of the model's tokens in `text`."""
+        return len(self._tokens(text))
+
+    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """For each (context, continuation): the mean natural log probability of a token of the continuation.
+
+        Texts are taken as they are, so a context may be a rendered prompt. Waits for its turn as a generation does.
+        Raises ValueError for an empty side, PromptTooLong for a pair longer than the model's context.
+        """
+        texts = [split_pair(self._loaded.tokenizer, context, continuation) for context, continuation in pairs]
+        return self._worker.submit(mean_log_likelihoods, self._loaded.model, texts).result()
+
+    def _tokens(self, text: str) -> list[int]:
+        ids: list[int] = self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        *,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        cancel: Event | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        prompt = self._tokens(self.render(messages))
+        decoding = self._decoding(prompt, max_tokens, temperature)
+        decoder, stops = TextDecoder(self._loaded.tokenizer), StopStrings(stop or ())
+        written, finish = 0, "length"
+        tokens = stream_tokens(self._loaded.model, prompt, decoding, self._worker, cancel)
+        try:
+            for token in tokens:
+                written += 1
+                if token in self._end_ids:
+                    finish = "stop"
+                    break
+                if piece := stops.push(decoder.push(token)):
+                    yield _chunk(piece)
+                if stops.found:
+                    finish = "stop"
+                    break
+        finally:
+            tokens.close()
+        rest = "" if stops.found else stops.push(decoder.flush())
+        if not stops.found:
+            rest += stops.flush()
+        if finish == "length" and cancel is not None and cancel.is_set():
+            finish = "cancelled"
+        yield self._last_chunk(rest, finish, len(prompt), written)
+
+    def _decoding(self, prompt: Sequence[int], max_tokens: int | None, temperature: float | None) -> Decoding:
+        most = self.max_tokens if max_tokens is None else max_tokens
+        if len(prompt) + most > self.context_tokens:
+            raise PromptTooLong(
+                f"The prompt has {len(prompt)} tokens; with {most} for the answer it exceeds the model's context of "
+                f"{self.context_tokens} tokens. Give it less to read or lower max_tokens."
+            )
+        return Decoding(
+            most, self.temperature if temperature is None else temperature, self._end_ids, self._lookup()
+        )
+
+    def _lookup(self) -> int:
+        """Guessing ahead needs a cache that can be cut back, which a change of rotary scale midway prevents."""
+        rope = self._loaded.model.config.rope_parameters or {}
+        return self.prompt_lookup_tokens if rope.get("rope_type", "default") == "default" else 0
+
+    def _last_chunk(self, text: str, finish: str, read: int, written: int) -> ChatGenerationChunk:
+        usage = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
+        metadata = {"finish_reason": finish, "model_name": self.model_name, "adapter": self.adapter}
+        message = AIMessageChunk(
+            content=text, usage_metadata=usage, response_metadata=metadata, chunk_position="last"
+        )
+        return ChatGenerationChunk(message=message, generation_info=metadata)
+
+
+def end_token_ids(loaded: LoadedModel) -> tuple[int, ...]:
+    """Every token that ends an answer: the generation config's, the tokenizer's, and the chat template's end of turn.
+
+    Phi-3 needs all of them: its config names <|endoftext|> alone, but a turn ends with <|end|>.
+    """
+    configured = loaded.model.generation_config.eos_token_id
+    ids = [*configured] if isinstance(configured, list | tuple) else [configured]
+    ids += [loaded.tokenizer.eos_token_id, _end_of_turn(loaded.tokenizer)]
+    return tuple(sorted({token for token in ids if token is not None}))
+
+
+def _end_of_turn(tokenizer: Any) -> int | None:
+    """The first control token that the template writes after an assistant's words."""
+    words = "journeyman"
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": words}]
+    after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(words)[2]
+    control = set(tokenizer.added_tokens_decoder)
+    return next((i for i in tokenizer(after, add_special_tokens=False)["input_ids"] if i in control), None)
+
+
+def _markers(tokenizer: Any) -> list[str]:
+    tokens = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+    return sorted((token for token in tokens if token.strip()), key=len, reverse=True)
+
+
+def _broken(marker: re.Match[str]) -> str:
+    return f"{marker[0][0]} {marker[0][1:]}"
+
+
+def _role(message: BaseMessage) -> str:
+    if message.type not in ROLES:
+        raise ValueError(f"Phi-3 takes system, human and AI messages, not one of type {message.type!r}.")
+    return ROLES[message.type]
+
+
+def _chunk(text: str) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=AIMessageChunk(content=text))
