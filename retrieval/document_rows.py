@@ -1,0 +1,162 @@
+"""Documents, chunks and cached vectors in Postgres: every statement by which indexing reads and writes them."""
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pgvector import HalfVector
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from retrieval.chunking import Chunk
+from retrieval.embedding import Vectors
+from retrieval.lexemes import identifiers, tsvector
+
+_DOCUMENTS = """
+SELECT d.id, d.name, d.raw_hash, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
+FROM document d WHERE d.source_id = %(source)s
+"""
+_UPSERT = """
+INSERT INTO document (source_id, name, title, url, raw_hash, modified_at)
+VALUES (%(source)s, %(name)s, %(title)s, %(url)s, %(raw_hash)s, %(modified_at)s)
+ON CONFLICT (source_id, name) DO UPDATE SET title = excluded.title, url = excluded.url,
+    raw_hash = excluded.raw_hash, modified_at = excluded.modified_at, indexed_at = now()
+RETURNING id
+"""
+_RENAME = "UPDATE document SET name = %(name)s WHERE id = %(document)s"
+_DELETE = "DELETE FROM document WHERE id = %(document)s"
+_OLD_CHUNKS = "SELECT id, content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s ORDER BY ordinal"
+_DROP_CHUNKS = "DELETE FROM chunk WHERE document_id = %(document)s AND id <> ALL (%(kept)s)"
+_LEXEMES = """
+    (SELECT to_tsvector(language, %(searched)s) || %(identifiers)s::tsvector AS lexemes
+     FROM document WHERE id = %(document)s) AS of_document,
+    LATERAL (SELECT coalesce(sum(cardinality(positions)), 0) AS length FROM unnest(lexemes)) AS counted
+"""
+_ADD_CHUNK = f"""
+INSERT INTO chunk (document_id, ordinal, kind, heading, text, content_hash, lexemes, length, model, vector)
+SELECT %(document)s, %(ordinal)s, %(kind)s, %(heading)s, %(text)s, %(content_hash)s, lexemes, length, %(model)s,
+    (SELECT vector FROM embedding WHERE content_hash = %(content_hash)s AND model = %(model)s)
+FROM {_LEXEMES}
+"""  # noqa: S608
+_KEEP_CHUNK = f"""
+UPDATE chunk SET ordinal = %(ordinal)s, kind = %(kind)s, lexemes = counted_lexemes.lexemes, length = counted_lexemes.length
+FROM (SELECT lexemes, length FROM {_LEXEMES}) AS counted_lexemes
+WHERE id = %(chunk)s AND (ordinal, kind, chunk.lexemes) IS DISTINCT FROM
+    (%(ordinal)s::int, %(kind)s::text, counted_lexemes.lexemes)
+"""  # noqa: S608
+_MISSING = """
+SELECT wanted FROM unnest(%(hashes)s::bytea[]) AS wanted
+WHERE NOT EXISTS (SELECT FROM embedding WHERE content_hash = wanted AND model = %(model)s)
+"""
+_CACHE = """
+INSERT INTO embedding (content_hash, model, vector) VALUES (%(content_hash)s, %(model)s, %(vector)s)
+ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """A document in the index, with the number of its chunks."""
+
+    id: int
+    name: str
+    raw_hash: bytes
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document as it is to stand in the index."""
+
+    source: int
+    name: str
+    title: str
+    url: str | None
+    raw_hash: bytes
+    modified_at: datetime
+
+
+def documents_of(conn: Connection[Any], source: int) -> list[DocumentRow]:
+    """The documents of a source, in no order."""
+    with conn.transaction(), conn.cursor(row_factory=class_row(DocumentRow)) as cursor:
+        return cursor.execute(_DOCUMENTS, {"source": source}).fetchall()
+
+
+def missing_vectors(conn: Connection[Any], hashes: Sequence[bytes], model: str) -> set[bytes]:
+    """Those of the content hashes for which the cache has no vector of this model."""
+    with conn.transaction():
+        rows = conn.execute(_MISSING, {"hashes": list(hashes), "model": model}).fetchall()
+    return {bytes(wanted) for (wanted,) in rows}
+
+
+def cache_vectors(conn: Connection[Any], hashes: Sequence[bytes], vectors: Vectors, model: str) -> None:
+    """Stores vectors of shape (len(hashes), dimensions) in half precision."""
+    rows = [
+        {"content_hash": content_hash, "model": model, "vector": HalfVector(vector)}
+        for content_hash, vector in zip(hashes, vectors, strict=True)
+    ]
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.executemany(_CACHE, rows)
+
+
+def swap_document(conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: str) -> int:
+    """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
+
+    Chunks whose embedded text is the same keep their row and its id. All vectors must be in the cache.
+    """
+    with conn.transaction(), conn.cursor() as cursor:
+        (document,) = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None,)
+        key = {"document": document, "model": model}
+        old: dict[bytes, deque[int]] = defaultdict(deque)
+        for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall():
+            old[bytes(content_hash)].append(chunk_id)
+        kept, added = [], []
+        for ordinal, chunk in enumerate(chunks):
+            values = {**key, **_chunk_parameters(chunk), "ordinal": ordinal}
+            if ids := old.get(chunk.content_hash):
+                kept.append({**values, "chunk": ids.popleft()})
+            else:
+                added.append(values)
+        removed = cursor.execute(_DROP_CHUNKS, {**key, "kept": [values["chunk"] for values in kept]}).rowcount
+        if kept:
+            cursor.executemany(_KEEP_CHUNK, kept)
+        if added:
+            cursor.executemany(_ADD_CHUNK, added)
+    return removed
+
+
+def rename_document(conn: Connection[Any], document: int, name: str) -> None:
+    """Gives a document another name; its title, which its vectors were made with, stays until its text changes."""
+    with conn.transaction():
+        conn.execute(_RENAME, {"document": document, "name": name})
+
+
+def delete_document(conn: Connection[Any], document: int) -> None:
+    """Deletes a document with its chunks."""
+    with conn.transaction():
+        conn.execute(_DELETE, {"document": document})
+
+
+def _parameters(new: NewDocument) -> dict[str, Any]:
+    return {
+        "source": new.source,
+        "name": new.name,
+        "title": new.title,
+        "url": new.url,
+        "raw_hash": new.raw_hash,
+        "modified_at": new.modified_at,
+    }
+
+
+def _chunk_parameters(chunk: Chunk) -> dict[str, Any]:
+    searched = "\n".join([*chunk.heading, chunk.text])
+    return {
+        "kind": chunk.kind,
+        "heading": list(chunk.heading),
+        "text": chunk.text,
+        "content_hash": chunk.content_hash,
+        "searched": searched,
+        "identifiers": tsvector(identifiers(searched)),
+    }

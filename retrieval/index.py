@@ -1,0 +1,243 @@
+"""Sources to the index: parse and embed what changed, then swap each document in one transaction.
+
+Nothing is computed inside a transaction, so a run that dies leaves the documents as they were; the vectors that it had
+made stay in the cache, and the next run goes on from there.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pgvector.psycopg import register_vector
+from psycopg import Connection
+
+from retrieval.chunking import Chunk, chunk_document, embedding_text
+from retrieval.document_rows import (
+    DocumentRow,
+    NewDocument,
+    cache_vectors,
+    delete_document,
+    documents_of,
+    missing_vectors,
+    rename_document,
+    swap_document,
+)
+from retrieval.embedding import Embedder
+from retrieval.loading import PARSER_VERSION, LoadError, load
+from retrieval.loading.files import Scan, scan
+from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
+
+__all__ = [
+    "IndexReport",
+    "MissingPath",
+    "Progress",
+    "SourceRow",
+    "index_sources",
+    "list_sources",
+    "register_sources",
+    "remove_source",
+]
+
+BATCH = 32
+"""Texts that are embedded and cached at a time: what a run that dies loses at the most."""
+
+_LOCK_CLASS = 0x1DE8
+_LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"
+_UNLOCK = "SELECT pg_advisory_unlock(%(class)s, %(source)s)"
+_SCANNED = "UPDATE source SET scanned_at = now() WHERE id = %(source)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: `document` is at hand, `done` of `total` files are finished, `chunks` texts were embedded."""
+
+    document: str
+    done: int
+    total: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What a run did. A renamed file counts as one new and one removed document.
+
+    `documents`: new, changed, unchanged, removed, failed. `chunks`: those embedded in this run, those that stand in the
+    index without having been embedded in it (together: all chunks of these sources), and those removed.
+    """
+
+    documents: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("new", "changed", "unchanged", "removed", "failed"), 0)
+    )
+    chunks: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("embedded", "reused", "removed"), 0)
+    )
+    failures: list[dict[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def index_sources(
+    conn: Connection[Any],
+    embedder: Embedder,
+    sources: Iterable[SourceRow],
+    *,
+    max_bytes: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> IndexReport:
+    """Brings the index up to date with the sources' files and reports what changed and what failed, file by file.
+
+    A file that cannot be read keeps its earlier version. A source that has vanished as a whole is a failure and loses
+    nothing. Runs on the same source wait for each other. An error of the embedder or the database rises; the documents
+    finished before it are in the index, the others are as they were.
+    """
+    register_vector(conn)
+    run = _Run(conn, embedder, max_bytes, progress or (lambda _: None))
+    started = time.monotonic()
+    for source in sorted(sources, key=lambda source: source.id):
+        with _locked(conn, source.id):
+            run.index(source)
+    report = run.report
+    return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
+
+
+@contextmanager
+def _locked(conn: Connection[Any], source: int) -> Iterator[None]:
+    """Holds the source's advisory lock over several transactions."""
+    key = {"class": _LOCK_CLASS, "source": source}
+    with conn.transaction():
+        conn.execute(_LOCK, key)
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            with conn.transaction():
+                conn.execute(_UNLOCK, key)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call of `index_sources`: what it was given and what it counts."""
+
+    conn: Connection[Any]
+    embedder: Embedder
+    max_bytes: int
+    progress: Callable[[Progress], None]
+    report: IndexReport = field(default_factory=IndexReport)
+    done: int = 0
+    total: int = 0
+
+    def index(self, source: SourceRow) -> None:
+        known = {row.name: row for row in documents_of(self.conn, source.id)}
+        try:
+            found = _scan(Path(source.uri), known)
+        except OSError as error:
+            self._fail(
+                source.uri, f"this source cannot be read ({error.strerror}); its documents stay in the index"
+            )
+            return
+        for folder in found.unreadable:
+            self._fail(folder, "this folder cannot be read; its documents stay in the index")
+        gone = [row for name, row in known.items() if name not in found.files and not found.may_hold(name)]
+        self.total += len(found.files)
+        for name, path in found.files.items():
+            self._tell(name)
+            self._index_file(source.id, name, path, known.get(name), gone)
+            self.done += 1
+            self._tell(name)
+        for row in gone:
+            delete_document(self.conn, row.id)
+            self.report.documents["removed"] += 1
+            self.report.chunks["removed"] += row.chunks
+        with self.conn.transaction():
+            self.conn.execute(_SCANNED, {"source": source.id})
+
+    def _index_file(
+        self, source: int, name: str, path: Path, known: DocumentRow | None, gone: list[DocumentRow]
+    ) -> None:
+        """Brings one file up to date. Takes its row out of `gone` if the file was renamed."""
+        try:
+            data, modified_at = _read(path, self.max_bytes)
+            raw_hash = self._raw_hash(path, data)
+            if known and known.raw_hash == raw_hash:
+                self._count("unchanged", reused=known.chunks)
+                return
+            if not known and self._is_renamed(name, raw_hash, gone):
+                return
+            document = load(name, data)
+        except LoadError as error:
+            self._fail(name, f"{error}; the version indexed before stays" if known else str(error))
+            return
+        chunks = chunk_document(document)
+        embedded = self._embed(name, document.title, chunks)
+        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at)
+        self.report.chunks["removed"] += swap_document(self.conn, new, chunks, self.embedder.name)
+        self._count("changed" if known else "new", reused=len(chunks) - embedded)
+
+    def _raw_hash(self, path: Path, data: bytes) -> bytes:
+        """The hash of all that decides what becomes of a file: its bytes, who parses and who embeds them."""
+        parser = f"{PARSER_VERSION} {path.suffix.lower()} {self.embedder.name}\n"
+        return hashlib.sha256(parser.encode() + data).digest()
+
+    def _is_renamed(self, name: str, raw_hash: bytes, gone: list[DocumentRow]) -> bool:
+        """Renames the document that had the same bytes under a name that is gone, if there is one."""
+        for row in gone:
+            if row.raw_hash == raw_hash:
+                gone.remove(row)
+                rename_document(self.conn, row.id, name)
+                self.report.documents["removed"] += 1
+                self._count("new", reused=row.chunks)
+                return True
+        return False
+
+    def _embed(self, name: str, title: str, chunks: Sequence[Chunk]) -> int:
+        """Embeds what the cache lacks, batch by batch; returns how many texts that were."""
+        texts = {chunk.content_hash: chunk for chunk in chunks}
+        model = self.embedder.name
+        missing = missing_vectors(self.conn, list(texts), model)
+        wanted = [content_hash for content_hash in texts if content_hash in missing]
+        for start in range(0, len(wanted), BATCH):
+            hashes = wanted[start : start + BATCH]
+            batch = [embedding_text(title, texts[key].heading, texts[key].text) for key in hashes]
+            cache_vectors(self.conn, hashes, self.embedder.embed(batch), model)
+            self.report.chunks["embedded"] += len(hashes)
+            self._tell(name)
+        return len(wanted)
+
+    def _count(self, outcome: str, reused: int) -> None:
+        self.report.documents[outcome] += 1
+        self.report.chunks["reused"] += reused
+
+    def _fail(self, document: str, error: str) -> None:
+        self.report.documents["failed"] += 1
+        self.report.failures.append({"document": document, "error": error})
+
+    def _tell(self, document: str) -> None:
+        self.progress(Progress(document, self.done, self.total, self.report.chunks["embedded"]))
+
+
+def _scan(root: Path, known: Mapping[str, DocumentRow]) -> Scan:
+    """The source's files. A source that was one file and is deleted is empty; any other missing source is an error."""
+    if set(known) == {root.name} and not root.exists() and root.parent.is_dir():
+        return Scan({})
+    return scan(root)
+
+
+def _read(path: Path, max_bytes: int) -> tuple[bytes, datetime]:
+    """A file's bytes and the time when they were changed. Raises LoadError if it is too large or cannot be read."""
+    try:
+        status = path.stat()
+        if status.st_size > max_bytes:
+            raise LoadError(
+                f"it has {_megabytes(status.st_size)}, more than the {_megabytes(max_bytes)} allowed"
+            )
+        return path.read_bytes(), datetime.fromtimestamp(status.st_mtime, UTC)
+    except OSError as error:
+        raise LoadError(f"it cannot be read: {error.strerror}") from error
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.1f} MB" if size >= 100_000 else f"{size} bytes"
