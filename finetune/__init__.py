@@ -1,1 +1,1 @@
-"""Phi-3 and its adapters: build, load, serve as a LangChain chat model. Imports none of the other packages."""
+"""Phi-3 and its adapters: build, load, serve as a LangChain chat model. Imports none of our packages."""

@@ -49,8 +49,8 @@ END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 def build_embedded_model(folder: Path) -> Path:
     """Return `folder`, holding the embedded model; build it if it is missing, damaged or of another package.
 
-    The weights stay float32: dequantized 4-bit values are products that float16 and bfloat16 would round. Several
-    processes may call this at once: one builds aside and renames, the others wait and find it done.
+    The weights stay float32: dequantized 4-bit values are products that float16 and bfloat16 would round.
+    Several processes may call this at once: one builds aside and renames, the others wait and find it done.
 
     Raises ModelUnusable when the package is not installed, and OSError when the folder cannot be written.
     """
@@ -127,7 +127,7 @@ def _stacked(state: Mapping[str, "torch.Tensor"], layers: int) -> dict[str, "tor
 
 
 def _load_tokenizer(source: Path) -> Any:
-    """The tokenizer with its chat template, and the rule that GGUF's reader drops: every digit stands alone."""
+    """The tokenizer with its chat template, and a rule that GGUF's reader drops: a digit stands alone."""
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
     from transformers import AutoTokenizer
 

@@ -1,7 +1,7 @@
 """Phi-3 as a LangChain chat model in this process: where the answer chain meets the weights.
 
-Messages → the tokenizer's own chat template → tokens → text as it is written. One generation runs at a time, first
-come first served; closing a stream ends its generation.
+Messages → the tokenizer's own chat template → tokens → text as it is written. One generation runs at a time,
+first come first served; closing a stream ends its generation.
 """
 
 import re
@@ -54,8 +54,8 @@ def load_chat_model(
 class Phi3Chat(BaseChatModel):
     """A loaded Phi-3. Safe from several threads; greedy, and so deterministic, at temperature 0.
 
-    `stream` and `invoke` take `max_tokens`, `temperature` and `cancel` (a threading.Event) per call. The response
-    metadata holds `finish_reason`: "stop" (an end token or a stop string), "length" or "cancelled".
+    `stream` and `invoke` take `max_tokens`, `temperature` and `cancel` (a threading.Event) per call. The
+    response metadata holds `finish_reason`: "stop" (an end token or a stop string), "length" or "cancelled".
     """
 
     model_name: str
@@ -70,7 +70,7 @@ class Phi3Chat(BaseChatModel):
     _markers: re.Pattern[str] = PrivateAttr()
 
     def __init__(self, loaded: LoadedModel, **fields: Any) -> None:
-        super().__init__(model_name=loaded.name, adapter=loaded.adapter, **fields)
+        super().__init__(**{"model_name": loaded.name, "adapter": loaded.adapter, **fields})
         self._loaded = loaded
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phi3")
         self._end_ids = end_token_ids(loaded)
@@ -88,8 +88,8 @@ class Phi3Chat(BaseChatModel):
     def render(self, messages: Sequence[BaseMessage]) -> str:
         """The exact prompt: the tokenizer's chat template over `messages`, ready for the answer.
 
-        A message's text is data: where it spells one of the model's control tokens, a space breaks the spelling, so
-        that no document can end its turn or open another.
+        A message's text is data: where it spells a control token of the model, a space breaks the spelling,
+        so that no document can end its turn or open another.
         """
         turns = [
             {"role": _role(message), "content": self._markers.sub(_broken, message.text)}
@@ -107,8 +107,8 @@ class Phi3Chat(BaseChatModel):
     def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """For each (context, continuation): the mean natural log probability of a token of the continuation.
 
-        Texts are taken as they are, so a context may be a rendered prompt. Waits for its turn as a generation does.
-        Raises ValueError for an empty side, PromptTooLong for a pair longer than the model's context.
+        Texts are taken as they are, so a context may be a rendered prompt. Waits for its turn as a generation
+        does. Raises ValueError for an empty side, PromptTooLong for a pair longer than the model's context.
         """
         texts = [split_pair(self._loaded.tokenizer, context, continuation) for context, continuation in pairs]
         return self._worker.submit(mean_log_likelihoods, self._loaded.model, texts).result()
@@ -166,15 +166,15 @@ class Phi3Chat(BaseChatModel):
         most = self.max_tokens if max_tokens is None else max_tokens
         if len(prompt) + most > self.context_tokens:
             raise PromptTooLong(
-                f"The prompt has {len(prompt)} tokens; with {most} for the answer it exceeds the model's context of "
-                f"{self.context_tokens} tokens. Give it less to read or lower max_tokens."
+                f"The prompt has {len(prompt)} tokens; with {most} for the answer it exceeds the model's "
+                f"context of {self.context_tokens} tokens. Give it less to read or lower max_tokens."
             )
         return Decoding(
             most, self.temperature if temperature is None else temperature, self._end_ids, self._lookup()
         )
 
     def _lookup(self) -> int:
-        """Guessing ahead needs a cache that can be cut back, which a change of rotary scale midway prevents."""
+        """Guessing ahead needs a cache that can be cut back; a change of rotary scale midway drops it."""
         rope = self._loaded.model.config.rope_parameters or {}
         return self.prompt_lookup_tokens if rope.get("rope_type", "default") == "default" else 0
 
@@ -188,7 +188,7 @@ class Phi3Chat(BaseChatModel):
 
 
 def end_token_ids(loaded: LoadedModel) -> tuple[int, ...]:
-    """Every token that ends an answer: the generation config's, the tokenizer's, and the chat template's end of turn.
+    """Every token that ends an answer: the generation config's, the tokenizer's, the template's end of turn.
 
     Phi-3 needs all of them: its config names <|endoftext|> alone, but a turn ends with <|end|>.
     """

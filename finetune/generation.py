@@ -1,10 +1,10 @@
-"""From a prompt's token ids to text, piece by piece: decoding at character boundaries, stop strings, cancellation.
+"""From a prompt's token ids to text, piece by piece: character boundaries, stop strings, cancellation.
 
-One worker thread per model computes; `chat_model` reads what it has written so far. Requests wait in that thread's
-queue, so they are served one at a time in the order they came, and an answer never mixes with another.
+One worker thread per model computes; `chat_model` reads what it has written so far. Requests wait in that
+thread's queue, so they are served one at a time in the order they came, and no answer mixes with another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -30,7 +30,7 @@ class Decoding:
 
 def stream_tokens(
     model: Any, prompt: Sequence[int], decoding: Decoding, worker: Executor, cancel: Event | None = None
-) -> Iterator[int]:
+) -> Generator[int, None, None]:
     """The tokens that `model` writes after `prompt`, an end token included.
 
     Closing the iterator, or setting `cancel`, stops the worker after the forward pass that it is in.
@@ -68,7 +68,8 @@ def _write(
     from transformers import GenerationConfig
 
     greedy = decoding.temperature == 0
-    config = GenerationConfig(
+    configure: Any = GenerationConfig
+    config = configure(
         max_new_tokens=decoding.max_tokens,
         do_sample=not greedy,
         temperature=None if greedy else decoding.temperature,
@@ -112,8 +113,8 @@ class _Writer:
 class TextDecoder:
     """Tokens to text, in pieces that end at character boundaries.
 
-    A character may take several tokens; its bytes are held back until it is whole. Each piece is decoded together
-    with the one before it, since a tokenizer's decoder may treat the first token of a sequence in its own way.
+    A character may take several tokens; its bytes are held back until it is whole. Each piece is decoded
+    together with the one before it, since a decoder may treat a sequence's first token in its own way.
     """
 
     def __init__(self, tokenizer: Any) -> None:

@@ -21,7 +21,7 @@ class Scored:
 
 
 def split_pair(tokenizer: Any, context: str, continuation: str) -> Scored:
-    """Tokenize both as one text, as the model would meet it; a token across the seam belongs to the continuation.
+    """Tokenize both as one text, as the model meets it; a token across the seam belongs to the continuation.
 
     Raises ValueError when either side is empty: the first token of a text has no probability.
     """
@@ -36,16 +36,14 @@ def split_pair(tokenizer: Any, context: str, continuation: str) -> Scored:
 def mean_log_likelihoods(model: Any, texts: Sequence[Scored]) -> list[float]:
     """Mean natural log probability per continuation token, in the order of `texts`.
 
-    Texts of similar length share a batch of at most 8, padded on the right, where a causal model never looks. The
-    vocabulary's logits, the dear part of a small model, are computed for the continuation's tokens only.
+    Texts of similar length share a batch of at most 8, padded on the right, where a causal model never looks.
+    The vocabulary's logits, the dear part of a small model, are computed for the continuation's tokens only.
     """
     import torch
 
-    for text in texts:
-        if len(text.ids) > model.config.max_position_embeddings:
-            raise PromptTooLong(
-                f"{len(text.ids)} tokens do not fit the model's context of {model.config.max_position_embeddings}."
-            )
+    longest, limit = max((len(text.ids) for text in texts), default=0), model.config.max_position_embeddings
+    if longest > limit:
+        raise PromptTooLong(f"{longest} tokens exceed the model's context of {limit} tokens.")
     scores = [0.0] * len(texts)
     order = sorted(range(len(texts)), key=lambda place: len(texts[place].ids))
     with torch.inference_mode():
@@ -71,5 +69,5 @@ def _score_batch(model: Any, batch: Sequence[Scored]) -> Iterator[float]:
 
 def _token_log_probabilities(model: Any, hidden: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
     """Shape (tokens,): log softmax at `targets`, in float32 whatever the model's precision."""
-    logits = model.lm_head(hidden).float()
+    logits: torch.Tensor = model.lm_head(hidden).float()
     return logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(dim=1)

@@ -1,4 +1,4 @@
-"""From a name to a Phi-3 in memory: checks, device, precision, 4-bit weights, adapter. `chat_model` serves the result.
+"""From a name to a Phi-3 in memory: checks, device, precision, 4-bit weights, adapter. `chat_model` serves.
 
 Weights are read from safetensors only and code from a model's repository is never run.
 """
@@ -27,7 +27,7 @@ WITHOUT_LIBRARIES = (
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A Phi3ForCausalLM in evaluation mode (an adapter's layers inside it, if there is one) and its tokenizer."""
+    """A Phi3ForCausalLM ready to write, with its adapter's layers inside if it has one, and its tokenizer."""
 
     model: Any
     tokenizer: Any
@@ -68,13 +68,14 @@ def load_model(
 ) -> LoadedModel:
     """Load a Phi-3 from a folder or by its hub id, with a LoRA adapter over it where one is named.
 
-    Raises ModelUnusable: no such folder or hub model, no safetensors, not a Phi-3, damaged or incomplete weights, a
-    device that is not there, or an adapter that does not belong to it.
+    Raises ModelUnusable: no such folder or hub model, no safetensors, not a Phi-3, damaged or incomplete
+    weights, a device that is not there, or an adapter that does not belong to it.
     """
     source = _find(model, revision)
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401
+        from safetensors import SafetensorError
     except ImportError as error:
         raise ModelUnusable(WITHOUT_LIBRARIES) from error
     with quiet_transformers():
@@ -82,7 +83,7 @@ def load_model(
             _require_phi3(source)
             tokenizer = _load_tokenizer(source)
             loaded = _load_weights(source, device, dtype, quantize)
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
             raise ModelUnusable(f"The model {source.place} cannot be loaded: {_first_line(error)}") from error
         if adapter is not None:
             loaded = _with_adapter(loaded, Path(adapter))
@@ -155,7 +156,8 @@ def _load_weights(source: _Source, device: Device, dtype: Dtype, quantize: Quant
 
     where = resolve_device(device)
     precision = resolve_dtype(dtype, where)
-    model, report = Phi3ForCausalLM.from_pretrained(
+    architecture: Any = Phi3ForCausalLM
+    model, report = architecture.from_pretrained(
         source.place,
         dtype=precision,
         device_map={"": where},
@@ -172,7 +174,8 @@ def _nf4(compute_dtype: "torch.dtype") -> Any:
     """4-bit NormalFloat with double quantization, as in QLoRA (https://arxiv.org/abs/2305.14314)."""
     from transformers import BitsAndBytesConfig
 
-    return BitsAndBytesConfig(
+    configure: Any = BitsAndBytesConfig
+    return configure(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
