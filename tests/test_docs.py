@@ -1,0 +1,40 @@
+"""The documentation agrees with the code: settings, commands and links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from journeyman.cli import cli
+from journeyman.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/configuration.md has one row for each setting, with its default and its description."""
+    text = (ROOT / "docs/configuration.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` +\| (.*?) +\| (.*?) +\|$", text, re.MULTILINE)
+    documented = {name: (default.strip("`"), meaning) for name, default, meaning in rows}
+    expected = {}
+    for name, field in Settings.model_fields.items():
+        default = {None: "–", (): "none"}.get(field.default, str(field.default))
+        expected[field.alias or f"JOURNEYMAN_{name.upper()}"] = (default, field.description)
+    expected["JOURNEYMAN_HOME"] = (documented["JOURNEYMAN_HOME"][0], expected["JOURNEYMAN_HOME"][1])
+    assert documented == expected
+
+
+def test_every_command_is_documented() -> None:
+    """The README's table names every command."""
+    text = (ROOT / "README.md").read_text()
+    for name in cli.commands:
+        assert f"`journeyman {name}" in text or f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """A link to a file of this repository names a file that exists."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+        if "://" not in target:
+            assert ((ROOT / page).parent / target).exists(), target
