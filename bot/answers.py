@@ -1,0 +1,144 @@
+"""The answer rows: what was asked, what was answered, and everything that is needed to explain or to learn
+from it.
+
+A row is begun before any work is done and finished or failed at the end, so a row that stays pending tells
+of a process that stopped in the middle. Callers own the transactions. `finetune/` reads these rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from retrieval.answer import Answer, Passage, Question
+
+_BEGIN = """
+INSERT INTO answer (asked_by, channel, thread_ts, question_ts, state, question, history, collections)
+VALUES (%(asked_by)s, %(channel)s, %(thread_ts)s, %(question_ts)s, 'pending', %(question)s, %(history)s,
+        %(collections)s)
+ON CONFLICT (channel, question_ts) DO NOTHING
+RETURNING id
+"""
+_FINISH = """
+UPDATE answer
+SET state = %(state)s, standalone = %(standalone)s, prompt = %(prompt)s, passages = %(passages)s,
+    sources = %(sources)s, text = %(text)s, model = %(model)s, adapter = %(adapter)s, timings = %(timings)s,
+    answer_ts = coalesce(%(answer_ts)s, answer_ts), error = NULL, finished_at = now()
+WHERE id = %(id)s
+"""
+_FAIL = """
+UPDATE answer SET state = 'failed', error = %(error)s, finished_at = now()
+WHERE id = %(id)s AND state = 'pending'
+"""
+_PLACE = "UPDATE answer SET answer_ts = %(answer_ts)s WHERE id = %(id)s"
+_UNFINISHED = """
+SELECT id, channel, thread_ts, question_ts, answer_ts FROM answer
+WHERE state = 'pending' AND channel IS NOT NULL AND question_ts IS NOT NULL
+ORDER BY asked_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An answer that a process began and did not finish. `answer_ts` is its message, if it had shown one."""
+
+    id: UUID
+    channel: str
+    thread_ts: str | None
+    question_ts: str
+    answer_ts: str | None
+
+
+def begin_answer(
+    conn: Connection[Any],
+    *,
+    asked_by: str,
+    question: Question,
+    channel: str | None = None,
+    thread_ts: str | None = None,
+    question_ts: str | None = None,
+) -> UUID | None:
+    """A new pending answer, or None if this Slack message is already being answered."""
+    history = [{"role": turn.role, "text": _storable(turn.text)} for turn in question.history]
+    row = conn.execute(
+        _BEGIN,
+        {
+            "asked_by": asked_by,
+            "channel": channel,
+            "thread_ts": thread_ts,
+            "question_ts": question_ts,
+            "question": _storable(question.text),
+            "history": Jsonb(history),
+            "collections": None if question.collections is None else list(question.collections),
+        },
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def finish_answer(
+    conn: Connection[Any], answer_id: UUID, answer: Answer, answer_ts: str | None = None
+) -> None:
+    """Records the finished answer, and the Slack message that shows it where there is one."""
+    conn.execute(
+        _FINISH,
+        {
+            "id": answer_id,
+            "state": "abstained" if answer.abstained else "answered",
+            "standalone": _storable(answer.standalone),
+            "prompt": _storable(answer.prompt),
+            "passages": Jsonb(_passages(answer.passages)),
+            "sources": Jsonb([_storable_values(asdict(source)) for source in answer.sources]),
+            "text": _storable(answer.text),
+            "model": answer.model,
+            "adapter": answer.adapter,
+            "timings": Jsonb(dict(answer.timings)),
+            "answer_ts": answer_ts,
+        },
+    )
+
+
+def fail_answer(conn: Connection[Any], answer_id: UUID, error: str) -> None:
+    """Records why there is no answer, in a sentence. An answer that was finished stays as it is."""
+    conn.execute(_FAIL, {"id": answer_id, "error": _storable(error)})
+
+
+def place_answer(conn: Connection[Any], answer_id: UUID, answer_ts: str) -> None:
+    """Remembers the Slack message in which the answer is being shown, before it is finished."""
+    conn.execute(_PLACE, {"id": answer_id, "answer_ts": answer_ts})
+
+
+def unfinished_answers(conn: Connection[Any]) -> list[Unfinished]:
+    """Pending answers to Slack messages, oldest first; not the terminal's, where nobody waits."""
+    with conn.cursor(row_factory=class_row(Unfinished)) as cursor:
+        return cursor.execute(_UNFINISHED).fetchall()
+
+
+def _passages(passages: Sequence[Passage]) -> list[dict[str, Any]]:
+    """In prompt order. Not their text: the prompt has it, and the chunk as long as the document does."""
+    return [
+        {
+            "chunk_id": passage.chunk_id,
+            "content_hash": passage.content_hash,
+            "document": _storable(passage.document),
+            "title": _storable(passage.title),
+            "heading": _storable(passage.heading),
+            "collection": passage.collection,
+            "score": float(passage.score),
+            "similarity": float(passage.similarity),
+            "ranks": {name: int(rank) for name, rank in passage.ranks.items()},
+        }
+        for passage in passages
+    ]
+
+
+def _storable(text: str) -> str:
+    """Postgres stores every character but NUL."""
+    return text.replace("\x00", "")
+
+
+def _storable_values(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: _storable(value) if isinstance(value, str) else value for key, value in values.items()}

@@ -1,0 +1,187 @@
+"""Builds the Slack app and runs it over Socket Mode or HTTP until it is told to stop.
+
+Events are acknowledged by Bolt at once; Bolt's threads only take posts on, and the answers are written by a
+bounded pool of workers, so a slow model never delays an acknowledgement.
+"""
+
+import logging
+import secrets
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event as Flag
+from threading import Thread, current_thread, main_thread
+
+import structlog
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
+from slack_bolt.adapter.wsgi import SlackRequestHandler
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from waitress.server import create_server  # type: ignore[import-untyped]
+
+from bot.asking import Answerer, Pool, Runtime
+from bot.listeners import register
+from bot.recovery import apologise, find_unfinished
+from bot.routing import Identity
+from bot.workspace import SLACK_ERRORS, error_code, web_client
+
+log = structlog.get_logger(__name__)
+
+EVENT_THREADS = 16
+HTTP_THREADS = 16
+HTTP_BODY_LIMIT = 1 << 20  # bytes; Slack's payloads are far smaller
+STOP_GRACE = 10.0  # seconds for answers under way to say that they stop
+_TOKEN_ERRORS = {
+    "invalid_auth",
+    "not_authed",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "not_allowed_token_type",
+}
+
+
+class SlackRefused(Exception):
+    """Slack cannot be reached or does not take a token. The message says what to do."""
+
+
+class SlackApp(App):
+    """Bolt's app together with what has to be begun and ended with it."""
+
+    def __init__(self, runtime: Runtime, workers: ThreadPoolExecutor, signing_secret: str | None) -> None:
+        self.runtime = runtime
+        self.accepts_http = signing_secret is not None
+        self._workers = workers
+        super().__init__(
+            name="journeyman",
+            logger=slack_logger(),
+            client=runtime.client,
+            # Never empty: Bolt would read the environment, and anybody can sign with an empty secret.
+            signing_secret=signing_secret or secrets.token_hex(),
+            listener_executor=ThreadPoolExecutor(EVENT_THREADS, thread_name_prefix="slack-event"),
+        )
+        register(self, runtime)
+
+    def begin(self) -> None:
+        """Finds what an earlier process left unfinished, and apologises beside the answering of questions."""
+        unfinished = find_unfinished(self.runtime)
+        if unfinished:
+            self._workers.submit(apologise, unfinished, self.runtime)
+
+    def end(self) -> None:
+        """No new work. Answers under way say that they stop; those waiting are found at the next start."""
+        self.runtime.stopping.set()
+        self.listener_runner.listener_executor.shutdown(wait=False)
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        waiting = Thread(target=self._workers.shutdown, daemon=True)
+        waiting.start()
+        waiting.join(STOP_GRACE)
+
+
+def build_app(
+    *,
+    pool: Pool,
+    answer: Answerer,
+    token: str,
+    signing_secret: str | None = None,
+    api_url: str = WebClient.BASE_URL,
+    workers: int = 16,
+) -> SlackApp:
+    """The app, ready to run; `workers` is how many questions are answered at a time.
+
+    Without a signing secret every request over HTTP is refused. Raises SlackRefused for a token that Slack
+    does not take, or if Slack cannot be reached.
+    """
+    client = web_client(token, api_url, slack_logger())
+    pool_of_workers = ThreadPoolExecutor(workers, thread_name_prefix="answer")
+    runtime = Runtime(pool, answer, client, identity_of(client), pool_of_workers)
+    return SlackApp(runtime, pool_of_workers, signing_secret)
+
+
+def identity_of(client: WebClient) -> Identity:
+    """Who the token is; raises SlackRefused in place of the SDK's errors."""
+    try:
+        auth = client.auth_test()
+    except SLACK_ERRORS as error:
+        raise refused(
+            error, "SLACK_BOT_TOKEN", "the bot token (xoxb-…) under “OAuth & Permissions”"
+        ) from None
+    return Identity(str(auth["user_id"]), auth.get("bot_id"), str(auth["team_id"]))
+
+
+def run_socket_mode(app: SlackApp, app_token: str, api_url: str, *, stop: Flag | None = None) -> None:
+    """Answers over Socket Mode until `stop` is set or a signal comes; raises SlackRefused at start."""
+    stop = stop or stop_on_signals()
+    client = web_client(app.runtime.client.token or "", api_url, slack_logger())
+    handler = SocketModeHandler(app, app_token, web_client=client)
+    app.begin()
+    try:
+        try:
+            handler.client.connect()
+        except SLACK_ERRORS as error:
+            hint = "the app token (xapp-…, scope connections:write) under “Basic Information”"
+            raise refused(error, "SLACK_APP_TOKEN", hint) from None
+        log.info("slack_connected", mode="socket", team_id=app.runtime.identity.team_id)
+        stop.wait()
+    finally:
+        handler.client.close()
+        app.end()
+        log.info("slack_disconnected")
+
+
+def run_http(app: SlackApp, host: str, port: int, *, stop: Flag | None = None) -> None:
+    """Serves Slack's requests at http://host:port/slack/events until stopped, as `run_socket_mode`.
+
+    Raises SlackRefused without a signing secret and OSError if the port is taken.
+    """
+    if not app.accepts_http:
+        raise SlackRefused(
+            "Set SLACK_SIGNING_SECRET (under “Basic Information”) to receive events over HTTP."
+        )
+    stop = stop or stop_on_signals()
+    server = create_server(
+        SlackRequestHandler(app),
+        host=host,
+        port=port,
+        threads=HTTP_THREADS,
+        max_request_body_size=HTTP_BODY_LIMIT,
+        ident="journeyman",
+    )
+    app.begin()
+    serving = Thread(target=server.run, name="http", daemon=True)
+    serving.start()
+    log.info("slack_connected", mode="http", host=host, port=port, team_id=app.runtime.identity.team_id)
+    try:
+        stop.wait()
+    finally:
+        server.close()
+        app.end()
+        log.info("slack_disconnected")
+
+
+def refused(error: Exception, setting: str, where: str) -> SlackRefused:
+    """The sentence for an operator."""
+    if isinstance(error, SlackApiError) and error_code(error) in _TOKEN_ERRORS:
+        return SlackRefused(
+            f"Slack does not take {setting} ({error_code(error)}): copy {where} at https://api.slack.com/apps."
+        )
+    return SlackRefused(
+        f"Slack cannot be reached or refused to start ({error_code(error)}): "
+        f"check the network, SLACK_API_URL and {setting}."
+    )
+
+
+def stop_on_signals() -> Flag:
+    """A flag that SIGTERM and SIGINT set; only the main thread can receive signals."""
+    stop = Flag()
+    if current_thread() is main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def slack_logger() -> logging.Logger:
+    """The logger of Bolt and of the SDK, never below INFO: at DEBUG they write messages and headers."""
+    logger = logging.getLogger("journeyman.slack")
+    logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
+    return logger

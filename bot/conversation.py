@@ -1,0 +1,37 @@
+"""What was said in a thread before, from our own answer rows: no call to Slack, nothing that others wrote."""
+
+from typing import Any
+
+from psycopg import Connection
+
+from retrieval.answer import Turn
+
+_HISTORY = """
+SELECT question, text FROM answer
+WHERE channel = %(channel)s AND thread_ts = %(thread_ts)s AND state IN ('answered', 'abstained')
+      AND text IS NOT NULL
+ORDER BY asked_at DESC
+LIMIT %(limit)s
+"""
+_ASKED = "SELECT EXISTS (SELECT FROM answer WHERE channel = %(channel)s AND thread_ts = %(thread_ts)s)"
+
+
+def thread_history(
+    conn: Connection[Any], channel: str, thread_ts: str, *, exchanges: int = 4, characters: int = 4000
+) -> tuple[Turn, ...]:
+    """The thread's last exchanges, oldest first: at most `exchanges` of them, of `characters` together."""
+    rows = conn.execute(_HISTORY, {"channel": channel, "thread_ts": thread_ts, "limit": exchanges}).fetchall()
+    turns: list[Turn] = []
+    room = characters
+    for question, text in rows:
+        room -= len(question) + len(text)
+        if room < 0:
+            break
+        turns[:0] = [Turn("user", question), Turn("assistant", text)]
+    return tuple(turns)
+
+
+def asked_in_thread(conn: Connection[Any], channel: str, thread_ts: str) -> bool:
+    """Whether the bot takes part in this thread: somebody asked it there."""
+    row = conn.execute(_ASKED, {"channel": channel, "thread_ts": thread_ts}).fetchone()
+    return bool(row and row[0])

@@ -1,0 +1,55 @@
+"""Each post is taken on once, whatever Slack delivers: retries, two sockets, a mention event beside a
+message event.
+
+An event is known by its `event_id` and by the post that it tells of (channel and ts). Both are rows of
+`event`, so that a restart forgets nothing. The caller's transaction holds them together with what the event
+led to.
+"""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+from psycopg import Connection
+
+_CLAIM = "INSERT INTO event (id) VALUES (%(id)s) ON CONFLICT (id) DO NOTHING RETURNING id"
+_FORGET = "DELETE FROM event WHERE received_at < now() - make_interval(days => %(days)s)"
+
+
+def claim_event(conn: Connection[Any], event_id: str) -> bool:
+    """True for the first caller with this id; a second one waits for the first one's transaction to end."""
+    return conn.execute(_CLAIM, {"id": event_id}).fetchone() is not None
+
+
+def claim_post(conn: Connection[Any], event_id: str, channel: str, ts: str) -> bool:
+    """True if neither this event nor another event about the same post was taken on before."""
+    # The post is claimed first and by every event, so two events of one post meet here and cannot deadlock.
+    return claim_event(conn, f"post:{channel}:{ts}") and claim_event(conn, event_id)
+
+
+def forget_events(conn: Connection[Any], days: int = 7) -> int:
+    """Deletes what Slack cannot deliver again (it retries for about an hour); returns how many."""
+    return conn.execute(_FORGET, {"days": days}).rowcount
+
+
+class Recent:
+    """The last `size` keys that this process saw: stands in for the table while Postgres is down."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._size = size
+        self._lock = Lock()
+
+    def add(self, key: tuple[str, str]) -> bool:
+        """True if the key is new."""
+        with self._lock:
+            if key in self._keys:
+                return False
+            self._keys[key] = None
+            while len(self._keys) > self._size:
+                self._keys.popitem(last=False)
+            return True
+
+    def __contains__(self, key: tuple[str, str]) -> bool:
+        with self._lock:
+            return key in self._keys

@@ -1,0 +1,98 @@
+"""Markdown to Slack's two dialects: everything that a model or a document wrote passes through here on its
+way out.
+
+Slack reads `<!channel>`, `<@U…>`, `<#C…>` and `<url|label>` as control sequences, so `&`, `<` and `>` are
+escaped first and no control sequence survives:
+https://docs.slack.dev/messaging/formatting-message-text/#escaping A Markdown link becomes "label
+(address)": a document cannot hide where its link leads.
+"""
+
+import re
+from collections.abc import Iterator
+
+SECTION_LIMIT = 3000  # characters of a section block's text
+_CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
+_LINK = re.compile(r"!?\[([^\]\n]*)\]\(\s*(\S+?)(?:\s+&quot;[^)]*|\s+\"[^)]*)?\s*\)")
+_BOLD = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
+_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
+_BULLET = re.compile(r"^(\s*)[-*+]\s+", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^((?:&gt;\s?)+)", re.MULTILINE)
+
+
+def escape(text: str) -> str:
+    """The text with Slack's three control characters as entities, and nothing else changed."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def plain(text: str) -> str:
+    """One escaped line: for titles, headings and quotes that come from documents."""
+    return escape(" ".join(text.split()))
+
+
+def to_mrkdwn(markdown: str) -> str:
+    """Markdown as Slack's mrkdwn, for section blocks and message texts."""
+    parts = _CODE.split(markdown)
+    return "".join(escape(part) if _is_code(index) else _prose(part) for index, part in enumerate(parts))
+
+
+def to_markdown(markdown: str) -> str:
+    """Markdown as `markdown_text` takes it: escaped, block quotes kept, links spelled out."""
+    parts = _CODE.split(markdown)
+    return "".join(
+        escape(part) if _is_code(index) else _quotes(_spell_out_links(escape(part)))
+        for index, part in enumerate(parts)
+    )
+
+
+def link(url: str | None, label: str) -> str:
+    """`<url|label>` for an http(s) address, else the label alone. Both are data."""
+    shown = plain(label).replace("|", "¦")
+    if url is None or not url.lower().startswith(("http://", "https://")):
+        return shown
+    address = re.sub(r"[\s<>|\"]", lambda found: f"%{ord(found.group()):02X}", url)
+    return f"<{address.replace('&', '&amp;')}|{shown}>"
+
+
+def split(text: str, limit: int = SECTION_LIMIT) -> Iterator[str]:
+    """Pieces of at most `limit` characters, cut at the end of a paragraph, line, sentence or word."""
+    rest = text.strip()
+    while len(rest) > limit:
+        cut = _cut(rest, limit)
+        yield rest[:cut].rstrip()
+        rest = rest[cut:].lstrip()
+    if rest:
+        yield rest
+
+
+def _cut(text: str, limit: int) -> int:
+    """Where to cut before `limit`: never inside an entity, and no earlier than half way for a nicer place."""
+    for end in ("\n\n", "\n", ". ", " "):
+        place = text.rfind(end, limit // 2, limit)
+        if place > 0:
+            return place + len(end)
+    entity = text.rfind("&", limit - 5, limit)
+    return entity if entity > 0 and ";" not in text[entity:limit] else limit
+
+
+def _is_code(index: int) -> bool:
+    return index % 2 == 1  # re.split puts what the group captured at the odd places
+
+
+def _prose(text: str) -> str:
+    escaped = _spell_out_links(escape(text))
+    bullets = _BULLET.sub(r"\1• ", escaped)
+    bold = _BOLD.sub(r"*\2*", bullets)
+    return _quotes(_HEADING.sub(lambda found: f"*{found.group(1).strip('*')}*", bold))
+
+
+def _spell_out_links(escaped: str) -> str:
+    return _LINK.sub(lambda found: _spelled(found.group(1), found.group(2)), escaped)
+
+
+def _spelled(label: str, address: str) -> str:
+    return address if label in ("", address) else f"{label} ({address})"
+
+
+def _quotes(escaped: str) -> str:
+    """`>` at the start of a line is a block quote in both dialects and starts no control sequence."""
+    return _QUOTE_MARK.sub(lambda found: found.group(1).replace("&gt;", ">"), escaped)

@@ -1,0 +1,252 @@
+"""Shows one answer in Slack while it is written: the last step of a question's journey.
+
+Two ways, and from the first to the second at any moment: streamed (`assistant.threads.setStatus`, then the
+SDK's `chat_stream`), or a message that is posted and updated. The whole text is kept here, so whatever
+Slack refuses in between, the next update shows all of it: no word is lost and none is shown twice.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.chat_stream import ChatStream
+
+from bot import views
+from bot.mrkdwn import to_markdown
+from bot.routing import Post
+from bot.workspace import SLACK_ERRORS, Capabilities, error_code, is_bad_blocks, is_unknown_method
+from retrieval.answer import Answer
+
+log = structlog.get_logger(__name__)
+
+STREAM_PACE = 0.5  # seconds between appends: chat.appendStream takes about 100 a minute
+UPDATE_PACE = 1.1  # seconds between updates: Slack allows about one message a second in a channel
+STREAM_PIECE = 2_000  # characters of one append; Slack takes 12,000, after escaping
+UPDATE_TRIES = 3
+_CANNOT_UPDATE = {
+    "message_not_found",
+    "cant_update_message",
+    "edit_window_closed",
+    "streaming_state_conflict",
+}
+
+
+def _nowhere(ts: str) -> None:
+    """For a reply that nobody needs to find again."""
+
+
+@dataclass(slots=True)
+class Reply:
+    """The answer to one post, in its thread; used by one thread of the process at a time.
+
+    `ts` is the message that shows the answer, once there is one; `on_placed` is told as soon as it is known.
+    `finish` and `stop` raise one of `SLACK_ERRORS` when Slack takes nothing at all; nothing else raises.
+    """
+
+    client: WebClient
+    capabilities: Capabilities
+    post: Post
+    on_placed: Callable[[str], None] = _nowhere
+    ts: str | None = None
+    text: str = ""
+    _stream: ChatStream | None = None
+    _unsent: str = field(default="", repr=False)
+    _shown_at: float = float("-inf")
+
+    def think(self) -> None:
+        """Shows at once that the question was taken on."""
+        if not self._set_status(views.SEARCHING):
+            self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
+
+    def status(self, text: str) -> None:
+        """Says what is being done, where Slack has a place for it."""
+        if self.ts is None:
+            self._set_status(text)
+
+    def write(self, piece: str) -> None:
+        """Adds the next piece of the answer, in Markdown, and shows it as soon as the pace allows."""
+        self.text += piece
+        self._unsent += piece
+        if self._streams():
+            if self._due(STREAM_PACE):
+                self._append()
+        elif self._due(UPDATE_PACE):
+            self._try(lambda: self._show(views.partial_message(self.text)))
+
+    def finish(self, answer: Answer, answer_id: UUID) -> None:
+        """Shows the whole answer with its sources and thumbs."""
+        if not self.text:
+            self.text = self._unsent = answer.text
+        if self.text == answer.text and self._streams():
+            self._append()
+            if self._stream is not None and self._stop_stream(self._stream, answer, answer_id):
+                return
+        self._leave_stream()
+        self._show_pages(answer, answer_id)
+
+    def stop(self, reason: str) -> None:
+        """Ends without an answer: what there is of it stays, followed by the reason."""
+        self._leave_stream()
+        self._show(views.stopped_message(self.text, reason))
+
+    # The streamed way
+
+    def _streams(self) -> bool:
+        """Whether to stream: Slack knows how, and no message of another kind stands there already."""
+        return self._stream is not None or (self.capabilities.streaming and self.ts is None)
+
+    def _append(self) -> None:
+        stream = self._stream = self._stream or self._new_stream()
+        try:
+            while self._unsent:
+                piece, self._unsent = self._unsent[:STREAM_PIECE], self._unsent[STREAM_PIECE:]
+                stream.append(markdown_text=to_markdown(piece))
+                self._placed(stream.ts)
+        except SLACK_ERRORS as error:
+            self._refused(stream, error)
+            self._try(lambda: self._show(views.partial_message(self.text)))
+
+    def _stop_stream(self, stream: ChatStream, answer: Answer, answer_id: UUID) -> bool:
+        """Ends the stream with the sources and the thumbs below it; False if Slack would not."""
+        try:
+            self._with_thumbs(
+                lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, answer_id, thumbs))
+            )
+        except SLACK_ERRORS as error:
+            self._refused(stream, error)
+            return False
+        self._placed(stream.ts)
+        self._stream = None
+        return True
+
+    def _new_stream(self) -> ChatStream:
+        # The recipient is required in channels: https://docs.slack.dev/reference/methods/chat.startStream
+        return self.client.chat_stream(
+            channel=self.post.channel,
+            thread_ts=self.post.thread_ts,
+            recipient_team_id=self.post.team_id,
+            recipient_user_id=self.post.person,
+            buffer_size=1,  # the pace is kept here
+        )
+
+    def _refused(self, stream: ChatStream, error: Exception) -> None:
+        """From here on the answer is a message that is updated; next time, too, if Slack knows no streams."""
+        log.info("stream_refused", channel=self.post.channel, error=error_code(error))
+        if stream.ts is None and is_unknown_method(error):
+            self.capabilities.streaming = False
+        self._leave_stream()
+
+    def _leave_stream(self) -> None:
+        """Ends an open stream as it is, so that its message can be updated."""
+        stream, self._stream = self._stream, None
+        if stream is not None and stream.ts is not None:
+            with suppress(*SLACK_ERRORS):  # it may have ended by itself
+                self.client.chat_stopStream(channel=self.post.channel, ts=stream.ts)
+            self._placed(stream.ts)
+
+    # The way of posting and updating
+
+    def _show_pages(self, answer: Answer, answer_id: UUID) -> None:
+        *before, _ = views.answer_messages(answer, answer_id, "none")
+        for number, message in enumerate(before):
+            (self._post if number else self._show)(message)
+        show_last = self._post if before else self._show
+        try:
+            self._with_thumbs(lambda thumbs: show_last(views.answer_messages(answer, answer_id, thumbs)[-1]))
+        except SlackApiError as error:
+            if not is_bad_blocks(error):
+                raise
+            show_last(views.without_blocks(views.answer_messages(answer, answer_id, "none")[-1]))
+
+    def _show(self, message: views.Message) -> None:
+        """Makes `message` what the answer's one message says."""
+        self._shown_at = time.monotonic()
+        if self.ts is None:
+            self._placed(self._post(message))
+            return
+        try:
+            self._update(self.ts, message)
+        except SlackApiError as error:
+            if error_code(error) not in _CANNOT_UPDATE:
+                raise
+            old, self.ts = self.ts, None
+            self._placed(self._post(message))
+            with suppress(*SLACK_ERRORS):
+                self.client.chat_delete(channel=self.post.channel, ts=old)
+
+    def _update(self, ts: str, message: views.Message) -> None:
+        """An update can safely be sent again when the connection breaks; a post cannot."""
+        for attempt in range(1, UPDATE_TRIES + 1):
+            try:
+                self.client.chat_update(
+                    channel=self.post.channel, ts=ts, text=message.text, blocks=message.blocks
+                )
+                return
+            except OSError:
+                if attempt == UPDATE_TRIES:
+                    raise
+                time.sleep(attempt)
+
+    def _post(self, message: views.Message) -> str:
+        response = self.client.chat_postMessage(
+            channel=self.post.channel,
+            thread_ts=self.post.thread_ts,
+            text=message.text,
+            blocks=message.blocks or None,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return str(response["ts"])
+
+    # Both ways
+
+    def _with_thumbs(self, send: Callable[[views.Thumbs], object]) -> None:
+        """Sends with Slack's feedback buttons, else with plain buttons, else with none."""
+        kinds: list[views.Thumbs] = ["native"] if self.capabilities.feedback_buttons else []
+        for thumbs in [*kinds, "buttons"]:
+            try:
+                send(thumbs)
+                return
+            except SlackApiError as error:
+                if not is_bad_blocks(error):
+                    raise
+                log.info("blocks_refused", channel=self.post.channel, thumbs=thumbs)
+                if thumbs == "native":
+                    self.capabilities.feedback_buttons = False
+        send("none")
+
+    def _set_status(self, text: str) -> bool:
+        if not self.capabilities.status:
+            return False
+        try:
+            self.client.assistant_threads_setStatus(
+                channel_id=self.post.channel, thread_ts=self.post.thread_ts, status=text
+            )
+        except SLACK_ERRORS as error:
+            self.capabilities.status = not is_unknown_method(error)
+            return False
+        return True
+
+    def _placed(self, ts: str | None) -> None:
+        if ts is not None and ts != self.ts:
+            self.ts = ts
+            self.on_placed(ts)
+
+    def _due(self, pace: float) -> bool:
+        now = time.monotonic()
+        if now - self._shown_at < pace:
+            return False
+        self._shown_at = now
+        return True
+
+    def _try(self, show: Callable[[], None]) -> None:
+        """For what is shown in between: if it fails, the end shows it all."""
+        try:
+            show()
+        except SLACK_ERRORS as error:
+            log.warning("not_shown_yet", channel=self.post.channel, error=error_code(error))

@@ -1,0 +1,162 @@
+"""Is this message for us, and what does it want? A pure function from a Slack event to a route.
+
+The second step of a question's journey, after Slack's event was acknowledged. Addressed are: a message that
+mentions the bot, every direct message, and a reply in a thread where the bot was asked (`if_in_thread`: the
+caller looks that up). Bots, ourselves, edits, joins and all other subtypes are not for us.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["question", "greeting", "thanks", "empty", "ignored"]
+
+_SUBTYPES = {None, "thread_broadcast", "file_share"}
+_MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
+_CALL = re.compile(_MENTION.pattern + r"\s*[:,]?")  # "@journeyman: what is…"
+_TOKEN = re.compile(r"<(?:([@#!])([^>|]*)|([^>|]*))(?:\|([^>]*))?>")
+_EMOJI = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-\d)?:")
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+
+_GREETINGS = {
+    "hi",
+    "hello",
+    "hey",
+    "hallo",
+    "hiya",
+    "moin",
+    "servus",
+    "bonjour",
+    "hola",
+    "morning",
+    "afternoon",
+    "evening",
+}
+_THANKS = {"thanks", "thank", "thx", "ty", "cheers", "danke", "merci", "gracias"}
+_FILLERS = frozenset(
+    """
+    a again all and awesome bot cool everyone for good great guten help helped helpful i it journeyman lot
+    lovely many morgen much nice ok okay perfect schön sehr so super team that the there this very vielen was
+    wonderful you your
+    """.split()  # noqa: SIM905 - forty quoted words are harder to read
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the bot is in its workspace, as `auth.test` says."""
+
+    user_id: str
+    bot_id: str | None
+    team_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A person's message. `thread_ts` is the root of its thread, outside of threads the message itself."""
+
+    event_id: str
+    channel: str
+    ts: str
+    thread_ts: str
+    person: str
+    team_id: str
+    direct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What to do with a post. `if_in_thread`: only if the bot was asked in this thread before."""
+
+    kind: Kind
+    post: Post | None = None
+    text: str = ""
+    if_in_thread: bool = False
+
+
+IGNORED = Route("ignored")
+
+
+def route(event: Mapping[str, Any], event_id: str, bot: Identity) -> Route:
+    """The route of a `message` or `app_mention` event; both events of one post have the same `post.ts`."""
+    if not _from_a_person(event, bot):
+        return IGNORED
+    post = _post(event, event_id, bot)
+    raw = str(event.get("text") or "")
+    mentioned = _mentions(raw, bot) or event.get("type") == "app_mention"
+    reply = bool(event.get("thread_ts")) and event["thread_ts"] != event["ts"]
+    if not (mentioned or post.direct or reply):
+        return IGNORED
+    only_thread = not (mentioned or post.direct)
+    if only_thread and _speaks_to_somebody_else(raw):
+        return IGNORED
+    text = clean_text(raw, bot)
+    kind = kind_of(text)
+    if only_thread and kind == "empty":
+        return IGNORED
+    return Route(kind, post, text, if_in_thread=only_thread)
+
+
+def clean_text(raw: str, bot: Identity) -> str:
+    """The words of a message: without our mention, control sequences as people see them, entities undone."""
+    without_us = _CALL.sub(lambda found: " " if found.group(1) == bot.user_id else found.group(), raw)
+    shown = _TOKEN.sub(_shown, without_us)
+    text = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("\x00", "")
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+def kind_of(text: str) -> Kind:
+    """Question, greeting, thanks, or empty (no word in it). With a question mark it is a question."""
+    words = {word.lower() for word in _WORD.findall(_EMOJI.sub(" ", text))}
+    if not words and not any(character.isalnum() for character in _EMOJI.sub(" ", text)):
+        return "empty"
+    if "?" in text or not words or not words <= _GREETINGS | _THANKS | _FILLERS:
+        return "question"
+    if words & _THANKS:
+        return "thanks"
+    return "greeting" if words & _GREETINGS else "question"
+
+
+def _from_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
+    person = event.get("user")
+    return (
+        event.get("subtype") in _SUBTYPES
+        and not event.get("bot_id")
+        and not event.get("hidden")
+        and bool(person)
+        and person not in (bot.user_id, "USLACKBOT")
+        and bool(event.get("channel"))
+        and bool(event.get("ts"))
+    )
+
+
+def _post(event: Mapping[str, Any], event_id: str, bot: Identity) -> Post:
+    channel = str(event["channel"])
+    return Post(
+        event_id=event_id,
+        channel=channel,
+        ts=str(event["ts"]),
+        thread_ts=str(event.get("thread_ts") or event["ts"]),
+        person=str(event["user"]),
+        team_id=str(event.get("user_team") or event.get("team") or bot.team_id),
+        direct=event.get("channel_type") == "im" or channel.startswith("D"),
+    )
+
+
+def _mentions(raw: str, bot: Identity) -> bool:
+    return any(found == bot.user_id for found in _MENTION.findall(raw))
+
+
+def _speaks_to_somebody_else(raw: str) -> bool:
+    """In a thread, a reply that opens with somebody's name is for them."""
+    return _MENTION.match(raw.lstrip()) is not None
+
+
+def _shown(found: re.Match[str]) -> str:
+    sign, name, address, label = found.groups()
+    if sign is None:
+        return f"{label} ({address})" if label and label not in address else str(address)
+    shown = label or name.split("^")[-1]
+    return shown if shown.startswith(("@", "#")) else ("#" if sign == "#" else "@") + shown

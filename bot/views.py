@@ -1,0 +1,167 @@
+"""What people see: pure functions from an answer's data to Block Kit messages.
+
+Limits are Slack's: a section's text 3,000 characters, a message 50 blocks
+(https://docs.slack.dev/reference/block-kit/blocks/). All text goes through `bot.mrkdwn`: documents and the
+model's words are data.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from bot.feedback import Vote, button_value
+from bot.mrkdwn import escape, link, plain, split, to_mrkdwn
+from retrieval.answer import Answer, Source
+
+Block = dict[str, Any]
+Thumbs = Literal["native", "buttons", "none"]
+
+TEXT_LIMIT = 3900  # of a message's own text, which chat.update refuses above 4,000
+SECTIONS_PER_MESSAGE = 4  # keeps a message below Slack's limit for all its blocks together
+MOST_SOURCES = 20
+QUOTE_LIMIT = 600
+THUMB_ACTIONS = ("answer_feedback", "answer_thumbs_up", "answer_thumbs_down")
+
+SEARCHING = "is searching the documents…"
+PLACEHOLDER = "_Searching the documents…_"
+GREETING = "Hello! Ask me anything that our documents may know, and I answer with the places it is written."
+THANKS = "You're welcome! :slightly_smiling_face:"
+EMPTY = "I'm here. Write your question beside my name, for example “what does alarm 4 mean?”."
+NO_SUCH_ANSWER = "That answer is no longer kept, so the thumb could not be counted."
+VOTE_FAILED = "I cannot reach my database, so your thumb was not counted. Please press it again in a minute."
+HELP = (
+    "*Ask me* by mentioning me in a channel or by writing me a direct message. In a thread where I was "
+    "asked, just go on asking.\nEvery answer names its sources; a :thumbsup: or :thumbsdown: tells us how "
+    "good it was.\n"
+    "`/journeyman status` says how I am, `/journeyman help` shows this."
+)
+NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
+NO_DATABASE_STATUS = "I am up, but my database does not respond: I cannot answer until it does."
+FAILED = (
+    "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
+)
+STOPPING = "I am being restarted and had to stop here. Please ask again in a minute."
+RESTARTED = (
+    "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Slack message: `text` is what notifications and screen readers get."""
+
+    text: str
+    blocks: list[Block]
+
+
+def answer_messages(answer: Answer, answer_id: UUID, thumbs: Thumbs) -> list[Message]:
+    """The whole answer: one message, or several of which the last has the sources and thumbs."""
+    sections = [section(piece) for piece in split(to_mrkdwn(answer.text))]
+    pages = [
+        sections[start : start + SECTIONS_PER_MESSAGE]
+        for start in range(0, len(sections), SECTIONS_PER_MESSAGE)
+    ]
+    pages = pages or [[]]
+    pages[-1] = pages[-1] + closing_blocks(answer, answer_id, thumbs)
+    texts = [summary(answer.text), *("(continued)" for _ in pages[1:])]
+    return [Message(text, blocks) for text, blocks in zip(texts, pages, strict=True)]
+
+
+def closing_blocks(answer: Answer, answer_id: UUID, thumbs: Thumbs) -> list[Block]:
+    """What stands below an answer's text: its sources and the thumbs."""
+    return source_blocks(answer.sources, answer.text) + thumb_blocks(answer_id, thumbs)
+
+
+def source_blocks(sources: Sequence[Source], shown: str = "") -> list[Block]:
+    """Numbered sources; a quote that `shown` (the answer's text) already holds is not said twice."""
+    if not sources:
+        return []
+    listed = [section(_source(source, shown)) for source in sources[:MOST_SOURCES]]
+    more = len(sources) - MOST_SOURCES
+    rest = [_context(f"and {more} more")] if more > 0 else []
+    return [{"type": "divider"}, _context("*Sources*"), *listed, *rest]
+
+
+def thumb_blocks(answer_id: UUID, thumbs: Thumbs) -> list[Block]:
+    """Slack's own feedback buttons, or plain buttons where a workspace does not know them yet."""
+    if thumbs == "native":
+        element = {
+            "type": "feedback_buttons",
+            "action_id": "answer_feedback",
+            "positive_button": _thumb("Good answer", "This answer helped", answer_id, 1),
+            "negative_button": _thumb("Bad answer", "This answer is wrong or did not help", answer_id, -1),
+        }
+        return [{"type": "context_actions", "elements": [element]}]
+    if thumbs == "buttons":
+        up = {"type": "button", "action_id": "answer_thumbs_up"}
+        down = {"type": "button", "action_id": "answer_thumbs_down"}
+        up |= _thumb(":thumbsup:", "This answer helped", answer_id, 1)
+        down |= _thumb(":thumbsdown:", "This answer is wrong or did not help", answer_id, -1)
+        return [{"type": "actions", "elements": [up, down]}]
+    return []
+
+
+def without_blocks(message: Message) -> Message:
+    """The same words as text alone, for a Slack that refuses our blocks."""
+    sections = [block["text"]["text"] for block in message.blocks if block["type"] == "section"]
+    return Message(summary("\n".join(sections) or message.text, converted=True), [])
+
+
+def partial_message(text: str) -> Message:
+    """An answer that is still being written, as far as one message can hold it."""
+    pieces = list(split(to_mrkdwn(text)))[:SECTIONS_PER_MESSAGE]
+    return Message(summary(text), [section(piece) for piece in pieces])
+
+
+def stopped_message(text: str, reason: str) -> Message:
+    """What there was of an answer, and why there is no more of it."""
+    partial = partial_message(text)
+    shown = [*partial.blocks, section(f":warning: {escape(reason)}")]
+    return Message(summary(f"{text}\n{reason}" if text else reason), shown)
+
+
+def vote_counted(value: Vote) -> str:
+    """What the voter alone sees."""
+    return (
+        "Counted: :thumbsup: Thank you!"
+        if value == 1
+        else "Counted: :thumbsdown: Thank you, we will look into it."
+    )
+
+
+def summary(text: str, *, converted: bool = False) -> str:
+    """A message's own text: the answer in mrkdwn, cut to what Slack takes."""
+    return next(split(text if converted else to_mrkdwn(text), TEXT_LIMIT), "…")
+
+
+def section(mrkdwn: str) -> Block:
+    """A section block of text that is already mrkdwn."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn}}
+
+
+def _source(source: Source, shown: str) -> str:
+    heading = f" › {plain(source.heading)}" if source.heading and source.heading != source.title else ""
+    said = " ".join(source.quote.split())
+    quote = "" if not said or said in " ".join(shown.split()) else f"\n> {escape(_shortened(said))}"
+    return f"*[{source.number}]* {_titled(source)}{heading}{quote}"
+
+
+def _titled(source: Source) -> str:
+    return link(source.url, _shortened(source.title or source.document, 200))
+
+
+def _shortened(text: str, limit: int = QUOTE_LIMIT) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _thumb(label: str, accessible: str, answer_id: UUID, value: Vote) -> Block:
+    return {
+        "text": {"type": "plain_text", "text": label},
+        "accessibility_label": accessible,
+        "value": button_value(answer_id, value),
+    }
+
+
+def _context(mrkdwn: str) -> Block:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn}]}

@@ -1,0 +1,79 @@
+"""What this workspace's Slack knows, learnt from its refusals and remembered for as long as the process
+lives.
+
+Also the one client through which everything is sent: rate limits are obeyed, and a call is sent again only
+when it surely did not arrive.
+"""
+
+import logging
+from dataclasses import dataclass
+from http.client import HTTPException
+from socket import gaierror
+from urllib.error import URLError
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+
+# What a call to Slack can fail with, beside a mistake of ours.
+SLACK_ERRORS = (SlackClientError, HTTPException, OSError)
+_UNKNOWN_METHOD = {
+    "unknown_method",
+    "method_not_supported",
+    "feature_not_enabled",
+    "missing_scope",
+    "not_allowed",
+}
+_BAD_BLOCKS = {"invalid_blocks", "invalid_blocks_format", "invalid_arguments"}
+
+
+@dataclass(slots=True)
+class Capabilities:
+    """Which of the newest methods and blocks to use. All of them until Slack says otherwise."""
+
+    status: bool = True  # assistant.threads.setStatus
+    streaming: bool = True  # chat.startStream and its sisters
+    feedback_buttons: bool = True  # the context_actions block
+
+
+class NotSentRetryHandler(RetryHandler):
+    """Sends again what never left: a refused connection or a name that did not resolve.
+
+    A connection that broke later may have delivered a message whose second copy everybody would see.
+    """
+
+    def _can_retry(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        return isinstance(error, URLError) and isinstance(error.reason, ConnectionRefusedError | gaierror)
+
+
+def web_client(token: str, api_url: str, logger: logging.Logger) -> WebClient:
+    """The client for everything: waits as long as a 429 says, up to five times."""
+    handlers = [RateLimitErrorRetryHandler(max_retry_count=5), NotSentRetryHandler(max_retry_count=2)]
+    return WebClient(token=token, base_url=api_url, logger=logger, retry_handlers=handlers, timeout=30)
+
+
+def error_code(error: BaseException) -> str:
+    """Slack's name for what went wrong, or the exception's: never a text that may hold a message's words."""
+    if isinstance(error, SlackApiError):
+        return str(error.response.get("error", "unknown"))
+    return type(error).__name__
+
+
+def is_unknown_method(error: BaseException) -> bool:
+    """Whether this workspace will refuse the method next time, too."""
+    if not isinstance(error, SlackApiError):
+        return False
+    return error_code(error) in _UNKNOWN_METHOD or error.response.status_code == 404
+
+
+def is_bad_blocks(error: BaseException) -> bool:
+    """Whether Slack refused the blocks, and not the message."""
+    return error_code(error) in _BAD_BLOCKS
