@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.errors import ModelUnusable
-from finetune.quiet import quiet_console
+from finetune.quiet import quiet_console, quiet_transformers
 
 if TYPE_CHECKING:
     import torch
@@ -94,11 +94,14 @@ def to_phi3(llama: "LlamaForCausalLM") -> "Phi3ForCausalLM":
     """The same model in Phi-3's layout; its logits equal the Llama's bit by bit."""
     from transformers import GenerationConfig, Phi3ForCausalLM
 
-    phi3: Any = Phi3ForCausalLM(_phi3_config(llama.config))
-    phi3.load_state_dict(_stacked(llama.state_dict(), llama.config.num_hidden_layers))
+    weights = _stacked(llama.state_dict(), llama.config.num_hidden_layers)
+    architecture: Any = Phi3ForCausalLM
+    with quiet_transformers():
+        phi3: Phi3ForCausalLM = architecture.from_pretrained(
+            None, config=_phi3_config(llama.config), state_dict=weights, dtype=llama.dtype
+        )
     phi3.generation_config = GenerationConfig.from_model_config(phi3.config)
-    restacked: Phi3ForCausalLM = phi3.eval()
-    return restacked
+    return phi3
 
 
 def _phi3_config(llama: "LlamaConfig") -> "Phi3Config":
