@@ -16,6 +16,8 @@ from psycopg import sql
 from journeyman.stack import Stack, running_stack
 from migrations import migrate
 
+pytest_plugins = ["tests.slack_workspace.fixtures"]
+
 # Before numpy or torch are imported: their threads spin while they wait, and starve what runs beside us.
 for name, value in {
     "OMP_NUM_THREADS": "1",

@@ -25,7 +25,7 @@ class Arguments:
         return value
 
     def json(self, name: str, error: str = "invalid_arguments") -> Any:
-        """An array or object, given as such or as a JSON string. Raises Refusal(error) where it is neither."""
+        """An array or object, given as such or as a JSON string. Raises Refusal(error)."""
         value = self.values.get(name)
         if not isinstance(value, str):
             return value

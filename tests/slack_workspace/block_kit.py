@@ -40,7 +40,7 @@ from tests.slack_workspace.schema import (
 
 MARKDOWN_LIMIT = 12_000
 NEWEST_BLOCKS = frozenset(
-    "alert auth_provider card carousel container context_actions markdown plan table task_card".split()
+    {"alert", "card", "carousel", "context_actions", "markdown", "plan", "table", "task_card"}
 )
 _TASK_STATUS = choice("pending", "in_progress", "complete", "error")
 _RICH_TEXT_PARTS = {
@@ -150,7 +150,7 @@ BLOCKS: dict[str, Shape] = {
     "carousel": _block("elements", {"elements": items(typed({"card": _CARD}), 10)}),
 }
 _INTERACTIVE = (IN_ACTIONS | IN_SECTION | IN_INPUT | IN_CONTEXT_ACTIONS) - {"image"}
-IN_VIEWS = frozenset("actions alert context divider file header image input rich_text section video".split())
+IN_VIEWS = BLOCKS.keys() - (NEWEST_BLOCKS - {"alert"})
 
 
 def _unique(values: list[tuple[str, str]], name: str, findings: Findings) -> None:
@@ -243,7 +243,7 @@ _HOME = shape("blocks", _VIEW)
 
 
 def accept_view(view: Any, kind: str, *, older: bool) -> Json:
-    """Check a modal or a Home tab and give its blocks ids. Raises Refusal invalid_arguments or view_too_large."""
+    """Check a modal or a Home tab and give its blocks ids. Raises Refusal, mostly invalid_arguments."""
     findings = Findings(older=older, surface=kind)
     if not isinstance(view, dict) or view.get("type") != kind:
         raise Refusal.of("invalid_arguments", [f"view must be of type {kind} [json-pointer:/view/type]"])

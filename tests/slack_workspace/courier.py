@@ -1,8 +1,8 @@
-"""Brings what happens in the workspace to the app, waits for its acknowledgement, and brings events again without one.
+"""Brings what happens in the workspace to the app and waits for its acknowledgement.
 
-Two carriers do the bringing: `socket_mode.py` and `signed_http.py`. Events are retried as Slack does (at once, then
-twice more with growing pauses, https://docs.slack.dev/apis/events-api#retries); an interaction that nobody
-acknowledges within three seconds has failed for the person.
+Two carriers do it: `socket_mode.py` and `signed_http.py`. An event that nobody acknowledges comes again
+(at once, then twice more with growing pauses, https://docs.slack.dev/apis/events-api#retries);
+an interaction that nobody acknowledges within three seconds has failed for the person.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tests.slack_workspace.model import Json
+from tests.slack_workspace.refusal import Refusal
 from tests.slack_workspace.state import State
 
 Kind = Literal["events_api", "interactive", "slash_commands"]
@@ -20,7 +21,7 @@ Kind = Literal["events_api", "interactive", "slash_commands"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try to bring a payload: when (seconds since the epoch), the how-manieth retry, why again, and over what."""
+    """One try to bring a payload: when (seconds since the epoch), which retry, why again, over what."""
 
     at: float
     number: int
@@ -30,7 +31,7 @@ class Attempt:
 
 @dataclass(eq=False)
 class Delivery:
-    """Something that the app is owed. `response` is what it answered, `failure` why Slack gave up."""
+    """Something that the app is owed: `response` is what it answered, `failure` why that went wrong."""
 
     kind: Kind
     payload: Json
@@ -115,7 +116,10 @@ class Courier:
         with self.state.lock():
             delivery.acknowledged_at = time.time()
             delivery.response = response
-            delivery.on_response(response)
+            try:
+                delivery.on_response(response)
+            except Refusal as refusal:
+                delivery.failure = refusal.error
 
     async def close(self) -> None:
         """Give up what is still under way."""

@@ -1,4 +1,4 @@
-"""Event payloads as the Events API wraps them, and which of them the app gets: subscribed to, permitted, and a member.
+"""Event payloads as the Events API wraps them, sent where the app is subscribed, permitted and a member.
 
 https://docs.slack.dev/apis/events-api and https://docs.slack.dev/reference/events.
 """
@@ -70,7 +70,7 @@ def mentions_app(state: State, text: str) -> bool:
 
 
 def message_posted(state: State, channel: Channel, message: Message) -> None:
-    """A message event, and an app_mention beside it where the app is mentioned: two events, one client_msg_id."""
+    """A message event, and an app_mention where the app is mentioned: two events, one client_msg_id."""
     event = message.to_slack(state.app) | {"channel": channel.id, "event_ts": message.ts}
     emit_in_channel(state, channel, event | {"channel_type": channel.kind})
     if channel.kind != "im" and message.bot_id is None and mentions_app(state, message.text):

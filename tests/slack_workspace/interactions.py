@@ -1,7 +1,7 @@
 """What Slack sends when a person presses, chooses, submits, closes, or types a command.
 
-Payload shapes: https://docs.slack.dev/reference/interaction-payloads. A person can only do what is before them: pressing
-something that is not there, or submitting a form that Slack's client would not let go, raises `Impossible`.
+Shapes: https://docs.slack.dev/reference/interaction-payloads. A person can only do what is before them:
+pressing what is not there, or submitting what Slack's client would not let go, raises `Impossible`.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What a test sees of the workspace: messages, views, statuses, calls, deliveries, and waiting for any of them."""
+"""What a test sees of the workspace: messages, views, statuses, calls, deliveries; and waiting for them."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Seen = TypeVar("Seen")
 
 
 def visible_text(message: Message) -> str:
-    """Everything that a person reads in a message: its blocks, or its text where it has none, and a stream's both."""
+    """Everything that a person reads in a message: its blocks, or its text without them; a stream's both."""
     texts = [message.text] if message.stream is not None or not message.blocks else []
     texts += _texts(message.blocks)
     if message.stream is not None:
@@ -64,7 +64,7 @@ class Looking:
             return [call for call in self.state.calls if method in (None, call.method)]
 
     def messages(self, channel: Channel | str, *, seen_by: Person | None = None) -> list[Message]:
-        """What stands in a channel now, threads included, oldest first; ephemeral ones only for the person `seen_by`."""
+        """What stands in a channel now with its threads, oldest first; ephemeral ones for `seen_by` alone."""
         with self.state.lock():
             place = channel if isinstance(channel, Channel) else self.state.channel(channel)
             reader = seen_by.id if seen_by else None
@@ -111,18 +111,18 @@ class Looking:
         return [d for d in self.deliveries if d.event.get("type") == event_type]
 
     def wait_for(self, predicate: Callable[[], Seen], timeout: float = 10.0) -> Seen:
-        """Wait until the predicate is true, and return what it returned. Raises TimeoutError, saying what was seen."""
+        """Wait until the predicate is true, and return its value. Raises TimeoutError with what was seen."""
         deadline = time.monotonic() + timeout
-        with self.state.condition:
-            while True:
-                seen = predicate()
-                if seen:
-                    return seen
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError(f"Not within {timeout} s.\n{self.describe()}")
-                # Something outside of the workspace may make the predicate true: look again from time to time.
-                self.state.condition.wait(min(left, 0.2))
+        while True:
+            seen = predicate()
+            if seen:
+                return seen
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"Not within {timeout} s.\n{self.describe()}")
+            # The predicate runs without the lock, so it may be slow; what it missed it sees next time.
+            with self.state.condition:
+                self.state.condition.wait(min(left, 0.05))
 
     def wait_for_reply(self, root: Message, timeout: float = 30.0, count: int = 1) -> Message:
         """Wait until the app has finished `count` replies under a message, and return the last of them."""

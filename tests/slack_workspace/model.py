@@ -1,4 +1,4 @@
-"""The things in a workspace and their JSON: people, channels, messages, streams, views, and the calls that the app made.
+"""The things in a workspace and their JSON: people, channels, messages, streams, views, calls.
 
 Shapes follow https://docs.slack.dev/reference/objects. Everything is guarded by the lock in `state.py`.
 """
@@ -93,7 +93,7 @@ class MessageState:
 
 @dataclass(eq=False)
 class Stream:
-    """A message that is being streamed. `mode` is fixed by the first content (Slack: streaming_mode_mismatch)."""
+    """A message that is being streamed. `mode` is fixed by the first content (streaming_mode_mismatch)."""
 
     state: Literal["in_progress", "completed", "expired", "stopped"] = "in_progress"
     mode: Literal["markdown_text", "chunks"] | None = None
@@ -216,7 +216,7 @@ class Channel:
 
 @dataclass(eq=False)
 class View:
-    """A modal or a Home tab that a person has before them. `errors` and `failure` are what the person is shown."""
+    """A modal or a Home tab before a person. `errors` (by block id) and `failure` are shown to them."""
 
     id: str
     user: str

@@ -152,8 +152,10 @@ class People:
             reactions.unreact(self.state, channel, message, person.id, name)
 
     def press(self, user: Person | str, where: Message | View, action_id: str, value: Any = None) -> Delivery:
-        """A person presses a button or makes a choice. `value` is an option's value; for feedback buttons it is
-        `positive` or `negative`. Raises Impossible where they cannot."""
+        """A person presses a button or makes a choice. Raises Impossible where they cannot.
+
+        `value` is the value of an option; for feedback buttons it is `positive` or `negative`.
+        """
         with self.state.lock():
             person = self._person(user)
             if isinstance(where, View):
@@ -193,8 +195,11 @@ class People:
         return self.courier.deliver(Delivery("interactive", payload))
 
     def submit(self, user: Person | str, view: View, values: Mapping[str, Any]) -> Delivery:
-        """A person submits a modal, `values` by action id or block id. When the app has acknowledged, the modal is
-        closed, changed, or shows `view.errors`; without that it stays with `view.failure`."""
+        """A person submits a modal, `values` by action id or block id. Raises Impossible where they cannot.
+
+        When the app has acknowledged, the modal is closed, changed, or shows `view.errors`; without an
+        acknowledgement it stays, with `view.failure`.
+        """
         with self.state.lock():
             person = self._person(user)
             self._check_before(person, view)
@@ -270,7 +275,7 @@ class People:
             message.remember(f"stream {how}")
 
     def deliver_again(self, what: Delivery | Message) -> list[Delivery]:
-        """Bring the same events again, with the same event ids, as Slack does when an acknowledgement got lost."""
+        """Bring the same events again, with the same event ids, as when an acknowledgement got lost."""
         with self.state.lock():
             found = [what] if isinstance(what, Delivery) else self._events_of(what)
             again = [Delivery(delivery.kind, delivery.payload) for delivery in found]

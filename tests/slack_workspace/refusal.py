@@ -1,4 +1,4 @@
-"""Slack's way to say no: the error that every part of the workspace raises and the Web API turns into its answer."""
+"""Slack's way to say no: what every part of the workspace raises and the Web API turns into its answer."""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ LIFETIME = 30 * 60
 
 
 def apply_view_response(state: State, view: View, response: Any) -> None:
-    """Do what a view_submission's acknowledgement asks for; a refused view is shown to the person as a failure."""
+    """Do what a view_submission's acknowledgement asks for; a refused view is a failure for the person."""
     stack = state.modals.get(view.user, [])
     action = response.get("response_action") if isinstance(response, dict) else None
     try:

@@ -1,4 +1,4 @@
-"""The HTTP and WebSocket server around the workspace: its own thread, its own loop, 127.0.0.1 and a free port."""
+"""The HTTP and WebSocket server around the workspace: own thread, own loop, 127.0.0.1 and a free port."""
 
 import asyncio
 import threading

@@ -49,7 +49,7 @@ class SignedHttp:
             return text
 
     async def verify(self) -> None:
-        """The handshake by which Slack accepts a Request URL. Raises Undelivered when the app does not answer it."""
+        """The handshake by which Slack accepts a Request URL. Raises Undelivered without the right answer."""
         challenge = new_id("")
         payload = {
             "token": self.state.app.verification_token,
@@ -71,9 +71,11 @@ class SignedHttp:
         }
         timeout = ClientTimeout(total=self.state.timing.acknowledge)
         try:
-            async with ClientSession(timeout=timeout) as session:
-                async with session.post(self.request_url, data=body, headers=headers) as response:
-                    return response.status, await response.text()
+            async with (
+                ClientSession(timeout=timeout) as session,
+                session.post(self.request_url, data=body, headers=headers) as response,
+            ):
+                return response.status, await response.text()
         except TimeoutError:
             raise Undelivered("http_timeout") from None
         except ClientError:

@@ -1,15 +1,17 @@
 """Socket Mode: WebSockets that the app opened, envelopes out, acknowledgements in.
 
-Wire format: https://docs.slack.dev/apis/events-api/using-socket-mode. With several connections each envelope goes to
-one of them, in turn; what is not acknowledged in time goes out again, over whichever connection is next.
+Wire format: https://docs.slack.dev/apis/events-api/using-socket-mode. With several connections each envelope
+goes to one of them, in turn; what is not acknowledged in time goes out again, over whichever is next.
 """
 
 import asyncio
 import json
 import secrets
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -47,7 +49,8 @@ class SocketMode:
         """The address for one connection (apps.connections.open). It can be used once."""
         ticket = secrets.token_hex(16)
         self._tickets.add(ticket)
-        return f"{self.state.base_url.replace('http', 'ws', 1)}/link/?ticket={ticket}&app_id={self.state.app.app_id}"
+        address = self.state.base_url.replace("http", "ws", 1)
+        return f"{address}/link/?ticket={ticket}&app_id={self.state.app.app_id}"
 
     def live(self) -> list[Connection]:
         return [c for c in self.connections if not c.retiring and not c.socket.closed]
@@ -57,7 +60,7 @@ class SocketMode:
         if request.query.get("ticket", "") not in self._tickets:
             raise web.HTTPForbidden(text="invalid ticket")
         self._tickets.discard(request.query["ticket"])
-        socket = web.WebSocketResponse(heartbeat=20)
+        socket = web.WebSocketResponse(heartbeat=20, timeout=0.3)
         await socket.prepare(request)
         if len(self.live()) >= MOST_CONNECTIONS:
             await socket.send_json(self._disconnect_message("too_many_websockets"))
@@ -134,14 +137,17 @@ class SocketMode:
                 asyncio.get_running_loop().call_later(0.5, self._abort, connection)
 
     async def drop(self) -> None:
-        """Cut every connection without a word, as a failing network does."""
+        """Reset every connection without a word, as a failing network does."""
         for connection in list(self.connections):
             connection.retiring = True
             self._abort(connection)
 
     def _abort(self, connection: Connection) -> None:
-        if connection.request.transport is not None:
-            connection.request.transport.abort()
+        transport = connection.request.transport
+        if transport is not None:
+            # Without lingering the close is a reset, which a client notices at once.
+            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
 
     async def close(self) -> None:
         for connection in list(self.connections):

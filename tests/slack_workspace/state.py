@@ -1,6 +1,6 @@
-"""The state of the workspace under one lock: who and what is there, found by id, and the clock that numbers it.
+"""The state of the workspace under one lock: who and what is there, and the clock that numbers it.
 
-The server's thread and the test's thread both come here; `changed` wakes up whoever waits for something to happen.
+The server's thread and the test's thread both come here; releasing the lock wakes up whoever waits.
 """
 
 import re
@@ -28,13 +28,21 @@ from tests.slack_workspace.refusal import Refusal
 
 # What an internal app with an agent's features asks for.
 DEFAULT_SCOPES = frozenset(
-    "app_mentions:read assistant:write channels:history channels:read chat:write commands files:read files:write "
-    "groups:history groups:read im:history im:read im:write mpim:history mpim:read reactions:read reactions:write "
-    "usergroups:read users:read users:read.email".split()
+    {"app_mentions:read", "assistant:write", "chat:write", "commands", "files:read", "files:write"}
+    | {"channels:history", "groups:history", "im:history", "mpim:history"}
+    | {"channels:read", "groups:read", "im:read", "im:write", "mpim:read"}
+    | {"reactions:read", "reactions:write", "usergroups:read", "users:read", "users:read.email"}
 )
 DEFAULT_SUBSCRIPTIONS = frozenset(
-    "app_context_changed app_home_opened app_mention member_joined_channel message.channels message.groups message.im "
-    "message.mpim reaction_added reaction_removed".split()
+    {"app_context_changed", "app_home_opened", "app_mention", "member_joined_channel"}
+    | {
+        "message.channels",
+        "message.groups",
+        "message.im",
+        "message.mpim",
+        "reaction_added",
+        "reaction_removed",
+    }
 )
 
 
@@ -45,7 +53,7 @@ def new_id(prefix: str) -> str:
 
 @dataclass
 class Timing:
-    """How long things last, in seconds. Slack retries an event at once, after 1 and after 5 minutes: here it is sped up."""
+    """How long things last, in seconds. Slack's own retries come at once, after 1 and after 5 minutes."""
 
     acknowledge: float = 3.0
     retries: tuple[float, ...] = (0.05, 0.5, 1.0)
@@ -146,7 +154,7 @@ class State:
         return channel
 
     def channel_to_write(self, ref: str) -> Channel:
-        """A channel that the app may post to. Raises Refusal channel_not_found, not_in_channel or is_archived."""
+        """A channel that the app may post to. Raises Refusal, for one not_in_channel."""
         channel = self.channel_of_app(ref)
         if channel.archived:
             raise Refusal("is_archived")
@@ -170,8 +178,8 @@ class State:
     def thread_root(self, channel: Channel, thread_ts: str) -> Message:
         """The message that a reply goes under.
 
-        Slack posts a reply to nothing where nobody sees it, and breaks the thread when it is given a reply's own
-        timestamp; both are refused here, so that a test notices.
+        Slack posts a reply to nothing where nobody sees it, and breaks the thread when it is given a reply's
+        own timestamp; both are refused here, so that a test notices.
         """
         if not re.fullmatch(r"\d+\.\d{6}", thread_ts):
             raise Refusal("invalid_thread_ts")

@@ -70,7 +70,7 @@ class Switches:
         self._run(self.socket_mode.disconnect(reason))
 
     def drop_connections(self) -> None:
-        """Cut every Socket Mode connection without a word."""
+        """Reset every Socket Mode connection without a word."""
         self._run(self.socket_mode.drop())
 
     @property
@@ -88,8 +88,8 @@ class Switches:
     ) -> SignedHttp:
         """From now on send everything to this URL, signed, after the url_verification handshake.
 
-        Raises Undelivered where the app does not answer the challenge. With a wrong `secret` or a large `clock_skew`
-        (seconds) the handshake is left out, since it could not succeed.
+        Raises Undelivered where the app does not answer the challenge. With a wrong `secret` or a
+        `clock_skew` (seconds) the handshake is left out, since it could not succeed.
         """
         carrier = SignedHttp(self.state, request_url, secret or self.state.app.signing_secret, clock_skew)
         if secret is None and not clock_skew:

@@ -1,4 +1,4 @@
-"""The Web API: one entrance that checks token, scope and faults, runs the method, and keeps a record of the call.
+"""The Web API: one entrance that checks token, scope and faults, runs the method, and records the call.
 
 https://docs.slack.dev/apis/web-api. The methods themselves are in `methods/`.
 """

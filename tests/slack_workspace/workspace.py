@@ -45,7 +45,7 @@ def _new_app(name: str) -> App:
 
 
 class Workspace(People, Looking, Switches):
-    """The whole. People `ada` (an admin) and `ben`, and the channel `maintenance` with both and the app, are there."""
+    """The whole. There are `ada` (an admin), `ben`, and the channel `maintenance` with both and the app."""
 
     ada: Person
     ben: Person

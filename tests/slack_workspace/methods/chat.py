@@ -66,7 +66,7 @@ def store_post(
     change: str = "posted",
     **fields: Any,
 ) -> Message:
-    """Put a message by the app into a channel. Posting in a thread ends the app's status there, as in Slack."""
+    """Put a message by the app into a channel; in a thread, this ends the app's status there."""
     root = state.thread_root(channel, thread_ts) if thread_ts else None
     message = Message(
         channel=channel.id,

@@ -1,4 +1,4 @@
-"""Uploading a file in three steps: files.getUploadURLExternal, a POST of the bytes, files.completeUploadExternal."""
+"""Uploading a file: files.getUploadURLExternal, a POST of the bytes, files.completeUploadExternal."""
 
 from tests.slack_workspace import events
 from tests.slack_workspace.arguments import Arguments

@@ -1,7 +1,7 @@
 """chat.startStream, appendStream, stopStream: a message that grows, then ends with its blocks.
 
-https://docs.slack.dev/reference/methods/chat.startStream and its two sisters. A stream keeps the mode of its first
-content, chat.update refuses a message while it streams, and a stream without appends may expire.
+https://docs.slack.dev/reference/methods/chat.startStream and its two sisters. A stream keeps the mode of its
+first content, chat.update refuses a message while it streams, and a stream without appends may expire.
 """
 
 import time
