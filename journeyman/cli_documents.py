@@ -1,0 +1,116 @@
+"""The commands that work on documents: index, search, evaluate."""
+
+from pathlib import Path
+
+import click
+
+from journeyman.options import Invocation, collection_option, common_options, json_option, pass_invocation
+from journeyman.terminal import (
+    describe_index,
+    describe_passage,
+    index_progress,
+    note,
+    output_kept_clean,
+    passage_as_dict,
+    print_json,
+    progress_bars,
+)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(path_type=Path))
+@click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where they belong.")
+@json_option
+@common_options
+@pass_invocation
+def index(invocation: Invocation, paths: tuple[Path, ...], collection: str, as_json: bool) -> int:
+    """Register folders or files as sources, and index what changed in them.
+
+    Journeyman looks through registered sources again on schedule, as long as `journeyman up` runs. A file
+    that cannot be read is reported, and the others go on.
+
+    \b
+    Example:
+      journeyman index manuals/ alarms.csv --collection maintenance
+    """
+    from dataclasses import asdict
+
+    from journeyman.composition import application
+
+    settings = invocation.settings()
+    with output_kept_clean(), application(settings) as app, index_progress() as progress:
+        report = app.index(paths, collection, progress)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(describe_index(report))
+    documents = report.documents
+    nothing_readable = (
+        documents["failed"] and not documents["new"] + documents["changed"] + documents["unchanged"]
+    )
+    return 1 if nothing_readable else 0
+
+
+@click.command()
+@click.argument("text")
+@click.option(
+    "-k", "count", default=5, show_default=True, type=click.IntRange(1, 100), help="How many passages."
+)
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def search(invocation: Invocation, text: str, count: int, collection: str | None, as_json: bool) -> None:
+    """Show the passages that fit best, best first.
+
+    \b
+    Example:
+      journeyman search "pre-charge pressure" -k 3
+    """
+    from journeyman.composition import application
+
+    if not text.strip():
+        raise click.UsageError("There is nothing to search for: TEXT is empty.")
+    settings = invocation.settings()
+    with output_kept_clean(), application(settings) as app:
+        passages = app.search(text, k=count, collections=[collection] if collection else None)
+    if as_json:
+        print_json([passage_as_dict(passage) for passage in passages])
+        return
+    for number, passage in enumerate(passages, 1):
+        click.echo(describe_passage(number, passage))
+    if not passages:
+        note("Nothing was found. `journeyman index PATH` adds documents.")
+
+
+@click.command()
+@click.argument("questions", metavar="QUESTIONS.jsonl", type=click.Path(path_type=Path))
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def evaluate(invocation: Invocation, questions: Path, collection: str | None, as_json: bool) -> None:
+    """Ask a set of questions with known answers, and print how good search and answers are.
+
+    Prints hit@1, hit@5, MRR, answer hit rate, abstention precision and recall, with 95 % intervals.
+
+    \b
+    Example:
+      journeyman evaluate examples/questions/company.jsonl --json > report.json
+    """
+    from journeyman.composition import application
+    from retrieval.evaluation import evaluate as evaluate_questions
+    from retrieval.evaluation import load_questions
+
+    settings = invocation.settings()
+    labelled = load_questions(questions)
+    with output_kept_clean(), application(settings) as app, progress_bars("questions") as bars:
+        names = [collection] if collection else None
+        with app.pool.connection() as conn:
+            app.check_collections(conn, names)
+        bar = bars.add_task("Asking", total=len(labelled))
+        report = evaluate_questions(app.answer, labelled, names, lambda _: bars.advance(bar))
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        click.echo(report.table())

@@ -1,0 +1,137 @@
+"""The commands that run parts: up, bot, worker, beat; and those that look after them: migrate, doctor."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from journeyman.options import Invocation, common_options, json_option, pass_invocation
+from journeyman.terminal import output_kept_clean, print_json
+
+parent_option = click.option("--parent", type=int, hidden=True, help="End when this process ends.")
+
+
+@click.command()
+@click.option(
+    "--demo",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="First index FOLDER/company, then answer the questions in FOLDER/questions/first.txt.",
+)
+@common_options
+@pass_invocation
+def up(invocation: Invocation, demo: Path | None) -> None:
+    """Run everything: the servers, the schema, a worker, beat, and the Slack bot.
+
+    Without Slack tokens, you can ask in the terminal instead. Ctrl-C stops all.
+
+    \b
+    Example:
+      journeyman up
+      journeyman up --demo examples
+    """
+    from journeyman.up import run
+
+    settings = invocation.settings(service=True)
+    run(settings, demo=demo, interactive=sys.stdin.isatty() and sys.stdout.isatty())
+
+
+@click.command()
+@parent_option
+@common_options
+@pass_invocation
+def bot(invocation: Invocation, parent: int | None) -> None:
+    """Run the Slack bot: over Socket Mode with SLACK_APP_TOKEN, over HTTP with SLACK_SIGNING_SECRET.
+
+    \b
+    Example:
+      SLACK_BOT_TOKEN=xoxb-… SLACK_APP_TOKEN=xapp-… journeyman bot
+    """
+    from journeyman.services import run_bot
+
+    run_bot(invocation.settings(service=True), parent)
+
+
+@click.command()
+@parent_option
+@common_options
+@pass_invocation
+def worker(invocation: Invocation, parent: int | None) -> None:
+    """Run a worker: it indexes what changed, when beat says so.
+
+    \b
+    Example:
+      journeyman worker
+    """
+    from journeyman.services import run_worker
+
+    run_worker(invocation.settings(service=True), parent)
+
+
+@click.command()
+@parent_option
+@common_options
+@pass_invocation
+def beat(invocation: Invocation, parent: int | None) -> None:
+    """Run the clock that enqueues what is due. Run one per installation.
+
+    \b
+    Example:
+      journeyman beat
+    """
+    from journeyman.services import run_beat
+
+    run_beat(invocation.settings(service=True), parent)
+
+
+@click.command()
+@json_option
+@common_options
+@pass_invocation
+def migrate(invocation: Invocation, as_json: bool) -> None:
+    """Bring the database's schema up to date. The other commands do so by themselves.
+
+    \b
+    Example:
+      JOURNEYMAN_DATABASE_URL=postgresql://db.example/journeyman journeyman migrate
+    """
+    from journeyman.composition import running_servers
+
+    with output_kept_clean(), running_servers(invocation.settings()) as app:
+        applied = app.migrate()
+    if as_json:
+        print_json({"applied": applied})
+    else:
+        click.echo("\n".join(f"Applied {name}" for name in applied) or "The schema is up to date.")
+
+
+@click.command()
+@json_option
+@common_options
+@pass_invocation
+def doctor(invocation: Invocation, as_json: bool) -> int:
+    """Check every part, and say how to mend what is wrong.
+
+    \b
+    Example:
+      journeyman doctor
+    """
+    from dataclasses import asdict
+
+    from journeyman.doctor import BROKEN, examine
+
+    settings = invocation.settings()
+    checks = []
+    with output_kept_clean():
+        for check in examine(settings):
+            checks.append(check)
+            if not as_json:
+                colour = {"ok": "green", "broken": "red"}.get(check.state)
+                mark = click.style(f"{check.state:<7}", fg=colour)
+                click.echo(f"{mark} {check.name}: {check.detail}", file=sys.__stdout__)
+                if check.remedy:
+                    click.echo(f"        → {check.remedy}", file=sys.__stdout__)
+    healthy = all(check.state != BROKEN for check in checks)
+    if as_json:
+        print_json({"healthy": healthy, "checks": [asdict(check) for check in checks]})
+    return 0 if healthy else 1

@@ -1,0 +1,233 @@
+"""The composition root: from settings to parts that are ready to use, each built when it is first asked for.
+
+Nothing else in the house builds a pool, an embedder, a model or an app. Imports are inside the functions,
+so that `journeyman index` loads no torch and `journeyman --help` loads nothing.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from journeyman.errors import WrongInput, WrongSetting
+from journeyman.settings import Settings
+from journeyman.stack import Stack, running_stack
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from langchain_core.language_models import BaseChatModel
+    from psycopg import Connection
+    from psycopg_pool import ConnectionPool
+    from pydantic import SecretStr
+    from retrieval.chain import AnswerChain
+
+    from bot.app import SlackApp
+    from retrieval.answer import Event, Passage, Question
+    from retrieval.embedding import Embedder
+    from retrieval.index import IndexReport, Progress, SourceRow
+
+EMBEDDED_MODEL = "embedded"
+
+
+@contextmanager
+def running_servers(settings: Settings) -> Iterator["Application"]:
+    """The application on running servers. Closes what was built, then leaves the servers."""
+    database, redis = reveal(settings.database_url), reveal(settings.redis_url)
+    with running_stack(settings.home, database_url=database, redis_url=redis) as stack:
+        app = Application(settings, stack)
+        try:
+            yield app
+        finally:
+            app.close()
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator["Application"]:
+    """The application on running servers and a current schema."""
+    with running_servers(settings) as app:
+        app.migrate()
+        yield app
+
+
+class Application:
+    """The parts of a running Journeyman. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, stack: Stack) -> None:
+        self.settings, self.stack = settings, stack
+        self._building = threading.RLock()  # two first questions at once must not load the model twice
+
+    @contextmanager
+    def connect(self) -> Iterator["Connection[Any]"]:
+        """A connection of one's own, in autocommit mode, that knows the vector types."""
+        import psycopg
+        from pgvector.psycopg import register_vector
+
+        with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=10) as conn:
+            register_vector(conn)
+            yield conn
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; returns the names of the migrations that were applied."""
+        import psycopg
+
+        from migrations import migrate
+
+        with psycopg.connect(self.stack.database_url, autocommit=True, connect_timeout=10) as conn:
+            return migrate(conn)
+
+    @cached_property
+    def pool(self) -> "ConnectionPool[Any]":
+        """Connections for questions that come at once."""
+        from pgvector.psycopg import register_vector
+        from psycopg_pool import ConnectionPool
+
+        return ConnectionPool(
+            self.stack.database_url, min_size=1, max_size=8, timeout=20, open=True, configure=register_vector
+        )
+
+    @cached_property
+    def embedder(self) -> "Embedder":
+        from retrieval.embedding import MiniLM
+
+        return MiniLM()
+
+    @cached_property
+    def model(self) -> "BaseChatModel":
+        return build_model(self.settings)
+
+    def chain(self) -> "AnswerChain":
+        """The chain from a question to a cited answer; the first call loads the model."""
+        with self._building:
+            return self._chain
+
+    @cached_property
+    def _chain(self) -> "AnswerChain":
+        from retrieval.chain import AnswerChain
+
+        return AnswerChain(self.pool, self.embedder, self.model)
+
+    def answer(self, question: "Question") -> "Iterator[Event]":
+        """Stream the answer to a question."""
+        events: Iterator[Event] = self.chain().stream(question)
+        return events
+
+    def search(self, text: str, *, k: int, collections: Sequence[str] | None) -> "list[Passage]":
+        """The `k` best passages."""
+        from retrieval.search import search
+
+        with self.pool.connection() as conn:
+            self.check_collections(conn, collections)
+            return search(conn, self.embedder, text, k=k, collections=collections)
+
+    def check_collections(self, conn: "Connection[Any]", names: Sequence[str] | None) -> None:
+        """Raise WrongInput when one of the collections does not exist."""
+        if names is None:
+            return
+        known = [name for (name,) in conn.execute("SELECT name FROM collection ORDER BY name").fetchall()]
+        for name in names:
+            if name not in known:
+                there = f"there are: {', '.join(known)}" if known else "nothing has been indexed yet"
+                raise WrongInput(f"There is no collection named {name!r}: {there}.")
+
+    def index(
+        self, paths: Sequence[Path], collection: str, progress: "Callable[[Progress], None]"
+    ) -> "IndexReport":
+        """Register folders or files as sources and index what changed in them."""
+        from retrieval.index import register_sources
+
+        with self.connect() as conn:
+            sources = register_sources(conn, paths, collection=collection)
+            return self._index(conn, sources, progress)
+
+    def index_all(self, conn: "Connection[Any]") -> "IndexReport":
+        """Index what changed in every registered source."""
+        from retrieval.index import list_sources
+
+        return self._index(conn, list_sources(conn), None)
+
+    def _index(
+        self,
+        conn: "Connection[Any]",
+        sources: "Sequence[SourceRow]",
+        progress: "Callable[[Progress], None] | None",
+    ) -> "IndexReport":
+        from retrieval.index import index_sources
+
+        limit = self.settings.max_file_megabytes * 1_000_000
+        return index_sources(conn, self.embedder, sources, max_bytes=limit, progress=progress)
+
+    def celery(self) -> "Celery":
+        """The app of the workers and of beat."""
+        from workers.app import build_app
+
+        return build_app(
+            self.stack.redis_url,
+            connect=self.connect,
+            index_all=self.index_all,
+            scan_seconds=self.settings.scan_minutes * 60.0,
+        )
+
+    def slack(self) -> "SlackApp":
+        """The Slack app. Raises WrongSetting without a token."""
+        from bot.app import build_app
+
+        token = reveal(self.settings.slack_bot_token)
+        if not slack_is_set_up(self.settings) or token is None:
+            raise WrongSetting(
+                "Slack is not set up: set SLACK_BOT_TOKEN, and SLACK_APP_TOKEN for Socket Mode or "
+                "SLACK_SIGNING_SECRET for HTTP (docs/slack.md shows where to find them)."
+            )
+        return build_app(
+            pool=self.pool,
+            answer=self.answer,
+            token=token,
+            signing_secret=reveal(self.settings.slack_signing_secret),
+            api_url=self.settings.slack_api_url,
+        )
+
+    def close(self) -> None:
+        """Close the pool, if there is one. The servers stay."""
+        if "pool" in self.__dict__:
+            self.pool.close()
+
+
+def build_model(settings: Settings) -> "BaseChatModel":
+    """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's."""
+    if settings.model_url:
+        from finetune.remote import remote_chat_model
+
+        key = reveal(settings.model_api_key)
+        return remote_chat_model(settings.model_url, settings.model, key, settings.max_answer_tokens)
+    if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: no look-ups for a model that lies here
+    from finetune.base_model import build_embedded_model
+    from finetune.chat_model import load_chat_model
+
+    embedded = settings.model == EMBEDDED_MODEL
+    return load_chat_model(
+        build_embedded_model(embedded_model_folder(settings.home)) if embedded else settings.model,
+        revision=settings.model_revision,
+        device=settings.device,
+        dtype=settings.dtype,
+        quantize=settings.quantize,
+        threads=settings.threads,
+        max_tokens=settings.max_answer_tokens,
+    )
+
+
+def embedded_model_folder(home: Path) -> Path:
+    """Where the embedded model is built, once per home."""
+    return home.expanduser().absolute() / "models" / EMBEDDED_MODEL
+
+
+def slack_is_set_up(settings: Settings) -> bool:
+    """Whether there are tokens enough to run the bot, in Socket Mode or over HTTP."""
+    return bool(settings.slack_bot_token and (settings.slack_app_token or settings.slack_signing_secret))
+
+
+def reveal(secret: "SecretStr | None") -> str | None:
+    """The text of a secret setting, for the part that must send it."""
+    return secret.get_secret_value() if secret else None

@@ -1,0 +1,67 @@
+"""The long-running parts, each as one process: bot, worker, beat. They end on SIGTERM or Ctrl-C."""
+
+import threading
+
+from journeyman.composition import Application, application, reveal
+from journeyman.settings import Settings
+from journeyman.supervisor import end_with_parent
+
+
+def run_bot(settings: Settings, parent: int | None) -> None:
+    """Connect to Slack and answer.
+
+    The model is loaded meanwhile, so that a question is acknowledged at once.
+    """
+    follow(parent)
+    with application(settings) as app:
+        slack = app.slack()
+        threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()
+        app_token = reveal(settings.slack_app_token)
+        if app_token:
+            from bot.app import run_socket_mode
+
+            run_socket_mode(slack, app_token, settings.slack_api_url)
+        else:
+            from bot.app import run_http
+
+            run_http(slack, settings.http_host, settings.http_port)
+
+
+def warm_up(app: Application) -> None:
+    """Load the model before the first question does. An error is logged here, and told to whoever asks."""
+    import structlog
+
+    from journeyman.failures import explain
+
+    try:
+        app.chain()
+        app.embedder.embed(["warm-up"])
+    except Exception as error:  # noqa: BLE001 - a thread's edge: the operator is told, the bot stays connected
+        structlog.get_logger().error("the model cannot be loaded", reason=explain(error).sentence)
+
+
+def run_worker(settings: Settings, parent: int | None) -> None:
+    """Work on tasks."""
+    from workers.app import run_worker as work
+
+    follow(parent)
+    with application(settings) as app:
+        work(app.celery(), name="journeyman")
+
+
+def run_beat(settings: Settings, parent: int | None) -> None:
+    """Enqueue a scan at once, and from then on what is due."""
+    from workers.app import enqueue_scan
+    from workers.app import run_beat as tick
+
+    follow(parent)
+    with application(settings) as app:
+        celery = app.celery()
+        enqueue_scan(celery)
+        tick(celery, schedule_file=str(settings.home.expanduser().absolute() / "run" / "beat"))
+
+
+def follow(parent: int | None) -> None:
+    """End when the process that started us ends."""
+    if parent is not None:
+        end_with_parent(parent)

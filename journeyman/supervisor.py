@@ -1,0 +1,96 @@
+"""Keeps the children of `journeyman up` alive, and ends them in order.
+
+Says on standard error what it does.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between a child's end and its next start, doubling
+STABLE_SECONDS = 60.0  # a child that ran for so long starts again without a pause worth the name
+STOP_SECONDS = 25.0  # a worker may finish the document that it is at
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@dataclass
+class Child:
+    """One command that must keep running."""
+
+    name: str
+    command: Sequence[str]
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    pause: float = FIRST_PAUSE
+    due: float = field(default=0.0)  # when to start it, on the monotonic clock
+
+
+def supervise(
+    commands: Mapping[str, Sequence[str]], stop: threading.Event, say: Callable[[str], None]
+) -> None:
+    """Run the commands until `stop` is set, then end them, the last one first; returns when none is left.
+
+    A child that ends is started again, after a pause that doubles from 1 s up to a minute while it keeps
+    failing.
+    """
+    children = [Child(name, command) for name, command in commands.items()]
+    try:
+        while not stop.is_set():
+            for child in children:
+                tend(child, say)
+            stop.wait(0.2)
+    finally:
+        for child in reversed(children):
+            end(child, say)
+
+
+def tend(child: Child, say: Callable[[str], None]) -> None:
+    """Start the child when it is due; notice when it has ended."""
+    now = time.monotonic()
+    if child.process is None:
+        if now >= child.due:
+            # A process group of its own: Ctrl-C reaches us alone, and we end the children in order.
+            child.process = subprocess.Popen(child.command, process_group=0, stdin=subprocess.DEVNULL)
+            child.started = now
+        return
+    code = child.process.poll()
+    if code is None:
+        return
+    child.pause = FIRST_PAUSE if now - child.started > STABLE_SECONDS else min(child.pause * 2, LONGEST_PAUSE)
+    child.process, child.due = None, now + child.pause
+    say(f"The {child.name} ended ({describe_exit(code)}); it starts again in {child.pause:.0f} s.")
+
+
+def end(child: Child, say: Callable[[str], None]) -> None:
+    """End the child: SIGTERM, and SIGKILL to whatever is left of its group when it takes too long."""
+    process = child.process
+    if process is None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        say(f"The {child.name} does not end; it is killed.")
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    child.process = None
+
+
+def describe_exit(code: int) -> str:
+    """A return code in words."""
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+
+
+def end_with_parent(parent: int) -> None:
+    """In a child: have the kernel send us SIGTERM when `parent` ends, however it ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before we asked
+        sys.exit(1)

@@ -1,0 +1,142 @@
+"""What is seen of a command: results on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+    from retrieval.answer import Event, Passage, Source
+    from retrieval.index import IndexReport, Progress
+
+CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
+
+
+def printable(text: str) -> str:
+    """Text of a document without control characters, which could drive the reader's terminal."""
+    return text.translate(CONTROL_CHARACTERS)
+
+
+def note(text: str) -> None:
+    """Tell the person something that is not the result."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """The one document on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+@contextmanager
+def output_kept_clean(wanted: bool = True) -> Iterator[None]:
+    """Send what libraries print to standard error for as long as the context lasts."""
+    if not wanted:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
+def progress_bars(unit: str) -> Iterator["Bars"]:
+    """Bars on standard error; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+        yield bars
+
+
+@contextmanager
+def index_progress() -> Iterator["Callable[[Progress], None]"]:
+    """A bar over documents, with the one that is being read and the chunks so far."""
+    with progress_bars("documents") as bars:
+        bar = bars.add_task("Looking for documents", total=None)
+
+        def show(progress: "Progress") -> None:
+            name = printable(progress.document)[-40:]
+            description = f"{name}  {progress.chunks} chunks"
+            bars.update(bar, total=progress.total, completed=progress.done, description=description)
+
+        yield show
+
+
+def describe_index(report: "IndexReport") -> str:
+    """An index run in a line, and a line for each failure."""
+    documents = ", ".join(f"{count} {name}" for name, count in report.documents.items() if count) or "none"
+    chunks = ", ".join(f"{count} {name}" for name, count in report.chunks.items() if count) or "none"
+    lines = [f"Documents: {documents}. Chunks: {chunks}. {report.seconds:.1f} s."]
+    lines += [f"  {printable(f['document'])}: {printable(f['error'])}" for f in report.failures]
+    return "\n".join(lines)
+
+
+def passage_as_dict(passage: "Passage") -> dict[str, Any]:
+    """A passage as `search --json` gives it."""
+    return asdict(passage) | {"ranks": dict(passage.ranks)}
+
+
+def describe_passage(number: int, passage: "Passage") -> str:
+    """A passage with where it stands, for people."""
+    heading = f" › {passage.heading}" if passage.heading else ""
+    head = click.style(f"{number}. {printable(passage.title + heading)}", bold=True)
+    return f"{head}  {passage.score:.2f}\n{printable(passage.document)}\n{printable(passage.text)}\n"
+
+
+def describe_sources(sources: "Sequence[Source]") -> str:
+    """The sources of an answer, a line each."""
+    lines = []
+    for source in sources:
+        heading = f" › {source.heading}" if source.heading else ""
+        place = source.url or source.document
+        lines.append(printable(f"[{source.number}] {source.title}{heading} ({place})"))
+    return "\n".join(lines)
+
+
+@contextmanager
+def answer_display() -> "Iterator[Callable[[Event], None]]":
+    """Shows an answer as it comes: what is being done on standard error, the text on standard output.
+
+    Text is shown piece by piece on a terminal, and at once where standard output is none.
+    """
+    from rich.console import Console
+
+    from retrieval.answer import Done, Reading, Searching, Text
+
+    console = Console(stderr=True)
+    streaming = sys.stdout.isatty()
+    status = console.status("Preparing the model")
+
+    def show(event: "Event") -> None:
+        if isinstance(event, Searching):
+            status.update("Searching")
+        elif isinstance(event, Reading):
+            status.update(f"Reading {len(event.passages)} passages")
+        elif isinstance(event, Text) and streaming:
+            status.stop()
+            click.echo(printable(event.text), nl=False)
+        elif isinstance(event, Done):
+            status.stop()
+            click.echo("" if streaming else printable(event.answer.text))
+            if event.answer.sources:
+                click.echo("\n" + describe_sources(event.answer.sources))
+
+    if console.is_terminal:
+        status.start()
+    try:
+        yield show
+    finally:
+        status.stop()

@@ -1,0 +1,119 @@
+"""`journeyman up`: everything under one process, with the bot, or without Slack tokens with a console."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from journeyman.asking import PERSON, Asked, ask
+from journeyman.composition import Application, application, reveal, slack_is_set_up
+from journeyman.settings import Settings
+from journeyman.supervisor import supervise
+from journeyman.terminal import answer_display, describe_index, index_progress, note
+
+
+def run(settings: Settings, *, demo: Path | None, interactive: bool) -> None:
+    """Run until Ctrl-C or SIGTERM; a demo without Slack or a terminal ends when all is answered."""
+    slack = slack_is_set_up(settings)
+    with application(settings) as app:
+        if slack:
+            check_tokens(settings)
+        if demo is not None:
+            show_demo(app, demo, questions=not slack)
+        commands = child_commands(settings, slack=slack)
+        if slack or (demo is None and not interactive):
+            run_services(
+                commands, "the Slack bot" if slack else "worker and beat (no Slack tokens, no terminal)"
+            )
+        elif interactive:
+            with services_beside(commands):
+                run_console(app)
+
+
+def child_commands(settings: Settings, *, slack: bool) -> Mapping[str, Sequence[str]]:
+    """The children's command lines, in the order in which they start."""
+    names = ["worker", "beat", "bot"] if slack else ["worker", "beat"]
+    home = str(settings.home.expanduser().absolute())
+    start = [sys.executable, "-m", "journeyman", "--home", home]
+    return {name: [*start, name, "--parent", str(os.getpid())] for name in names}
+
+
+def check_tokens(settings: Settings) -> None:
+    """Ask Slack whether it takes the tokens: better one sentence now than a bot that dies again and again.
+
+    Raises SlackApiError when Slack refuses one. That Slack does not answer may pass: the bot goes on trying.
+    """
+    from slack_sdk import WebClient
+
+    client = WebClient(token=reveal(settings.slack_bot_token), base_url=settings.slack_api_url, timeout=10)
+    try:
+        client.auth_test()
+        if settings.slack_app_token:
+            client.apps_connections_open(app_token=settings.slack_app_token.get_secret_value())
+    except OSError as error:
+        note(f"Slack does not answer ({error}); the bot goes on trying.")
+
+
+def run_services(commands: Mapping[str, Sequence[str]], what: str) -> None:
+    """Supervise in the foreground until a signal."""
+    stop = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: stop.set())
+    note(f"Running {what}. Ctrl-C stops all.")
+    supervise(commands, stop, note)
+    note("Stopped.")
+
+
+@contextmanager
+def services_beside(commands: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Supervise in a thread for as long as the context lasts."""
+    stop = threading.Event()
+    thread = threading.Thread(target=supervise, args=(commands, stop, note), name="supervisor")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def show_demo(app: Application, folder: Path, *, questions: bool) -> None:
+    """Index the example company and, if wanted, ask the first questions about it."""
+    from retrieval.answer import Question
+
+    note("Indexing the example company …")
+    with index_progress() as progress:
+        report = app.index([folder / "company"], "default", progress)
+    note(describe_index(report))
+    if not questions:
+        return
+    for line in (folder / "questions" / "first.txt").read_text(encoding="utf-8").splitlines():
+        if line.strip():
+            click.secho(f"\n{line.strip()}", bold=True)
+            with answer_display() as show:
+                ask(app.pool, app.answer, Question(line.strip()), show)
+
+
+def run_console(app: Application) -> None:
+    """Answer the person at the terminal until they leave."""
+    import readline  # noqa: F401 - its import gives `input` line editing and a history
+
+    from bot.feedback import vote
+    from journeyman.console import converse
+    from retrieval.answer import Question
+
+    def ask_here(question: Question) -> Asked:
+        with answer_display() as show:
+            return ask(app.pool, app.answer, question, show)
+
+    def vote_here(answer_id: UUID, value: int) -> None:
+        with app.pool.connection() as conn:
+            vote(conn, answer_id, PERSON, 1 if value > 0 else -1)
+
+    converse(ask_here, vote_here, read=input, write=click.echo)

@@ -1,0 +1,72 @@
+"""The Celery app, made for a broker and the functions that its tasks call.
+
+Nothing here reads a setting or a file.
+"""
+
+from urllib.parse import parse_qs, urlsplit
+
+from celery import Celery
+
+from workers.schedule import beat_schedule
+from workers.tasks import Connect, IndexAll, register_tasks
+from workers.topology import INGEST, QUEUES, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
+
+
+def build_app(redis_url: str, *, connect: Connect, index_all: IndexAll, scan_seconds: float) -> Celery:
+    """The app for worker, beat and whoever enqueues.
+
+    A task is acknowledged when it is done, so a killed worker's task is run again: tasks are idempotent.
+    Results are not kept: what tasks achieve is in Postgres.
+    """
+    app = Celery("journeyman", set_as_current=False)
+    app.conf.update(
+        broker_url=broker_url(redis_url),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # Redis may be away for longer than 100 attempts
+        broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
+        result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
+        visibility_timeout=VISIBILITY_TIMEOUT,  # Celery's documentation asks for it in all three places
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_default_queue=INGEST,
+        task_routes=ROUTES,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,  # a queued task waits where any free worker can take it
+        worker_hijack_root_logger=False,
+        worker_soft_shutdown_timeout=10.0,
+        beat_schedule=beat_schedule(scan_seconds),
+    )
+    register_tasks(app, connect=connect, index_all=index_all)
+    return app
+
+
+def broker_url(redis_url: str) -> str:
+    """In kombu's form: redis-py's unix:///path?db=1 is redis+socket:///path?virtual_host=1 there."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    login = f"{parts.netloc}" if parts.netloc else ""
+    return f"redis+socket://{login}{parts.path}?virtual_host={database}"
+
+
+def enqueue_scan(app: Celery) -> None:
+    """Have a worker look for changed documents now."""
+    app.send_task(SCAN_SOURCES)
+
+
+def run_worker(app: Celery, *, name: str) -> None:
+    """Work until SIGTERM, which lets the running task finish. One process child: indexing is CPU-bound."""
+    options = ["--concurrency=1", "--pool=prefork", f"--queues={','.join(QUEUES)}", f"--hostname={name}@%h"]
+    app.worker_main(["worker", *options, "--without-gossip", "--without-mingle", "--loglevel=INFO"])
+
+
+def run_beat(app: Celery, *, schedule_file: str) -> None:
+    """Enqueue what is due until SIGTERM.
+
+    Run one per installation; `schedule_file` remembers the last ticks.
+    """
+    app.Beat(schedule=schedule_file, loglevel="INFO", quiet=True).run()

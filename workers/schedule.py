@@ -1,0 +1,16 @@
+"""What beat enqueues and how often, as data. A tick only enqueues: the work and its locks are the task's."""
+
+from typing import Any
+
+from workers.topology import SCAN_SOURCES
+
+
+def beat_schedule(scan_seconds: float) -> dict[str, dict[str, Any]]:
+    """Celery's beat_schedule. Ticks expire with the next one, so they do not pile up while no worker runs."""
+    return {
+        "scan-sources": {
+            "task": SCAN_SOURCES,
+            "schedule": scan_seconds,
+            "options": {"expires": scan_seconds},
+        },
+    }

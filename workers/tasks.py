@@ -1,0 +1,33 @@
+"""The tasks: each takes ids alone, calls one function that it was given, and says what came of it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import structlog
+from celery import Celery
+from psycopg import Connection
+
+from retrieval.index import IndexReport
+from workers.locks import SCAN, try_lock
+from workers.topology import SCAN_SOURCES
+
+log = structlog.get_logger()
+
+Connect = Callable[[], AbstractContextManager[Connection[Any]]]
+IndexAll = Callable[[Connection[Any]], IndexReport]
+
+
+def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll) -> None:
+    """Give the app its tasks. `connect` opens autocommit connections, `index_all` indexes every source."""
+
+    @app.task(name=SCAN_SOURCES)  # type: ignore[untyped-decorator]  # Celery has no types
+    def scan_sources() -> None:
+        with connect() as conn, try_lock(conn, SCAN) as free:
+            if not free:
+                log.info("scan skipped: another one is under way")
+                return
+            report = index_all(conn)
+        log.info(
+            "scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1)
+        )
