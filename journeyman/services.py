@@ -4,6 +4,7 @@ import threading
 
 from journeyman.composition import Application, application, reveal
 from journeyman.settings import Settings
+from journeyman.stack import prepare_home
 from journeyman.supervisor import end_with_parent
 
 
@@ -58,7 +59,7 @@ def run_beat(settings: Settings, parent: int | None) -> None:
     with application(settings) as app:
         celery = app.celery()
         enqueue_scan(celery)
-        tick(celery, schedule_file=str(settings.home.expanduser().absolute() / "run" / "beat"))
+        tick(celery, schedule_file=str(prepare_home(settings.home) / "run" / "beat"))
 
 
 def follow(parent: int | None) -> None:

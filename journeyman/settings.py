@@ -30,7 +30,9 @@ class Settings(BaseSettings):
 
     model: str = Field(
         default="embedded",
-        description="The Phi-3 that answers: `embedded` (a small one in a package), a local folder, or a hub id.",
+        description=(
+            "The Phi-3 that answers: `embedded` (a small one from its package), a local folder, or a hub id."
+        ),
     )
     model_revision: str | None = Field(default=None, description="Revision of a hub model, to pin it.")
     model_url: str | None = Field(
