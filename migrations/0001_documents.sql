@@ -54,3 +54,13 @@ CREATE TABLE chunk (
 CREATE INDEX chunk_lexemes ON chunk USING gin (lexemes);
 CREATE INDEX chunk_vector ON chunk USING hnsw (vector halfvec_cosine_ops);
 CREATE INDEX chunk_content_hash ON chunk (content_hash);
+
+-- A chunk's sentences, list items and table rows: what a question is matched with and what an answer quotes.
+CREATE TABLE sentence (
+    chunk_id bigint NOT NULL REFERENCES chunk (id) ON DELETE CASCADE,
+    ordinal  int NOT NULL,
+    text     text NOT NULL,              -- word for word as in the chunk
+    lexemes  tsvector NOT NULL,
+    vector   halfvec(384) NOT NULL,      -- of the text alone: with its headings it found less
+    PRIMARY KEY (chunk_id, ordinal)
+);

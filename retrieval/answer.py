@@ -27,11 +27,26 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence, list item or table row of a passage, word for word.
+
+    `similarity` is the cosine with the question; `overlap` is the share of the question's words, weighted by how rare
+    they are, that the sentence holds, and `overlap_in_context` that it holds together with its headings.
+    """
+
+    text: str
+    similarity: float
+    overlap: float
+    overlap_in_context: float
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk of a document as search found it, best first.
 
-    `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is in [0, 1] and
-    comparable between questions; `ranks` holds the place in each list that found it, from 1 (keys "dense", "lexical").
+    `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is at most 1 and
+    comparable between questions; `ranks` holds its place, from 1, in each leg that found it ("dense", "sentence",
+    "lexical"); `similarity` is the cosine of the whole passage, `lexical` its share of the best possible BM25.
     """
 
     chunk_id: int
@@ -48,6 +63,8 @@ class Passage:
     score: float
     ranks: Mapping[str, int]
     similarity: float
+    lexical: float = 0.0
+    sentences: Sequence[Sentence] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from retrieval.chunking import Chunk
 from retrieval.embedding import Vectors
 from retrieval.lexemes import identifiers, tsvector
+from retrieval.sentences import sentence_hash, split
 
 _DOCUMENTS = """
 SELECT d.id, d.name, d.raw_hash, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
@@ -46,6 +47,13 @@ FROM (SELECT lexemes, length FROM {_LEXEMES}) AS counted_lexemes
 WHERE id = %(chunk)s AND (ordinal, kind, chunk.lexemes) IS DISTINCT FROM
     (%(ordinal)s::int, %(kind)s::text, counted_lexemes.lexemes)
 """  # noqa: S608
+_ADD_SENTENCE = """
+INSERT INTO sentence (chunk_id, ordinal, text, lexemes, vector)
+SELECT c.id, %(place)s, %(text)s, to_tsvector(d.language, %(text)s) || %(identifiers)s::tsvector,
+    (SELECT vector FROM embedding WHERE content_hash = %(content_hash)s AND model = %(model)s)
+FROM chunk c JOIN document d ON d.id = c.document_id
+WHERE c.document_id = %(document)s AND c.ordinal = %(ordinal)s
+"""
 _MISSING = """
 SELECT wanted FROM unnest(%(hashes)s::bytea[]) AS wanted
 WHERE NOT EXISTS (SELECT FROM embedding WHERE content_hash = wanted AND model = %(model)s)
@@ -104,7 +112,8 @@ def cache_vectors(conn: Connection[Any], hashes: Sequence[bytes], vectors: Vecto
 def swap_document(conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: str) -> int:
     """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
 
-    Chunks whose embedded text is the same keep their row and its id. All vectors must be in the cache.
+    Chunks whose embedded text is the same keep their row and its id. The vectors of all chunks and of their sentences
+    must be in the cache.
     """
     with conn.transaction(), conn.cursor() as cursor:
         (document,) = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None,)
@@ -124,6 +133,7 @@ def swap_document(conn: Connection[Any], new: NewDocument, chunks: Sequence[Chun
             cursor.executemany(_KEEP_CHUNK, kept)
         if added:
             cursor.executemany(_ADD_CHUNK, added)
+            cursor.executemany(_ADD_SENTENCE, [row for values in added for row in _sentence_parameters(values)])
     return removed
 
 
@@ -148,6 +158,21 @@ def _parameters(new: NewDocument) -> dict[str, Any]:
         "raw_hash": new.raw_hash,
         "modified_at": new.modified_at,
     }
+
+
+def _sentence_parameters(chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of an added chunk's sentences; the chunk is found by its document and ordinal."""
+    key = {name: chunk[name] for name in ("document", "ordinal", "model")}
+    return [
+        {
+            **key,
+            "place": place,
+            "text": text,
+            "content_hash": sentence_hash(text),
+            "identifiers": tsvector(identifiers(text)),
+        }
+        for place, text in enumerate(split(chunk["text"], chunk["kind"]))
+    ]
 
 
 def _chunk_parameters(chunk: Chunk) -> dict[str, Any]:

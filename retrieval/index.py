@@ -30,6 +30,7 @@ from retrieval.document_rows import (
 from retrieval.embedding import Embedder
 from retrieval.loading import PARSER_VERSION, LoadError, load
 from retrieval.loading.files import Scan, scan
+from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 
 __all__ = [
@@ -194,16 +195,23 @@ class _Run:
         return False
 
     def _embed(self, name: str, title: str, chunks: Sequence[Chunk]) -> int:
-        """Embeds what the cache lacks, batch by batch; returns how many texts that were."""
-        texts = {chunk.content_hash: chunk for chunk in chunks}
-        model = self.embedder.name
-        missing = missing_vectors(self.conn, list(texts), model)
+        """Embeds what the cache lacks of chunks and their sentences; returns how many chunks that were."""
+        passages = {c.content_hash: embedding_text(title, c.heading, c.text) for c in chunks}
+        sentences = {sentence_hash(text): text for c in chunks for text in split(c.text, c.kind)}
+        embedded = self._embed_missing(name, passages, are_chunks=True)
+        self._embed_missing(name, sentences, are_chunks=False)
+        return embedded
+
+    def _embed_missing(self, name: str, texts: Mapping[bytes, str], *, are_chunks: bool) -> int:
+        """Embeds the texts that the cache has no vector for, batch by batch; returns how many those were."""
+        missing = missing_vectors(self.conn, list(texts), self.embedder.name)
         wanted = [content_hash for content_hash in texts if content_hash in missing]
         for start in range(0, len(wanted), BATCH):
             hashes = wanted[start : start + BATCH]
-            batch = [embedding_text(title, texts[key].heading, texts[key].text) for key in hashes]
-            cache_vectors(self.conn, hashes, self.embedder.embed(batch), model)
-            self.report.chunks["embedded"] += len(hashes)
+            vectors = self.embedder.embed([texts[key] for key in hashes])
+            cache_vectors(self.conn, hashes, vectors, self.embedder.name)
+            if are_chunks:
+                self.report.chunks["embedded"] += len(hashes)
             self._tell(name)
         return len(wanted)
 

@@ -1,0 +1,150 @@
+"""From a question to passages, best first, in one statement: everything that decides what is found stands here.
+
+Three legs see every passage differently: the vector of the whole passage (context), the best of the vectors of its
+sentences (the one that answers), and BM25 over stemmed words and verbatim identifiers (names, codes, numbers). A pool is
+drawn with the first and the last, then scored by the sum of all three. The legs are weighted on absolute scales and not by rank, so
+that a score means the same for every question, which abstention needs: BM25 is divided by the most that the question
+could reach. Measured in docs/experiments.md.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pgvector import HalfVector
+from pgvector.psycopg import register_vector
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from retrieval.answer import Passage, Sentence
+from retrieval.embedding import Embedder
+from retrieval.lexemes import identifiers, tsvector
+
+POOL = 60
+"""Passages that each leg puts up for scoring."""
+
+WEIGHTS = {"passage": 0.25, "sentence": 0.25, "lexical": 0.5}
+BM25 = {"k1": 1.2, "b": 0.75}
+
+_PLAN = """
+SELECT set_config('hnsw.ef_search', '200', true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
+
+_SEARCH = """
+WITH asked AS MATERIALIZED (
+    SELECT lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS term
+    FROM unnest(to_tsvector(%(language)s::regconfig, %(text)s) || %(identifiers)s::tsvector)
+), allowed AS MATERIALIZED (
+    SELECT d.id, d.name, d.title, d.url, s.collection, d.language
+    FROM document d JOIN source s ON s.id = d.source_id
+    WHERE %(collections)s::text[] IS NULL OR s.collection = ANY (%(collections)s)
+), corpus AS MATERIALIZED (
+    SELECT count(*)::float AS n, greatest(avg(length), 1) AS mean_length FROM chunk
+), term AS MATERIALIZED (
+    SELECT lexeme, term, ln(1 + (n - df + 0.5) / (df + 0.5)) AS idf
+    FROM corpus, asked, LATERAL (SELECT count(*) AS df FROM chunk WHERE lexemes @@ term) AS counted
+), best AS MATERIALIZED (
+    SELECT greatest(sum(idf), 1e-9) AS idf FROM term
+), lexical AS MATERIALIZED (
+    SELECT c.id, sum(t.idf * tf * (%(k1)s + 1) / (tf + %(k1)s * (1 - %(b)s + %(b)s * c.length / mean_length)))
+        / (max(best.idf) * (%(k1)s + 1)) AS score
+    FROM corpus, best, term t
+    JOIN chunk c ON c.lexemes @@ t.term
+    JOIN allowed a ON a.id = c.document_id,
+    LATERAL (SELECT coalesce(cardinality(positions), 1) AS tf FROM unnest(c.lexemes) AS u WHERE u.lexeme = t.lexeme) AS o
+    GROUP BY c.id
+), dense_pool AS MATERIALIZED (
+    SELECT c.id, c.vector <=> %(vector)s AS distance
+    FROM chunk c
+    WHERE c.document_id IN (SELECT id FROM allowed) AND c.model = %(model)s
+    ORDER BY c.vector <=> %(vector)s
+    LIMIT %(pool)s
+), pool AS (
+    SELECT id FROM dense_pool
+    UNION
+    (SELECT id FROM lexical ORDER BY score DESC, id LIMIT %(pool)s)
+), scored AS (
+    SELECT c.id, 1 - (c.vector <=> %(vector)s) AS similarity, coalesce(l.score, 0) AS lexical,
+        coalesce((SELECT max(1 - (s.vector <=> %(vector)s)) FROM sentence s WHERE s.chunk_id = c.id),
+                 1 - (c.vector <=> %(vector)s)) AS sentence
+    FROM pool JOIN chunk c USING (id) LEFT JOIN lexical l USING (id)
+), ranked AS (
+    SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_lexical)s * lexical AS score,
+        rank() OVER (ORDER BY similarity DESC) AS dense_rank,
+        rank() OVER (ORDER BY sentence DESC) AS sentence_rank,
+        CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank
+    FROM scored
+)
+SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url,
+    encode(c.content_hash, 'hex') AS content_hash, a.collection, r.score, r.similarity, r.lexical,
+    r.dense_rank, r.sentence_rank, r.lexical_rank,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(
+                s.text, 1 - (s.vector <=> %(vector)s),
+                (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE s.lexemes @@ t.term),
+                (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE (s.lexemes || above) @@ t.term)
+            ) ORDER BY s.ordinal), '[]')
+     FROM sentence s, best,
+        LATERAL (SELECT to_tsvector(a.language, array_to_string(a.title || c.heading, ' ')) AS above) AS h
+     WHERE s.chunk_id = c.id) AS sentences
+FROM ranked r JOIN chunk c USING (id) JOIN allowed a ON a.id = c.document_id
+ORDER BY r.score DESC, c.id
+LIMIT %(k)s
+"""
+
+
+def search(
+    conn: Connection[Any],
+    embedder: Embedder,
+    text: str,
+    *,
+    k: int = 10,
+    collections: Sequence[str] | None = None,
+    language: str = "english",
+) -> list[Passage]:
+    """The `k` best passages for a question, best first; `collections` None means all that there are.
+
+    Blank text finds nothing. Raises ValueError for k below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    if not text.strip():
+        return []
+    register_vector(conn)
+    parameters = {
+        "text": text,
+        "language": language,
+        "identifiers": tsvector(identifiers(text)),
+        "vector": HalfVector(embedder.embed([text])[0]),
+        "model": embedder.name,
+        "collections": list(collections) if collections is not None else None,
+        "pool": max(POOL, k),
+        "k": k,
+        **BM25,
+        **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
+    }
+    with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_PLAN)
+        return [_passage(row) for row in cursor.execute(_SEARCH, parameters).fetchall()]
+
+
+def _passage(row: Mapping[str, Any]) -> Passage:
+    ranks = {leg: row[f"{leg}_rank"] for leg in ("dense", "sentence", "lexical") if row[f"{leg}_rank"]}
+    return Passage(
+        chunk_id=row["chunk_id"],
+        document_id=row["document_id"],
+        ordinal=row["ordinal"],
+        document=row["document"],
+        title=row["title"],
+        heading=" > ".join(row["heading"]),
+        kind=row["kind"],
+        text=row["text"],
+        url=row["url"],
+        content_hash=row["content_hash"],
+        collection=row["collection"],
+        score=float(row["score"]),
+        ranks=ranks,
+        similarity=float(row["similarity"]),
+        lexical=float(row["lexical"]),
+        sentences=tuple(Sentence(text, *scores) for text, *scores in row["sentences"]),
+    )
