@@ -18,7 +18,7 @@ from retrieval.loading.blocks import Block, ParsedDocument
 # In word pieces, as estimated by `size`. MiniLM reads 256 with the title and the headings, so the text gets about 220:
 # some 120 to 180 words of prose.
 MAX_SIZE = 210
-MIN_SIZE = 110
+MIN_SIZE = 130
 MAX_CODE_SIZE = 420
 """Code may be longer: what it is for stands in its lead-in, and cut in two it is of no use."""
 TINY_WORDS = 12
@@ -252,11 +252,16 @@ def _border(units: list[Unit], ends: list[int], start: int, most: int, least: in
     last = max(bisect_right(ends, ends[start] + most) - 1, start + 1)
     first = bisect_left(ends, ends[start] + least, start + 1)
     enough = [cut for cut in range(first, last + 1) if ends[-1] - ends[cut] >= least // 2]
-    return min(enough, key=lambda cut: (_weakness(units[cut]), _hash(units[cut].text)), default=last)
+    return min(
+        enough, key=lambda cut: (_weakness(units[cut - 1], units[cut]), _hash(units[cut].text)), default=last
+    )
 
 
-def _weakness(unit: Unit) -> int:
-    """How little a border before this unit suits: paragraphs suit best, then list items, nested ones, sentences."""
+def _weakness(before: Unit, unit: Unit) -> int:
+    """How little a border here suits. Best between paragraphs, then list items, nested ones, sentences; worst where
+    the one above leads in to the one below."""
+    if before.text.endswith(":"):
+        return 4
     if unit.joint == "\n" and unit.text.startswith(" "):
         return 2
     return {"\n\n": 0, "\n": 1, " ": 3}[unit.joint]

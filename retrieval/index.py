@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from retrieval.document_rows import (
 )
 from retrieval.embedding import Embedder
 from retrieval.loading import PARSER_VERSION, LoadError, load
-from retrieval.loading.files import Scan, scan
+from retrieval.loading.files import Scan, read_file, scan
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 
@@ -161,7 +160,7 @@ class _Run:
     ) -> None:
         """Brings one file up to date. Takes its row out of `gone` if the file was renamed."""
         try:
-            data, modified_at = _read(path, self.max_bytes)
+            data, modified_at = read_file(path, self.max_bytes)
             raw_hash = self._raw_hash(path, data)
             if known and known.raw_hash == raw_hash:
                 self._count("unchanged", reused=known.chunks)
@@ -232,20 +231,3 @@ def _scan(root: Path, known: Mapping[str, DocumentRow]) -> Scan:
     if set(known) == {root.name} and not root.exists() and root.parent.is_dir():
         return Scan({})
     return scan(root)
-
-
-def _read(path: Path, max_bytes: int) -> tuple[bytes, datetime]:
-    """A file's bytes and the time when they were changed. Raises LoadError if it is too large or cannot be read."""
-    try:
-        status = path.stat()
-        if status.st_size > max_bytes:
-            raise LoadError(
-                f"it has {_megabytes(status.st_size)}, more than the {_megabytes(max_bytes)} allowed"
-            )
-        return path.read_bytes(), datetime.fromtimestamp(status.st_mtime, UTC)
-    except OSError as error:
-        raise LoadError(f"it cannot be read: {error.strerror}") from error
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB" if size >= 100_000 else f"{size} bytes"

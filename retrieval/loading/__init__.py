@@ -19,7 +19,13 @@ _PARSERS = {
     "markdown.parse_markdown": ".md .markdown .mdown .mkd",
     "text.parse_text": ".txt .text .log .rst",
     "html.parse_html": ".html .htm .xhtml",
+    "asciidoc.parse_asciidoc": ".adoc .asciidoc .asc",
+    "pdf.parse_pdf": ".pdf",
+    "docx.parse_docx": ".docx",
     "tables.parse_csv": ".csv .tsv",
+    "tables.parse_json": ".json",
+    "tables.parse_json_lines": ".jsonl .ndjson",
+    "tables.parse_sqlite": ".sqlite .sqlite3 .db",
 }
 _PARSER_OF = {suffix: parser for parser, suffixes in _PARSERS.items() for suffix in suffixes.split()}
 

@@ -45,10 +45,11 @@ class Outline:
         self._path: list[tuple[int, str]] = []
         self._blocks: list[Block] = []
         self._tops: list[str] = []
+        self._first_level = 0
 
     def heading(self, level: int, text: str) -> None:
         """Opens a section; `level` counts from 1. It closes all sections of its own level or deeper."""
-        text = shorten(one_line(text))
+        text = shorten(one_line(text.replace("`", "")))
         if not text:
             return
         while self._path and self._path[-1][0] >= level:
@@ -56,6 +57,7 @@ class Outline:
         self._path.append((level, text))
         if level == 1:
             self._tops.append(text)
+        self._first_level = self._first_level or level
 
     def add(self, kind: Kind, text: str) -> None:
         """Adds a block under the present heading; blank text is left out."""
@@ -63,13 +65,15 @@ class Outline:
         if text.strip():
             self._blocks.append(Block(tuple(text for _, text in self._path), kind, text))
 
-    def document(self, title: str = "", url: str | None = None) -> ParsedDocument:
-        """The document. A single heading of level 1 is its title, so the heading paths leave it out."""
-        blocks: Sequence[Block] = self._blocks
-        if len(self._tops) == 1:
-            title = title or self._tops[0]
-            blocks = [_under(block, self._tops[0]) for block in blocks]
-        return ParsedDocument(shorten(one_line(title)), tuple(blocks), url)
+    def document(self, title: str = "", *, fallback: str = "", url: str | None = None) -> ParsedDocument:
+        """The document, under the title that it declares, else its first heading if that is the only one of level 1.
+
+        A heading that became the title is left out of the heading paths; `fallback` serves where there is none.
+        """
+        top = self._tops[0] if len(self._tops) == 1 and self._first_level == 1 else ""
+        title = shorten(one_line(title or top or fallback))
+        blocks = [_under(block, top) for block in self._blocks] if title == top else self._blocks
+        return ParsedDocument(title, tuple(blocks), url)
 
 
 def _under(block: Block, top: str) -> Block:

@@ -1,10 +1,14 @@
 """A source to the files in it that can be indexed, without hidden ones, version control and loops of links."""
 
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
-from retrieval.loading import is_supported
+from retrieval.loading import LoadError, is_supported
 
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "CVS", "__MACOSX"})
 SKIPPED_FILES = frozenset({"Thumbs.db"})
@@ -54,3 +58,33 @@ def scan(root: Path) -> Scan:
 
 def _is_skipped(name: str, skipped: frozenset[str]) -> bool:
     return name.startswith((".", "~$")) or name in skipped
+
+
+def read_file(path: Path, max_bytes: int) -> tuple[bytes, datetime]:
+    """A file's bytes and the time when it was changed. Raises LoadError if it is too large or cannot be read.
+
+    A SQLite database with a write-ahead log is given as one image of both, as its readers see it.
+    """
+    log = path.with_name(path.name + "-wal")
+    try:
+        status = path.stat()
+        size = status.st_size
+        if size > max_bytes:
+            raise LoadError(f"it is too large: {_amount(size)}, and {_amount(max_bytes)} are allowed")
+        has_log = log.is_file() and log.stat().st_size > 0
+        data = _image(path) if has_log else path.read_bytes()
+    except OSError as error:
+        raise LoadError(f"it cannot be read ({error.strerror})") from error
+    return data, datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _image(path: Path) -> bytes:
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+            return database.serialize()
+    except sqlite3.Error as error:
+        raise LoadError(f"this SQLite database cannot be read ({error})") from error
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size} bytes"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, table_text
 
 if TYPE_CHECKING:
-    from bs4 import BeautifulSoup, PageElement, Tag
+    from bs4 import BeautifulSoup
+    from bs4.element import PageElement, Tag
 
 _HIDDEN = [
     "script",
@@ -27,6 +28,7 @@ _HIDDEN = [
     "audio",
     "video",
 ]
+_ROLES = ("navigation", "banner", "contentinfo", "search")
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(
     [
@@ -70,7 +72,7 @@ def parse_html(data: bytes) -> ParsedDocument:
     outline = Outline()
     _drop_furniture(soup)
     _add(outline, _main_part(soup))
-    return outline.document(title=title, url=_canonical(soup))
+    return outline.document(fallback=title, url=_canonical(soup))
 
 
 def add_html(outline: Outline, html: str) -> None:
@@ -92,16 +94,21 @@ def _drop_furniture(soup: "BeautifulSoup") -> None:
         in_article = tag.name in ("header", "footer", "aside") and tag.find_parent(["article", "main"])
         if not in_article and not tag.decomposed:
             tag.decompose()
-    for tag in soup.find_all(attrs={"role": ["navigation", "banner", "contentinfo", "search"]}):
+    for tag in soup.find_all(_is_furniture):
         if not tag.decomposed:
             tag.decompose()
-    for tag in soup.find_all(lambda tag: tag.has_attr("hidden") or tag.get("aria-hidden") == "true"):
-        if not tag.decomposed:
-            tag.decompose()
+
+
+def _is_furniture(tag: "Tag") -> bool:
+    return tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or tag.get("role") in _ROLES
 
 
 def _main_part(soup: "BeautifulSoup") -> "Tag":
-    mains = soup.find_all("main") or soup.find_all(attrs={"role": "main"}) or soup.find_all("article")
+    mains = (
+        soup.find_all("main")
+        or soup.find_all(lambda tag: tag.get("role") == "main")
+        or soup.find_all("article")
+    )
     return mains[0] if len(mains) == 1 else soup.body or soup
 
 

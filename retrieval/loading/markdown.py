@@ -109,7 +109,17 @@ def _add_list(outline: Outline, node: "SyntaxTreeNode", indent: str) -> None:
 
 def _table(node: "SyntaxTreeNode") -> str:
     rows = (row for part in node.children for row in part.children)
-    return table_text([[_inline(cell.children[0]) for cell in row.children] for row in rows])
+    return table_text([[_cell(cell.children[0]) for cell in row.children] for row in rows])
+
+
+def _cell(node: "SyntaxTreeNode") -> str:
+    """A cell keeps the marks of words in bold, which set them apart from its others, unless all of it is bold."""
+    strong = [child for child in node.children if child.type == "strong"]
+    words = _inline(node)
+    for child in strong:
+        text = _inline(child)
+        words = words.replace(text, f"**{text}**", 1) if text != words else words
+    return words
 
 
 def _inline(node: "SyntaxTreeNode") -> str:

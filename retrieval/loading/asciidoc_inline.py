@@ -1,0 +1,83 @@
+"""AsciiDoc's inline mark-up to plain words: link texts without their targets, no index entries, no emphasis."""
+
+import re
+
+_CODE = re.compile(r"`\+?([^`]+?)\+?`")
+_CHARACTERS = {
+    "nbsp": " ",
+    "sp": " ",
+    "zwsp": "",
+    "empty": "",
+    "plus": "+",
+    "asterisk": "*",
+    "vbar": "|",
+    "lt": "<",
+}
+_CHARACTERS |= {
+    "gt": ">",
+    "amp": "&",
+    "deg": "°",
+    "caret": "^",
+    "tilde": "~",
+    "backtick": "`",
+    "startsb": "[",
+}
+_CHARACTERS |= {
+    "endsb": "]",
+    "apos": "'",
+    "quot": '"',
+    "ldquo": "“",
+    "rdquo": "”",
+    "lsquo": "‘",
+    "rsquo": "’",
+}
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (
+            r"\(\(\((?:[^()]|\([^()]*\))*\)\)\)|indexterm:\[[^\]]*\]|\[\[[^\]]*\]\]|anchor:[^\s\[]*\[[^\]]*\]",
+            "",
+        ),
+        (r"\(\(([^()]+)\)\)|indexterm2:\[([^\]]*)\]", r"\1\2"),
+        (r"<<[^,<>]+,\s*([^<>]+)>>", r"\1"),
+        (r"<<#?([^<>\s]+)>>", r"\1"),
+        (r"(?:link|xref|mailto):[^\s\[]*\[(?:\"([^\"]*)\"|([^\],]+))[^\]]*\]", r"\1\2"),
+        (r"(?:link|xref|mailto):([^\s\[]+)\[\]", r"\1"),
+        (r"https?://[^\s\[\]]+\[(?:\"([^\"]*)\"|([^\],^]+))[^\]]*\]", r"\1\2"),
+        (r"(https?://[^\s\[\]]+)\[\]", r"\1"),
+        (r"image:[^\s\[:][^\s\[]*\[(?:alt=)?\"?([^\],\"]*)[^\]]*\]", r"\1"),
+        (r"footnote:\w*\[([^\]]*)\]", r" (\1)"),
+        (r"menu:([^\s\[]+)\[([^\]]*)\]", r"\1 > \2"),
+        (r"(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\]]*)\]", r"\1"),
+        (r"\+\+\+(.+?)\+\+\+|\+\+(.+?)\+\+", r"\1\2"),
+        (r"\[[.\w-]*\](?=[#*_])", ""),
+        (r"\*\*(\S(?:.*?\S)?)\*\*|__(\S(?:.*?\S)?)__|##(\S(?:.*?\S)?)##", r"\1\2\3"),
+        (r"(?<![\w*])\*(\S(?:[^*]*?\S)?)\*(?![\w*])", r"\1"),
+        (r"(?<![\w_])_(\S(?:[^_]*?\S)?)_(?![\w_])", r"\1"),
+        (r"(?<![\w#&$])#(\S(?:[^#]*?\S)?)#(?![\w#])", r"\1"),
+        (r"(?<![\w+])\+(\S(?:[^+]*?\S)?)\+(?![\w+])", r"`\1`"),
+    )
+)
+
+
+def plain(text: str, attributes: dict[str, str]) -> str:
+    """The words of a paragraph; code spans stay as they are, attributes that are known are put in."""
+    text = re.sub(r"([\"'])`(.+?)`\1", r"\1\2\1", text)
+    pieces: list[str] = []
+    start = 0
+    for code in _CODE.finditer(text):
+        pieces += [_words(text[start : code.start()], attributes), f"`{_filled(code[1], attributes)}`"]
+        start = code.end()
+    return "".join([*pieces, _words(text[start:], attributes)])
+
+
+def _words(text: str, attributes: dict[str, str]) -> str:
+    text = _filled(text, attributes)
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text.replace("(C)", "©").replace("\\*", "*").replace("\\_", "_")
+
+
+def _filled(text: str, attributes: dict[str, str]) -> str:
+    known = _CHARACTERS | attributes
+    return re.sub(r"\{([\w-]+)\}", lambda found: known.get(found[1].lower(), found[0]), text)
