@@ -21,7 +21,7 @@ IndexAll = Callable[[Connection[Any]], IndexReport]
 def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll) -> None:
     """Give the app its tasks. `connect` opens autocommit connections, `index_all` indexes every source."""
 
-    @app.task(name=SCAN_SOURCES)  # type: ignore[untyped-decorator]  # Celery has no types
+    @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def scan_sources() -> None:
         with connect() as conn, try_lock(conn, SCAN) as free:
             if not free:

@@ -1,0 +1,97 @@
+"""Rules of the house that a machine can hold: who may import whom, and what stays unloaded."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("journeyman", "bot", "workers", "retrieval", "finetune", "migrations")
+MAY_IMPORT = {
+    "journeyman": {"bot", "workers", "retrieval", "finetune", "migrations"},
+    "bot": {"retrieval", "finetune"},
+    "workers": {"retrieval", "finetune"},
+    "retrieval": set(),
+    "finetune": set(),
+    "migrations": set(),
+}
+HEAVY = ("torch", "transformers", "peft", "bitsandbytes")
+
+
+def modules(package: str) -> list[Path]:
+    """Every source file of a package."""
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(file: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_follow_the_arrows(package: str) -> None:
+    """journeyman → bot, workers → retrieval, finetune; bot and workers never meet."""
+    allowed = MAY_IMPORT[package] | {package}
+    for file in modules(package):
+        wrong = imports(file) & set(PACKAGES) - allowed
+        assert not wrong, f"{file.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("package", ["bot", "workers", "retrieval", "finetune", "migrations"])
+def test_only_the_composition_root_reads_the_environment(package: str) -> None:
+    """Settings are arguments everywhere else."""
+    for file in modules(package):
+        reads = [
+            node
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+        ]
+        assert not reads, f"{file.relative_to(ROOT)}:{reads[0].lineno} reads the environment"
+
+
+@pytest.mark.parametrize("package", ["bot", "retrieval", "workers", "journeyman.cli", "journeyman.composition"])
+def test_importing_loads_no_torch(package: str) -> None:
+    """A host that talks to a model server does without torch; so does `journeyman index`."""
+    names = [package]
+    if "." not in package:
+        files = [file.relative_to(ROOT).with_suffix("") for file in modules(package) if file.stem != "__init__"]
+        names += [".".join(file.parts) for file in files]
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_no_module_is_a_drawer() -> None:
+    """A module is named for one idea."""
+    drawers = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+    assert not [file for package in PACKAGES for file in modules(package) if file.stem in drawers]
+
+
+def test_every_module_says_what_it_is() -> None:
+    """Each file begins with what it is and where it stands in the flow."""
+    for package in PACKAGES:
+        for file in modules(package):
+            assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
+
+
+def test_text_is_loaded_safely() -> None:
+    """No code from model repositories, no pickled weights."""
+    for package in PACKAGES:
+        for file in modules(package):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.keyword) and node.arg == "trust_remote_code":
+                    assert ast.unparse(node.value) == "False", file
+                if isinstance(node, ast.Import):
+                    assert not {alias.name for alias in node.names} & {"pickle", "marshal", "shelve"}, file

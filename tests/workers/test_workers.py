@@ -1,0 +1,128 @@
+"""The workers: their wiring as data, and a real worker process that does a real task."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from celery import Celery
+
+from retrieval.index import IndexReport
+from workers.app import broker_url, build_app
+from workers.locks import SCAN, try_lock
+from workers.schedule import beat_schedule
+from workers.topology import ROUTES, SCAN_SOURCES
+
+ROOT = Path(__file__).parents[2]
+
+
+def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
+    """An app whose scan is noted in `calls`."""
+
+    @contextmanager
+    def connect() -> Any:
+        with psycopg.connect(database, autocommit=True) as conn:
+            yield conn
+
+    def index_all(conn: psycopg.Connection[Any]) -> IndexReport:
+        calls.append("scan")
+        return IndexReport()
+
+    return build_app(redis_url, connect=connect, index_all=index_all, scan_seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://h:6379/1", "redis://h:6379/1"),
+        ("unix:///tmp/r.sock?db=2", "redis+socket:///tmp/r.sock?virtual_host=2"),
+        ("unix:///tmp/r.sock", "redis+socket:///tmp/r.sock?virtual_host=0"),
+    ],
+)
+def test_addresses_are_translated_for_kombu(url: str, expected: str) -> None:
+    """A Unix socket has another form of address in kombu than in redis-py."""
+    assert broker_url(url) == expected
+
+
+def test_every_task_has_a_route_and_every_tick_a_task(redis_url: str, database_url: str) -> None:
+    """Tasks, routes and schedule name the same things."""
+    app = an_app(redis_url, database_url, [])
+    ours = {name for name in app.tasks if not name.startswith("celery.")}
+    assert ours == set(ROUTES)
+    assert {entry["task"] for entry in beat_schedule(60).values()} <= ours
+    assert all(entry["options"]["expires"] == entry["schedule"] for entry in beat_schedule(60).values())
+
+
+def test_a_killed_worker_loses_no_task(redis_url: str, database_url: str) -> None:
+    """A task is acknowledged when it is done, and there is one visibility timeout in all three places."""
+    conf = an_app(redis_url, database_url, []).conf
+    assert conf.task_acks_late
+    assert conf.task_reject_on_worker_lost
+    assert conf.worker_prefetch_multiplier == 1
+    timeouts = (conf.broker_transport_options, conf.result_backend_transport_options)
+    assert {options["visibility_timeout"] for options in timeouts} == {conf.visibility_timeout}
+
+
+def test_a_scan_runs_alone(redis_url: str, database: str) -> None:
+    """While one scan is under way, another returns without doing anything."""
+    calls: list[str] = []
+    scan = an_app(redis_url, database, calls).tasks[SCAN_SOURCES]
+    with psycopg.connect(database, autocommit=True) as conn, try_lock(conn, SCAN) as free:
+        assert free
+        scan()
+        assert calls == []
+    scan()
+    assert calls == ["scan"]
+
+
+def test_a_lock_ends_with_its_connection(database: str) -> None:
+    """A process that is killed while it holds the lock does not hold it any longer."""
+    first = psycopg.connect(database, autocommit=True)
+    first.execute("SELECT pg_advisory_lock(%s)", (SCAN,))
+    first.close()
+    released = threading.Event()
+    with psycopg.connect(database, autocommit=True) as conn:
+        while not released.wait(0.02):
+            with try_lock(conn, SCAN) as free:
+                if free:
+                    released.set()
+
+
+@pytest.mark.slow
+def test_a_worker_process_scans_the_sources(stack: Any, database: str, tmp_path: Path) -> None:
+    """`journeyman worker` takes a scan from Redis and indexes what has changed on disk."""
+    from retrieval.index import register_sources
+    from workers.app import enqueue_scan
+
+    (tmp_path / "pump.md").write_text("# Pump\n\nThe pump is blue and stands in hall 3.\n")
+    with psycopg.connect(database, autocommit=True) as conn:
+        register_sources(conn, [tmp_path])
+    redis = stack.redis_url.replace("db=0", "db=9")
+    enqueue_scan(an_app(redis, database, []))
+    environment = os.environ | {"JOURNEYMAN_DATABASE_URL": database, "JOURNEYMAN_REDIS_URL": redis}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "journeyman", "--home", str(tmp_path / "home"), "worker"],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert worker.stderr is not None
+        lines = []
+        for line in worker.stderr:
+            lines.append(line)
+            if "scanned" in line:
+                break
+        assert "new=1" in lines[-1], "".join(lines)
+    finally:
+        worker.terminate()
+        worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    with psycopg.connect(database) as conn:
+        assert conn.execute("SELECT name FROM document").fetchall() == [("pump.md",)]
