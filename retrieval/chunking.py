@@ -1,8 +1,9 @@
 """A document's blocks to chunks: what is embedded, searched and quoted.
 
-Chunks follow headings and carry their path. Where a section is too long, its borders depend on the text around them and
-not on what came before, so that an edit changes the chunks near it and no others (content-defined chunking as in
-LBFS, Muthitacharoen et al. 2001, on sentences and paragraphs in place of bytes).
+Chunks follow headings and carry their path. Where a section is too long, its borders depend on the text
+around them and not on what came before, so that an edit changes the chunks near it and no others
+(content-defined chunking as in LBFS, Muthitacharoen et al. 2001, on sentences and paragraphs in place of
+bytes).
 """
 
 import hashlib
@@ -15,8 +16,8 @@ from typing import Literal
 
 from retrieval.loading.blocks import Block, ParsedDocument
 
-# In word pieces, as estimated by `size`. MiniLM reads 256 with the title and the headings, so the text gets about 220:
-# some 120 to 180 words of prose.
+# In word pieces, as estimated by `size`. MiniLM reads 256 with the title and the headings, so the text gets about
+# 210: some 100 to 170 words of prose.
 MAX_SIZE = 210
 MIN_SIZE = 130
 MAX_CODE_SIZE = 420
@@ -47,7 +48,9 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A piece of a section that is kept in one. `joint` is what stands before it when it follows another unit."""
+    """A piece of a section that is kept in one. `joint` is what stands before it when it follows another
+    unit.
+    """
 
     kind: ChunkKind
     text: str
@@ -63,9 +66,7 @@ def embedding_text(title: str, heading: Sequence[str], text: str) -> str:
 def chunk_document(document: ParsedDocument) -> list[Chunk]:
     """The chunks of a document in reading order."""
     chunks: list[Chunk] = []
-    sections = [
-        (heading, list(blocks)) for heading, blocks in groupby(document.blocks, key=lambda b: b.heading)
-    ]
+    sections = [(heading, list(blocks)) for heading, blocks in groupby(document.blocks, key=lambda b: b.heading)]
     for group in _tiny_groups(sections):
         heading, blocks = _joined(group)
         for kind, text in _pieces(blocks):
@@ -94,17 +95,13 @@ Section = tuple[tuple[str, ...], list[Block]]
 
 
 def _tiny_groups(sections: Iterable[Section]) -> list[list[Section]]:
-    """Groups neighbouring tiny sections of one parent. A section's own text says whether it begins a new group."""
+    """Groups neighbouring tiny sections of one parent. A section's own text says whether it begins a new
+    group.
+    """
     groups: list[list[Section]] = []
     for section in sections:
         last = groups[-1] if groups else None
-        if (
-            last
-            and _is_tiny(section)
-            and _is_tiny(last[-1])
-            and _siblings(last[-1], section)
-            and _goes_on(section)
-        ):
+        if last and _is_tiny(section) and _is_tiny(last[-1]) and _siblings(last[-1], section) and _goes_on(section):
             last.append(section)
         else:
             groups.append([section])
@@ -126,7 +123,9 @@ def _goes_on(section: Section) -> bool:
 
 
 def _joined(group: list[Section]) -> Section:
-    """One section out of a group: under their parent's heading, each with its own heading as a line above its text."""
+    """One section out of a group: under their parent's heading, each with its own heading as a line above its
+    text.
+    """
     if len(group) == 1:
         return group[0]
     parent = group[0][0][:-1]
@@ -152,7 +151,9 @@ def _piece(units: Sequence[Unit]) -> tuple[ChunkKind, str]:
 
 
 def _units(blocks: Sequence[Block]) -> list[Unit]:
-    """What stays in one: paragraphs, list items, tables and code if they fit, else sentences, rows and lines of them."""
+    """What stays in one: paragraphs, list items, tables and code if they fit, else sentences, rows and lines
+    of them.
+    """
     units: list[Unit] = []
     previous = ""
     for block in blocks:
@@ -171,7 +172,9 @@ def _units(blocks: Sequence[Block]) -> list[Unit]:
 
 
 def _code_units(code: str, before: list[Unit]) -> list[Unit]:
-    """Code joins the paragraph that leads in to it, which is taken off `before`; long code is cut at its lines."""
+    """Code joins the paragraph that leads in to it, which is taken off `before`; long code is cut at its
+    lines.
+    """
     parts = _split_lines(code, MAX_CODE_SIZE, opening="```\n", closing="\n```")
     if before and before[-1].kind == "text" and size(before[-1].text) + size(parts[0]) <= MAX_CODE_SIZE:
         lead = before.pop()
@@ -206,9 +209,7 @@ def _split_lines(code: str, limit: int, opening: str, closing: str) -> list[str]
     if size(code) <= limit:
         return [code]
     body = code.removeprefix("```").partition("\n")[2].removesuffix("```").rstrip("\n")
-    parts = [
-        part for line in body.split("\n") for part in (_hard_split(line) if size(line) > limit else [line])
-    ]
+    parts = [part for line in body.split("\n") for part in (_hard_split(line) if size(line) > limit else [line])]
     units = [Unit("code", part, "\n") for part in parts]
     return [opening + _piece(group)[1] + closing for group in _pack(units, limit, limit // 2)]
 
@@ -231,7 +232,9 @@ def _hard_split(text: str) -> list[str]:
 
 
 def _pack(units: list[Unit], most: int = MAX_SIZE, least: int = MIN_SIZE) -> list[list[Unit]]:
-    """Cuts a run of units into groups of `least` to `most` pieces; a unit larger than that is a group of its own."""
+    """Cuts a run of units into groups of `least` to `most` pieces; a unit larger than that is a group of its
+    own.
+    """
     ends = list(accumulate((size(unit.text) for unit in units), initial=0))
     groups: list[list[Unit]] = []
     start = 0
@@ -244,22 +247,22 @@ def _pack(units: list[Unit], most: int = MAX_SIZE, least: int = MIN_SIZE) -> lis
 
 
 def _border(units: list[Unit], ends: list[int], start: int, most: int, least: int) -> int:
-    """Where the group that begins at `start` ends: at the strongest border that leaves both sides large enough.
+    """Where the group that begins at `start` ends: at the strongest border that leaves both sides large
+    enough.
 
-    Among borders of equal strength the one before the unit with the lowest hash is taken: the same one, wherever the
-    group before it began. `ends[i]` is the size of all units before i.
+    Among borders of equal strength the one before the unit with the lowest hash is taken: the same one,
+    wherever the group before it began. `ends[i]` is the size of all units before i.
     """
     last = max(bisect_right(ends, ends[start] + most) - 1, start + 1)
     first = bisect_left(ends, ends[start] + least, start + 1)
     enough = [cut for cut in range(first, last + 1) if ends[-1] - ends[cut] >= least // 2]
-    return min(
-        enough, key=lambda cut: (_weakness(units[cut - 1], units[cut]), _hash(units[cut].text)), default=last
-    )
+    return min(enough, key=lambda cut: (_weakness(units[cut - 1], units[cut]), _hash(units[cut].text)), default=last)
 
 
 def _weakness(before: Unit, unit: Unit) -> int:
-    """How little a border here suits. Best between paragraphs, then list items, nested ones, sentences; worst where
-    the one above leads in to the one below."""
+    """How little a border here suits. Best between paragraphs, then list items, nested ones, sentences; worst
+    where the one above leads in to the one below.
+    """
     if before.text.endswith(":"):
         return 4
     if unit.joint == "\n" and unit.text.startswith(" "):

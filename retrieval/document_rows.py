@@ -28,7 +28,9 @@ RETURNING id
 """
 _RENAME = "UPDATE document SET name = %(name)s WHERE id = %(document)s"
 _DELETE = "DELETE FROM document WHERE id = %(document)s"
-_OLD_CHUNKS = "SELECT id, content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s ORDER BY ordinal"
+_OLD_CHUNKS = """
+SELECT id, content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s ORDER BY ordinal
+"""
 _DROP_CHUNKS = "DELETE FROM chunk WHERE document_id = %(document)s AND id <> ALL (%(kept)s)"
 _LEXEMES = """
     (SELECT to_tsvector(language, %(searched)s) || %(identifiers)s::tsvector AS lexemes
@@ -37,15 +39,15 @@ _LEXEMES = """
 """
 _ADD_CHUNK = f"""
 INSERT INTO chunk (document_id, ordinal, kind, heading, text, content_hash, lexemes, length, model, vector)
-SELECT %(document)s, %(ordinal)s, %(kind)s, %(heading)s, %(text)s, %(content_hash)s, lexemes, length, %(model)s,
-    (SELECT vector FROM embedding WHERE content_hash = %(content_hash)s AND model = %(model)s)
+SELECT %(document)s, %(ordinal)s, %(kind)s, %(heading)s, %(text)s, %(content_hash)s, lexemes, length,
+    %(model)s, (SELECT vector FROM embedding WHERE content_hash = %(content_hash)s AND model = %(model)s)
 FROM {_LEXEMES}
 """  # noqa: S608
 _KEEP_CHUNK = f"""
-UPDATE chunk SET ordinal = %(ordinal)s, kind = %(kind)s, lexemes = counted_lexemes.lexemes, length = counted_lexemes.length
-FROM (SELECT lexemes, length FROM {_LEXEMES}) AS counted_lexemes
+UPDATE chunk SET ordinal = %(ordinal)s, kind = %(kind)s, lexemes = new.lexemes, length = new.length
+FROM (SELECT lexemes, length FROM {_LEXEMES}) AS new
 WHERE id = %(chunk)s AND (ordinal, kind, chunk.lexemes) IS DISTINCT FROM
-    (%(ordinal)s::int, %(kind)s::text, counted_lexemes.lexemes)
+    (%(ordinal)s::int, %(kind)s::text, new.lexemes)
 """  # noqa: S608
 _ADD_SENTENCE = """
 INSERT INTO sentence (chunk_id, ordinal, text, lexemes, vector)
@@ -112,8 +114,8 @@ def cache_vectors(conn: Connection[Any], hashes: Sequence[bytes], vectors: Vecto
 def swap_document(conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: str) -> int:
     """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
 
-    Chunks whose embedded text is the same keep their row and its id. The vectors of all chunks and of their sentences
-    must be in the cache.
+    Chunks whose embedded text is the same keep their row and its id. The vectors of all chunks and of their
+    sentences must be in the cache.
     """
     with conn.transaction(), conn.cursor() as cursor:
         (document,) = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None,)
@@ -138,7 +140,9 @@ def swap_document(conn: Connection[Any], new: NewDocument, chunks: Sequence[Chun
 
 
 def rename_document(conn: Connection[Any], document: int, name: str) -> None:
-    """Gives a document another name; its title, which its vectors were made with, stays until its text changes."""
+    """Gives a document another name; its title, which its vectors were made with, stays until its text
+    changes.
+    """
     with conn.transaction():
         conn.execute(_RENAME, {"document": document, "name": name})
 

@@ -1,7 +1,7 @@
 """Sources to the index: parse and embed what changed, then swap each document in one transaction.
 
-Nothing is computed inside a transaction, so a run that dies leaves the documents as they were; the vectors that it had
-made stay in the cache, and the next run goes on from there.
+Nothing is computed inside a transaction, so a run that dies leaves the documents as they were; the vectors
+that it had made stay in the cache, and the next run goes on from there.
 """
 
 import hashlib
@@ -54,7 +54,9 @@ _SCANNED = "UPDATE source SET scanned_at = now() WHERE id = %(source)s"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `document` is at hand, `done` of `total` files are finished, `chunks` texts were embedded."""
+    """How far a run is: `document` is at hand, `done` of `total` files are finished, `chunks` texts were
+    embedded.
+    """
 
     document: str
     done: int
@@ -66,16 +68,15 @@ class Progress:
 class IndexReport:
     """What a run did. A renamed file counts as one new and one removed document.
 
-    `documents`: new, changed, unchanged, removed, failed. `chunks`: those embedded in this run, those that stand in the
-    index without having been embedded in it (together: all chunks of these sources), and those removed.
+    `documents`: new, changed, unchanged, removed, failed. `chunks`: those embedded in this run, those that
+    stand in the index without having been embedded in it (together: all chunks of these sources), and those
+    removed.
     """
 
     documents: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("new", "changed", "unchanged", "removed", "failed"), 0)
     )
-    chunks: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("embedded", "reused", "removed"), 0)
-    )
+    chunks: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("embedded", "reused", "removed"), 0))
     failures: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -88,11 +89,12 @@ def index_sources(
     max_bytes: int,
     progress: Callable[[Progress], None] | None = None,
 ) -> IndexReport:
-    """Brings the index up to date with the sources' files and reports what changed and what failed, file by file.
+    """Brings the index up to date with the sources' files and reports what changed and what failed, file by
+    file.
 
-    A file that cannot be read keeps its earlier version. A source that has vanished as a whole is a failure and loses
-    nothing. Runs on the same source wait for each other. An error of the embedder or the database rises; the documents
-    finished before it are in the index, the others are as they were.
+    A file that cannot be read keeps its earlier version. A source that has vanished as a whole is a failure
+    and loses nothing. Runs on the same source wait for each other. An error of the embedder or the database
+    rises; the documents finished before it are in the index, the others are as they were.
     """
     register_vector(conn)
     run = _Run(conn, embedder, max_bytes, progress or (lambda _: None))
@@ -135,9 +137,7 @@ class _Run:
         try:
             found = _scan(Path(source.uri), known)
         except OSError as error:
-            self._fail(
-                source.uri, f"this source cannot be read ({error.strerror}); its documents stay in the index"
-            )
+            self._fail(source.uri, f"this source cannot be read ({error.strerror}); its documents stay in the index")
             return
         for folder in found.unreadable:
             self._fail(folder, "this folder cannot be read; its documents stay in the index")
@@ -227,7 +227,9 @@ class _Run:
 
 
 def _scan(root: Path, known: Mapping[str, DocumentRow]) -> Scan:
-    """The source's files. A source that was one file and is deleted is empty; any other missing source is an error."""
+    """The source's files. A source that was one file and is deleted is empty; any other missing source is an
+    error.
+    """
     if set(known) == {root.name} and not root.exists() and root.parent.is_dir():
         return Scan({})
     return scan(root)

@@ -1,4 +1,6 @@
-"""Sources: the folders and files that people asked us to index, and that are looked through again on schedule."""
+"""Sources: the folders and files that people asked us to index, and that are looked through again on
+schedule.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ _ADD_SOURCE = f"""
 INSERT INTO source (collection, uri) VALUES (%(collection)s, %(uri)s)
 ON CONFLICT (collection, uri) DO UPDATE SET uri = excluded.uri
 RETURNING {_COLUMNS}
-"""
+"""  # noqa: S608
 _LIST_SOURCES = f"SELECT {_COLUMNS} FROM source ORDER BY collection, uri"  # noqa: S608
 _REMOVE_SOURCE = "DELETE FROM source WHERE collection = %(collection)s AND uri = %(uri)s"
 
@@ -45,9 +47,7 @@ def register_sources(
     roots = [Path(path).expanduser().absolute() for path in paths]
     missing = [str(root) for root in roots if not root.exists()]
     if missing:
-        raise MissingPath(
-            f"There is no file or folder at {', '.join(missing)}. Check the path and try again."
-        )
+        raise MissingPath(f"There is no file or folder at {', '.join(missing)}. Check the path and try again.")
     uris = list(dict.fromkeys(str(root.resolve()) for root in roots))
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
         cursor.execute(_ADD_COLLECTION, {"collection": collection})

@@ -38,7 +38,8 @@ def is_supported(name: str | PurePath) -> bool:
 def load(name: str | PurePath, data: bytes) -> ParsedDocument:
     """Parses a file by its name's ending. The title is the document's own, else made of the file's name.
 
-    Raises LoadError with the reason when the file is of an unknown type, empty, encrypted, broken or without text.
+    Raises LoadError with the reason when the file is of an unknown type, empty, encrypted, broken or without
+    text.
     """
     suffix = PurePath(name).suffix.lower()
     if suffix not in _PARSER_OF:
@@ -73,6 +74,4 @@ def _run(parse: Callable[[bytes], ParsedDocument], data: bytes, suffix: str) -> 
         raise
     except Exception as error:  # parsers fail on broken files in ways that nobody lists
         reason = f"{type(error).__name__}: {error}".replace("\n", " ").strip(": ")[:200]
-        raise LoadError(
-            f"it cannot be read as {suffix[1:].upper()}; it seems to be broken ({reason})"
-        ) from error
+        raise LoadError(f"it cannot be read as {suffix[1:].upper()}; it seems to be broken ({reason})") from error

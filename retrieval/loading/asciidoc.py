@@ -1,7 +1,8 @@
-"""AsciiDoc to blocks, as structured text: headings, lists, tables and listings, without macros and their targets.
+"""AsciiDoc to blocks, as structured text: headings, lists, tables and listings, without macros and their
+targets.
 
-It follows https://docs.asciidoctor.org/asciidoc/latest/ as far as text is concerned: nothing is included or computed,
-and both branches of a condition are read.
+It follows https://docs.asciidoctor.org/asciidoc/latest/ as far as text is concerned: nothing is included or
+computed, and both branches of a condition are read.
 """
 
 import re
@@ -168,6 +169,4 @@ def _width(block: str) -> int:
     if not found:
         return 0
     columns = re.split("[,;]", (found[1] or found[2] or "").strip())
-    return sum(
-        int(times[1]) if (times := re.match(r"\s*(\d+)\*", column)) else 1 for column in columns if column
-    )
+    return sum(int(times[1]) if (times := re.match(r"\s*(\d+)\*", column)) else 1 for column in columns if column)

@@ -1,4 +1,6 @@
-"""What every parser produces: a document's title and its blocks of text, each under the headings that lead to it."""
+"""What every parser produces: a document's title and its blocks of text, each under the headings that lead to
+it.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,8 +22,9 @@ class LoadError(Exception):
 class Block:
     """One paragraph, list item, table, table row or code block, as people read it.
 
-    `heading` is the path of headings above it, outermost first, without the document's title. A table's text is one
-    line per row, `| cell | cell |`, the header first; a row's is one `column: value` per line; code keeps its fences.
+    `heading` is the path of headings above it, outermost first, without the document's title. A table's text
+    is one line per row, `| cell | cell |`, the header first; a row's is one `column: value` per line; code
+    keeps its fences.
     """
 
     heading: tuple[str, ...]
@@ -66,9 +69,11 @@ class Outline:
             self._blocks.append(Block(tuple(text for _, text in self._path), kind, text))
 
     def document(self, title: str = "", *, fallback: str = "", url: str | None = None) -> ParsedDocument:
-        """The document, under the title that it declares, else its first heading if that is the only one of level 1.
+        """The document, under the title that it declares, else its first heading if that is the only one of
+        level 1.
 
-        A heading that became the title is left out of the heading paths; `fallback` serves where there is none.
+        A heading that became the title is left out of the heading paths; `fallback` serves where there is
+        none.
         """
         top = self._tops[0] if len(self._tops) == 1 and self._first_level == 1 else ""
         title = shorten(one_line(title or top or fallback))
@@ -81,7 +86,9 @@ def _under(block: Block, top: str) -> Block:
 
 
 def clean(text: str) -> str:
-    """Text without characters that nobody sees (controls, soft hyphens, zero width) and without trailing blanks."""
+    """Text without characters that nobody sees (controls, soft hyphens, zero width) and without trailing
+    blanks.
+    """
     text = _UNREADABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
 
@@ -103,7 +110,9 @@ def table_text(rows: Iterable[Sequence[str]]) -> str:
 
 
 def row_text(columns: Sequence[str], values: Sequence[str]) -> str:
-    """A table's row as lines `column: value`; columns without a value are left out, surplus values stay unnamed."""
+    """A table's row as lines `column: value`; columns without a value are left out, surplus values stay
+    unnamed.
+    """
     names = [*columns, *[""] * (len(values) - len(columns))]
     pairs = ((one_line(name), clean(value).strip()) for name, value in zip(names, values, strict=False))
     return "\n".join(f"{name}: {value}" if name else value for name, value in pairs if value)

@@ -71,7 +71,5 @@ def _rows(table: "Table") -> list[list[str]]:
     rows = []
     for row in table.rows:
         cells = row.cells
-        rows.append(
-            [cell.text if i == 0 or cell._tc is not cells[i - 1]._tc else "" for i, cell in enumerate(cells)]
-        )
+        rows.append([cell.text if i == 0 or cell._tc is not cells[i - 1]._tc else "" for i, cell in enumerate(cells)])
     return rows

@@ -16,7 +16,9 @@ SKIPPED_FILES = frozenset({"Thumbs.db"})
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a walk through a source found: files by name (path relative to the source) and folders it could not read."""
+    """What a walk through a source found: files by name (path relative to the source) and folders it could
+    not read.
+    """
 
     files: dict[str, Path]
     unreadable: tuple[str, ...] = ()

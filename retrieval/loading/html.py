@@ -1,4 +1,6 @@
-"""HTML to blocks: headings, paragraphs, lists, code and tables of the page's main part, without its navigation."""
+"""HTML to blocks: headings, paragraphs, lists, code and tables of the page's main part, without its
+navigation.
+"""
 
 import re
 from typing import TYPE_CHECKING
@@ -104,11 +106,7 @@ def _is_furniture(tag: "Tag") -> bool:
 
 
 def _main_part(soup: "BeautifulSoup") -> "Tag":
-    mains = (
-        soup.find_all("main")
-        or soup.find_all(lambda tag: tag.get("role") == "main")
-        or soup.find_all("article")
-    )
+    mains = soup.find_all("main") or soup.find_all(lambda tag: tag.get("role") == "main") or soup.find_all("article")
     return mains[0] if len(mains) == 1 else soup.body or soup
 
 
@@ -195,9 +193,7 @@ def _add_table(outline: Outline, table: "Tag") -> None:
         cells: list[str] = []
         for cell in row.find_all(["td", "th"], recursive=False):
             span = str(cell.get("colspan", "1"))
-            cells += [_words([cell])] + [""] * (
-                min(int(span), 100) - 1 if span.isdigit() and int(span) else 0
-            )
+            cells += [_words([cell])] + [""] * (min(int(span), 100) - 1 if span.isdigit() and int(span) else 0)
         rows.append(cells)
     outline.add("table", table_text(rows))
 

@@ -1,4 +1,6 @@
-"""Markdown to blocks, by a CommonMark parser: headings (also underlined ones), lists, fenced code, pipe tables, HTML."""
+"""Markdown to blocks, by a CommonMark parser: headings (also underlined ones), lists, fenced code, pipe
+tables, HTML.
+"""
 
 import re
 from typing import TYPE_CHECKING
@@ -53,9 +55,7 @@ def _spaced_headings(text: str) -> str:
     for line in text.split("\n"):
         if found := _FENCE.match(line):
             fence = ("" if line.strip().startswith(fence) else fence) if fence else found[1]
-        lines.append(
-            line if fence else _TIGHT_HEADING.sub(r"\1 ", line, count=1) if line[:2] == "##" else line
-        )
+        lines.append(line if fence else _TIGHT_HEADING.sub(r"\1 ", line, count=1) if line[:2] == "##" else line)
     return "\n".join(lines)
 
 
@@ -94,9 +94,7 @@ def _add_list(outline: Outline, node: "SyntaxTreeNode", indent: str) -> None:
         lead = ""
         for child in item.children:
             if child.type == "paragraph":
-                lead += ("\n" + margin if lead else marker) + _inline(child.children[0]).replace(
-                    "\n", "\n" + margin
-                )
+                lead += ("\n" + margin if lead else marker) + _inline(child.children[0]).replace("\n", "\n" + margin)
                 continue
             outline.add("item", lead)
             lead = ""
@@ -113,17 +111,18 @@ def _table(node: "SyntaxTreeNode") -> str:
 
 
 def _cell(node: "SyntaxTreeNode") -> str:
-    """A cell keeps the marks of words in bold, which set them apart from its others, unless all of it is bold."""
-    strong = [child for child in node.children if child.type == "strong"]
-    words = _inline(node)
-    for child in strong:
-        text = _inline(child)
-        words = words.replace(text, f"**{text}**", 1) if text != words else words
-    return words
+    """A cell keeps the marks of words in bold, which set them apart from its others, unless all of it is
+    bold.
+    """
+    words, marked = _inline(node), _inline(node, strong="**")
+    return words if marked == f"**{words}**" else marked
 
 
-def _inline(node: "SyntaxTreeNode") -> str:
-    """A paragraph's words: code spans keep their backticks, images leave their description."""
+def _inline(node: "SyntaxTreeNode", strong: str = "") -> str:
+    """A paragraph's words: code spans keep their backticks, images leave their description.
+
+    `strong` is what stands around words in bold.
+    """
     pieces = []
     for child in node.children:
         if child.type == "code_inline":
@@ -135,7 +134,8 @@ def _inline(node: "SyntaxTreeNode") -> str:
         elif child.type == "html_inline":
             pieces.append(_visible_tag(child.content))
         elif child.children:
-            pieces.append(_inline(child))
+            marks = strong if child.type == "strong" else ""
+            pieces.append(marks + _inline(child, strong) + marks)
         else:
             pieces.append(child.content)
     return "\n".join(one_line(line) for line in "".join(pieces).split("\n"))

@@ -1,4 +1,5 @@
-"""PDF to blocks, through langchain-community's pypdf parser: paragraphs under the headings that their type size shows.
+"""PDF to blocks, through langchain-community's pypdf parser: paragraphs under the headings that their type
+size shows.
 
 Without such headings a passage stands under its page's number.
 """
@@ -39,14 +40,10 @@ def parse_pdf(data: bytes) -> ParsedDocument:
     """A PDF with a text layer. Raises LoadError for an encrypted one and for one that holds only pictures."""
     pages, title = _read_pages(data)
     if not any(page.lines for page in pages):
-        raise LoadError(
-            "it holds no text, only pictures: it was scanned, and needs text recognition (OCR) first"
-        )
+        raise LoadError("it holds no text, only pictures: it was scanned, and needs text recognition (OCR) first")
     _drop_furniture(pages)
     body = _body_type(pages)
-    larger = sorted(
-        {kind for page in pages for kind in page.types.values() if _is_heading(kind, body)}, reverse=True
-    )
+    larger = sorted({kind for page in pages for kind in page.types.values() if _is_heading(kind, body)}, reverse=True)
     levels = {kind: min(level, MAX_HEADING_LEVELS) for level, kind in enumerate(larger, 1)}
     outline = Outline()
     has_headings = any(_level(page, line, levels) for page in pages for line in page.lines)
@@ -90,9 +87,7 @@ def _read_pages(data: bytes) -> tuple[list[_Page], str]:
     except (WrongPasswordError, FileNotDecryptedError) as error:
         raise LoadError("it is encrypted: save a copy without a password") from error
     except DependencyError as error:
-        raise LoadError(
-            "it is encrypted in a way that cannot be read here: save a copy without protection"
-        ) from error
+        raise LoadError("it is encrypted in a way that cannot be read here: save a copy without protection") from error
     return pages, title
 
 
@@ -113,9 +108,7 @@ def _drop_furniture(pages: list[_Page]) -> None:
     for page in pages:
         last = len(page.lines) - 2
         page.lines = [
-            line
-            for at, line in enumerate(page.lines)
-            if not (shape(line) in repeated and (at < 2 or at >= last))
+            line for at, line in enumerate(page.lines) if not (shape(line) in repeated and (at < 2 or at >= last))
         ]
 
 

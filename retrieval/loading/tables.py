@@ -58,7 +58,9 @@ def _delimiter(text: str) -> str:
 
 
 def parse_json(data: bytes) -> ParsedDocument:
-    """JSON: a list of objects is a table; of an object the keys are headings, plain values `key: value` lines."""
+    """JSON: a list of objects is a table; of an object the keys are headings, plain values `key: value`
+    lines.
+    """
     outline = Outline()
     try:
         _add_value(outline, json.loads(decode(data)), level=1)
@@ -100,9 +102,7 @@ def _add_value(outline: Outline, value: Any, level: int) -> None:
 
 
 def _is_section(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(entry, dict) for entry in value)
-    )
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value))
 
 
 def _flat(value: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterator[tuple[str, str]]:
@@ -131,7 +131,9 @@ def _spoken(value: Any) -> str:
 
 
 def parse_sqlite(data: bytes) -> ParsedDocument:
-    """A SQLite database: each table is a heading, each of its rows a passage. Works on a copy, so nothing is locked."""
+    """A SQLite database: each table is a heading, each of its rows a passage. Works on a copy, so nothing is
+    locked.
+    """
     if not data.startswith(_SQLITE_MAGIC):
         raise LoadError("it is not a SQLite database")
     outline = Outline()
@@ -154,6 +156,4 @@ def _add_table(outline: Outline, database: sqlite3.Connection, table: str) -> No
     columns = [name for name, *_ in rows.description]
     outline.heading(2, table)
     for row in rows:
-        outline.add(
-            "row", row_text(columns, ["" if isinstance(v, bytes) or v is None else str(v) for v in row])
-        )
+        outline.add("row", row_text(columns, ["" if isinstance(v, bytes) or v is None else str(v) for v in row]))

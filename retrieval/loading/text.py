@@ -13,7 +13,9 @@ _ITEM = re.compile(r"\s*(?:[-*•+]|\d{1,3}[.)]|[a-z]\))\s+\S")
 
 
 def decode(data: bytes) -> str:
-    """Bytes to text: by byte order mark, else UTF-8, else Windows-1252, the usual Latin 1. Binary data is refused."""
+    """Bytes to text: by byte order mark, else UTF-8, else Windows-1252, the usual Latin 1. Binary data is
+    refused.
+    """
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data.decode(encoding, errors="replace")
@@ -50,9 +52,7 @@ def _is_underlined(lines: list[str]) -> bool:
 
 def _is_capitals(line: str) -> bool:
     words = line.split()
-    return (
-        line.isupper() and sum(map(str.isalpha, line)) >= 2 and len(words) <= 10 and line[-1] not in ".,;!?"
-    )
+    return line.isupper() and sum(map(str.isalpha, line)) >= 2 and len(words) <= 10 and line[-1] not in ".,;!?"
 
 
 def add_lines(outline: Outline, lines: list[str]) -> None:
