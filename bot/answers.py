@@ -79,9 +79,7 @@ def begin_answer(
     return None if row is None else row[0]
 
 
-def finish_answer(
-    conn: Connection[Any], answer_id: UUID, answer: Answer, answer_ts: str | None = None
-) -> None:
+def finish_answer(conn: Connection[Any], answer_id: UUID, answer: Answer, answer_ts: str | None = None) -> None:
     """Records the finished answer, and the Slack message that shows it where there is one."""
     conn.execute(
         _FINISH,

@@ -22,7 +22,7 @@ from bot import views
 from bot.answers import begin_answer, fail_answer, finish_answer, place_answer
 from bot.conversation import asked_in_thread, thread_history
 from bot.events import Recent, claim_post
-from bot.posting import Reply
+from bot.posting import Reply, StoppedByPerson
 from bot.routing import Identity, Post, Route
 from bot.workspace import SLACK_ERRORS, Capabilities, error_code
 from retrieval.answer import Answer, Done, Event, Question, Reading, Text
@@ -113,6 +113,8 @@ def answer_post(post: Post, answer_id: UUID, question: Question, *, runtime: Run
         reply.think()
         answer = relay(runtime.answer(question), reply, runtime.stopping)
         reply.finish(answer, answer_id)
+    except StoppedByPerson:
+        _record(runtime.pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
     except Stopped:
         _give_up(reply, answer_id, views.STOPPING, runtime.pool)
     except psycopg.Error as error:

@@ -64,9 +64,7 @@ def on_command(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: 
 
 def on_error(error: Exception, body: dict[str, Any]) -> None:
     """What no listener caught. Bolt would log the exception's text, which may hold a message's words."""
-    log.error(
-        "listener_failed", type=body.get("type"), event_id=body.get("event_id"), error=error_code(error)
-    )
+    log.error("listener_failed", type=body.get("type"), event_id=body.get("event_id"), error=error_code(error))
 
 
 def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:

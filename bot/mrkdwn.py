@@ -39,8 +39,7 @@ def to_markdown(markdown: str) -> str:
     """Markdown as `markdown_text` takes it: escaped, block quotes kept, links spelled out."""
     parts = _CODE.split(markdown)
     return "".join(
-        escape(part) if _is_code(index) else _quotes(_spell_out_links(escape(part)))
-        for index, part in enumerate(parts)
+        escape(part) if _is_code(index) else _quotes(_spell_out_links(escape(part))) for index, part in enumerate(parts)
     )
 
 

@@ -19,7 +19,7 @@ from slack_sdk.web.chat_stream import ChatStream
 from bot import views
 from bot.mrkdwn import to_markdown
 from bot.routing import Post
-from bot.workspace import SLACK_ERRORS, Capabilities, error_code, is_bad_blocks, is_unknown_method
+from bot.workspace import SLACK_ERRORS, Capabilities, error_code, is_bad_blocks, is_passing, is_unknown_method
 from retrieval.answer import Answer
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,10 @@ _CANNOT_UPDATE = {
 }
 
 
+class StoppedByPerson(Exception):
+    """Somebody pressed Stop below the answer. What was shown stays; no more is written."""
+
+
 def _nowhere(ts: str) -> None:
     """For a reply that nobody needs to find again."""
 
@@ -45,7 +49,8 @@ class Reply:
     """The answer to one post, in its thread; used by one thread of the process at a time.
 
     `ts` is the message that shows the answer, once there is one; `on_placed` is told as soon as it is known.
-    `finish` and `stop` raise one of `SLACK_ERRORS` when Slack takes nothing at all; nothing else raises.
+    `finish` and `stop` raise one of `SLACK_ERRORS` when Slack takes nothing at all, `write` and `finish`
+    StoppedByPerson; nothing else raises.
     """
 
     client: WebClient
@@ -114,9 +119,7 @@ class Reply:
     def _stop_stream(self, stream: ChatStream, answer: Answer, answer_id: UUID) -> bool:
         """Ends the stream with the sources and the thumbs below it; False if Slack would not."""
         try:
-            self._with_thumbs(
-                lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, answer_id, thumbs))
-            )
+            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, answer_id, thumbs)))
         except SLACK_ERRORS as error:
             self._refused(stream, error)
             return False
@@ -136,6 +139,8 @@ class Reply:
 
     def _refused(self, stream: ChatStream, error: Exception) -> None:
         """From here on the answer is a message that is updated; next time, too, if Slack knows no streams."""
+        if error_code(error) == "stopped_by_user":
+            raise StoppedByPerson from None
         log.info("stream_refused", channel=self.post.channel, error=error_code(error))
         if stream.ts is None and is_unknown_method(error):
             self.capabilities.streaming = False
@@ -183,12 +188,10 @@ class Reply:
         """An update can safely be sent again when the connection breaks; a post cannot."""
         for attempt in range(1, UPDATE_TRIES + 1):
             try:
-                self.client.chat_update(
-                    channel=self.post.channel, ts=ts, text=message.text, blocks=message.blocks
-                )
+                self.client.chat_update(channel=self.post.channel, ts=ts, text=message.text, blocks=message.blocks)
                 return
-            except OSError:
-                if attempt == UPDATE_TRIES:
+            except SLACK_ERRORS as error:
+                if attempt == UPDATE_TRIES or not is_passing(error):
                     raise
                 time.sleep(attempt)
 

@@ -38,13 +38,9 @@ HELP = (
 )
 NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
 NO_DATABASE_STATUS = "I am up, but my database does not respond: I cannot answer until it does."
-FAILED = (
-    "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
-)
+FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
 STOPPING = "I am being restarted and had to stop here. Please ask again in a minute."
-RESTARTED = (
-    "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
-)
+RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,7 @@ class Message:
 def answer_messages(answer: Answer, answer_id: UUID, thumbs: Thumbs) -> list[Message]:
     """The whole answer: one message, or several of which the last has the sources and thumbs."""
     sections = [section(piece) for piece in split(to_mrkdwn(answer.text))]
-    pages = [
-        sections[start : start + SECTIONS_PER_MESSAGE]
-        for start in range(0, len(sections), SECTIONS_PER_MESSAGE)
-    ]
+    pages = [sections[start : start + SECTIONS_PER_MESSAGE] for start in range(0, len(sections), SECTIONS_PER_MESSAGE)]
     pages = pages or [[]]
     pages[-1] = pages[-1] + closing_blocks(answer, answer_id, thumbs)
     texts = [summary(answer.text), *("(continued)" for _ in pages[1:])]
@@ -123,11 +116,7 @@ def stopped_message(text: str, reason: str) -> Message:
 
 def vote_counted(value: Vote) -> str:
     """What the voter alone sees."""
-    return (
-        "Counted: :thumbsup: Thank you!"
-        if value == 1
-        else "Counted: :thumbsdown: Thank you, we will look into it."
-    )
+    return "Counted: :thumbsup: Thank you!" if value == 1 else "Counted: :thumbsdown: Thank you, we will look into it."
 
 
 def summary(text: str, *, converted: bool = False) -> str:

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
-from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
 
 # What a call to Slack can fail with, beside a mistake of ours.
 SLACK_ERRORS = (SlackClientError, HTTPException, OSError)
@@ -25,6 +25,7 @@ _UNKNOWN_METHOD = {
     "missing_scope",
     "not_allowed",
 }
+_PASSING = {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"}
 _BAD_BLOCKS = {"invalid_blocks", "invalid_blocks_format", "invalid_arguments"}
 
 
@@ -56,7 +57,11 @@ class NotSentRetryHandler(RetryHandler):
 
 def web_client(token: str, api_url: str, logger: logging.Logger) -> WebClient:
     """The client for everything: waits as long as a 429 says, up to five times."""
-    handlers = [RateLimitErrorRetryHandler(max_retry_count=5), NotSentRetryHandler(max_retry_count=2)]
+    handlers = [
+        RateLimitErrorRetryHandler(max_retry_count=5),
+        ServerErrorRetryHandler(max_retry_count=2),
+        NotSentRetryHandler(max_retry_count=2),
+    ]
     return WebClient(token=token, base_url=api_url, logger=logger, retry_handlers=handlers, timeout=30)
 
 
@@ -72,6 +77,11 @@ def is_unknown_method(error: BaseException) -> bool:
     if not isinstance(error, SlackApiError):
         return False
     return error_code(error) in _UNKNOWN_METHOD or error.response.status_code == 404
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed a moment later."""
+    return isinstance(error, OSError) or error_code(error) in _PASSING
 
 
 def is_bad_blocks(error: BaseException) -> bool:

@@ -9,9 +9,7 @@ from bot.mrkdwn import link, plain, split, to_markdown, to_mrkdwn
 HOSTILE = "<!channel> & <@U1> <#C1> <https://evil.example|our bank> <!date^1^x|y>"
 
 
-@pytest.mark.parametrize(
-    "convert", [to_mrkdwn, to_markdown, plain, lambda text: link("https://a.example", text)]
-)
+@pytest.mark.parametrize("convert", [to_mrkdwn, to_markdown, plain, lambda text: link("https://a.example", text)])
 def test_no_control_sequence_survives(convert) -> None:  # type: ignore[no-untyped-def]
     """Mentions, channels, dates and disguised links in a text are shown as the characters that they are."""
     shown = convert(HOSTILE)
@@ -48,8 +46,7 @@ def test_links_are_made_of_web_addresses_only() -> None:
     assert link("javascript:alert(1)", "Manual") == "Manual"
     assert link(None, "Manual") == "Manual"
     assert (
-        link("https://a.example/x?a=1&b=|<!channel>", "A|B")
-        == "<https://a.example/x?a=1&amp;b=%7C%3C!channel%3E|A¦B>"
+        link("https://a.example/x?a=1&b=|<!channel>", "A|B") == "<https://a.example/x?a=1&amp;b=%7C%3C!channel%3E|A¦B>"
     )
 
 

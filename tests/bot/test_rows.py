@@ -19,9 +19,7 @@ Conn = Connection[Any]
 
 def begun(conn: Conn, text: str = "what is alarm 4?", ts: str = "1.0", thread_ts: str = "1.0"):  # type: ignore[no-untyped-def]
     """A pending answer to a post in C1."""
-    return begin_answer(
-        conn, asked_by="U1", question=Question(text), channel="C1", thread_ts=thread_ts, question_ts=ts
-    )
+    return begin_answer(conn, asked_by="U1", question=Question(text), channel="C1", thread_ts=thread_ts, question_ts=ts)
 
 
 def test_a_post_is_answered_by_one_row(conn: Conn) -> None:
@@ -65,8 +63,7 @@ def test_a_finished_answer_keeps_what_explains_it(conn: Conn) -> None:
     assert history == [{"role": "user", "text": "a"}, {"role": "assistant", "text": "b"}]
     assert prompt == "<|user|>\nq<|end|>"
     assert (
-        passages[0] | {"chunk_id": 1, "content_hash": f"{1:064x}", "document": "alarms.md", "score": 0.9}
-        == passages[0]
+        passages[0] | {"chunk_id": 1, "content_hash": f"{1:064x}", "document": "alarms.md", "score": 0.9} == passages[0]
     )
     assert passages[0]["ranks"] == {"dense": 1, "lexical": 2}
     assert sources[0]["number"] == 1
@@ -113,9 +110,7 @@ def test_a_button_says_which_answer_and_which_thumb() -> None:
     thumb = read_button(button_value(answer_id, -1))
     assert thumb is not None
     assert (thumb.answer_id, thumb.value) == (answer_id, -1)
-    assert [read_button(value) for value in ("", "+1", "+1 x", f"+2 {answer_id}", f"1 {answer_id}")] == [
-        None
-    ] * 5
+    assert [read_button(value) for value in ("", "+1", "+1 x", f"+2 {answer_id}", f"1 {answer_id}")] == [None] * 5
 
 
 def test_an_event_and_a_post_are_claimed_once(conn: Conn) -> None:
@@ -147,9 +142,7 @@ def test_history_is_the_threads_own_oldest_first_and_bounded(conn: Conn) -> None
     """Only finished answers of this thread, and no more than fit."""
     for number in range(6):
         answer_id = begun(conn, f"question {number}", ts=f"{number}.0", thread_ts="0.0")
-        conn.execute(
-            "UPDATE answer SET asked_at = now() + %s * interval '1 s' WHERE id = %s", [number, answer_id]
-        )
+        conn.execute("UPDATE answer SET asked_at = now() + %s * interval '1 s' WHERE id = %s", [number, answer_id])
         finish_answer(conn, answer_id, answer_to("q"))
     begun(conn, "pending", ts="7.0", thread_ts="0.0")
     begun(conn, "elsewhere", ts="8.0", thread_ts="8.0")

@@ -43,32 +43,24 @@ def test_a_document_cannot_speak_to_slack() -> None:
 
 def test_a_quote_that_the_answer_shows_is_not_said_twice() -> None:
     """The source's quote is left out where the text above already has it."""
-    assert "\n>" not in texts(
-        views.source_blocks([source()], "“The probe did not\ncontact the workpiece.” [1]")
-    )
+    assert "\n>" not in texts(views.source_blocks([source()], "“The probe did not\ncontact the workpiece.” [1]"))
 
 
 def test_an_abstention_has_thumbs_and_no_sources() -> None:
     """Whoever is told that the documents don't say can still say that they do."""
-    (message,) = views.answer_messages(
-        answer_to("?", "The documents don't say.", abstained=True), ANSWER_ID, "buttons"
-    )
+    (message,) = views.answer_messages(answer_to("?", "The documents don't say.", abstained=True), ANSWER_ID, "buttons")
     assert [block["type"] for block in message.blocks] == ["section", "actions"]
 
 
 def test_long_answers_are_split_at_slacks_limits() -> None:
     """Sections of at most 3,000 characters, messages of few blocks, sources and thumbs at the very end."""
-    long = replace(
-        answer_to("?"), text="A sentence & more. " * 2000, sources=[source(n) for n in range(1, 31)]
-    )
+    long = replace(answer_to("?"), text="A sentence & more. " * 2000, sources=[source(n) for n in range(1, 31)])
     messages = views.answer_messages(long, ANSWER_ID, "native")
     assert len(messages) > 1
     for message in messages:
         assert len(message.text) <= 4000
         assert len(message.blocks) <= 50
-        assert all(
-            len(block["text"]["text"]) <= 3000 for block in message.blocks if block["type"] == "section"
-        )
+        assert all(len(block["text"]["text"]) <= 3000 for block in message.blocks if block["type"] == "section")
     types = [block["type"] for message in messages for block in message.blocks]
     assert types.count("context_actions") == 1
     assert types[-1] == "context_actions"

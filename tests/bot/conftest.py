@@ -1,0 +1,88 @@
+"""The real bot in this process, connected to the tests' Slack, with a chain that is given as an argument."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Event as Flag
+from threading import Thread
+from typing import Any, Protocol
+
+import psycopg
+import pytest
+from psycopg_pool import ConnectionPool
+
+from bot.app import SlackApp, build_app, run_http, run_socket_mode
+from bot.asking import Answerer
+from tests.bot.samples import stand_in_chain
+from tests.slack_workspace import Workspace
+from tests.slack_workspace.fixtures import workspace
+
+__all__ = ["workspace"]
+
+
+class Connect(Protocol):
+    """Starts the bot with a chain, over Socket Mode or, given a port, over HTTP; it ends with the test."""
+
+    def __call__(self, chain: Answerer = ..., *, http_port: int | None = None) -> SlackApp: ...
+
+
+@pytest.fixture
+def pool(database: str) -> Iterator[ConnectionPool[Any]]:
+    """A pool as the composition root builds it, on a database of this test's own."""
+    with ConnectionPool(database, min_size=1, max_size=4, open=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect]:
+    """Start the bot in this process and wait until it is connected."""
+    with ExitStack() as running:
+
+        def start(chain: Answerer = stand_in_chain, *, http_port: int | None = None) -> SlackApp:
+            app = build_app(
+                pool=pool,
+                answer=chain,
+                token=workspace.app.bot_token,
+                signing_secret=workspace.app.signing_secret if http_port else None,
+                api_url=workspace.api_url,
+            )
+            if http_port:
+                running.enter_context(_thread(lambda stop: run_http(app, "127.0.0.1", http_port, stop=stop)))
+                workspace.wait_for(lambda: _listens(http_port))
+                return app
+            running.enter_context(
+                _thread(lambda stop: run_socket_mode(app, workspace.app.app_token, workspace.api_url, stop=stop))
+            )
+            workspace.wait_for(lambda: workspace.connections == 1)
+            return app
+
+        yield start
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _thread(run: Callable[[Flag], None]) -> Iterator[None]:
+    stop = Flag()
+    thread = Thread(target=run, args=[stop])
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def rows(database: str) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Reads rows that the bot committed."""
+
+    def read(query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(database) as conn:
+            return conn.execute(query).fetchall()
+
+    return read

@@ -1,0 +1,419 @@
+"""The real bot against the tests' Slack, over Socket Mode and HTTP: what people see, whatever happens."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from psycopg_pool import ConnectionPool
+
+from bot import views
+from bot.answers import begin_answer, place_answer
+from bot.app import SlackRefused, build_app, run_http, run_socket_mode
+from retrieval.answer import Done, Event, Question, Text
+from tests.bot.conftest import Connect
+from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
+from tests.slack_workspace import Workspace
+from tests.slack_workspace.looking import visible_text
+from tests.slack_workspace.model import Message
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+ASKED = "what does alarm 4 mean?"
+SHOWN = "Move the probe closer and try again [1]."
+
+
+def ask(workspace: Workspace, text: str = ASKED, **where: Any) -> Message:
+    """Ada asks by mention in the channel."""
+    return workspace.post("ada", "maintenance", f"{workspace.mention} {text}", **where)
+
+
+def times_shown(workspace: Workspace, root: Message, words: str = SHOWN) -> int:
+    """How often the words stand in the thread."""
+    return sum(what_stands_in(message).count(words) for message in workspace.thread(root) if message.bot_id)
+
+
+def what_stands_in(message: Message) -> str:
+    """What people read: once a message was updated, its blocks and nothing that was streamed before."""
+    if message.states[-1].change == "updated":
+        return "\n".join(block["text"]["text"] for block in message.blocks if block["type"] == "section")
+    return visible_text(message)
+
+
+def eventually(rows: Rows, query: str, expected: list[tuple[Any, ...]]) -> None:
+    """The row is written just after the message is shown."""
+    deadline = time.monotonic() + 10
+    while (found := rows(query)) != expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == expected
+
+
+def test_a_mention_is_answered_in_its_thread_with_sources(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """Status at once, the text streamed, sources and thumbs at the end, everything in the row."""
+    connect()
+    question = ask(workspace)
+    reply = workspace.wait_for_reply(question)
+    assert reply.thread_ts == question.ts
+    assert reply.text == ANSWER_TEXT
+    assert "Alarm manual" in visible_text(reply)
+    assert reply.stream is not None
+    assert reply.stream.recipient_user_id == workspace.ada.id
+    assert any(status.status == views.SEARCHING for status in workspace.statuses)
+    assert workspace.status(question) == ""
+    eventually(
+        rows,
+        "SELECT state, asked_by, question, text, channel, thread_ts, question_ts, answer_ts FROM answer",
+        [
+            (
+                "answered",
+                workspace.ada.id,
+                ASKED,
+                ANSWER_TEXT,
+                question.channel,
+                question.ts,
+                question.ts,
+                reply.ts,
+            )
+        ],
+    )
+
+
+def test_mention_and_message_and_their_retries_are_answered_once(
+    workspace: Workspace, connect: Connect, rows: Rows
+) -> None:
+    """Two events of one post, each delivered three times: one answer."""
+    connect()
+    question = ask(workspace)
+    workspace.wait_for_reply(question)
+    for _ in range(2):
+        for delivery in workspace.deliver_again(question):
+            workspace.wait_until_settled(delivery)
+    assert len(workspace.event_deliveries("app_mention")) >= 3
+    assert len(workspace.replies_by_app(question)) == 1
+    assert rows("SELECT count(*) FROM answer") == [(1,)]
+
+
+def test_a_direct_message_is_answered_without_a_mention(workspace: Workspace, connect: Connect) -> None:
+    """In a direct message every message is a question, answered in its own thread."""
+    connect()
+    question = workspace.post("ada", workspace.direct_message("ada"), "what does alarm 4 mean?")
+    assert workspace.wait_for_reply(question).text == ANSWER_TEXT
+
+
+def test_a_thread_goes_on_without_a_mention(workspace: Workspace, connect: Connect) -> None:
+    """The chain gets what was said in the thread before; other threads are left alone."""
+    asked: list[Question] = []
+
+    def remembering_chain(question: Question) -> Iterator[Event]:
+        asked.append(question)
+        return stand_in_chain(question)
+
+    connect(remembering_chain)
+    question = ask(workspace)
+    workspace.wait_for_reply(question)
+    other = workspace.post("ben", "maintenance", "who has the keys?")
+    workspace.post("ada", "maintenance", "me", thread_ts=other.ts)
+    workspace.post("ben", "maintenance", "and alarm 5?", thread_ts=question.ts)
+    workspace.wait_for_reply(question, count=2)
+    assert [turn.text for turn in asked[1].history] == ["what does alarm 4 mean?", ANSWER_TEXT]
+    assert len(asked) == 2
+    assert workspace.replies_by_app(other) == []
+
+
+def test_thanks_get_a_line_and_no_search(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """One friendly line, once, and no answer row."""
+    connect()
+    message = ask(workspace, "thank you!")
+    assert visible_text(workspace.wait_for_reply(message)) == views.THANKS
+    assert rows("SELECT count(*) FROM answer") == [(0,)]
+    assert len(workspace.replies_by_app(message)) == 1
+
+
+def test_edits_and_deletions_are_not_answered(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """Changing or deleting a message asks nothing new."""
+    connect()
+    question = ask(workspace)
+    workspace.wait_for_reply(question)
+    workspace.edit(question, f"{workspace.mention} what does alarm 5 mean?")
+    workspace.delete(question)
+    workspace.wait_for(lambda: all(delivery.settled for delivery in workspace.deliveries))
+    assert rows("SELECT count(*) FROM answer") == [(1,)]
+
+
+def test_an_older_workspace_gets_the_same_answer(workspace: Workspace, connect: Connect) -> None:
+    """A placeholder that becomes the answer, plain buttons; what is unknown is tried once."""
+    workspace.become_older()
+    connect()
+    for _ in range(2):
+        question = ask(workspace)
+        workspace.wait_for(lambda question=question: times_shown(workspace, question) == 1)  # type: ignore[misc]
+        (reply,) = workspace.replies_by_app(question)
+        assert reply.states[0].text == views.PLACEHOLDER
+    workspace.wait_for(lambda: reply.blocks and reply.blocks[-1]["type"] == "actions")
+    assert len(workspace.calls("assistant.threads.setStatus")) == 1
+    workspace.press("ada", reply, "answer_thumbs_up")
+    workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
+
+
+@pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
+def test_a_stream_that_slack_refuses_loses_and_doubles_nothing(
+    workspace: Workspace, connect: Connect, method: str
+) -> None:
+    """Whichever call fails, the whole text is in one message, with sources and thumbs."""
+    workspace.refuse(method, "message_not_in_streaming_state", times=None)
+    connect(slowly)
+    question = ask(workspace)
+    workspace.wait_for(lambda: has_thumbs(workspace, question) and len(workspace.thread(question)) == 1)
+    assert times_shown(workspace, question) == 1
+
+
+def test_a_stream_that_expires_goes_on_as_a_message(workspace: Workspace, connect: Connect) -> None:
+    """Slack ends a silent stream; the same message then shows the whole text."""
+
+    def with_a_pause(question: Question) -> Iterator[Event]:
+        yield Text(ANSWER_TEXT[:20])
+        workspace.expire_stream(workspace.wait_for(lambda: streamed(workspace)))
+        time.sleep(0.6)
+        yield Text(ANSWER_TEXT[20:])
+        yield Done(answer_to(question.text))
+
+    connect(with_a_pause)
+    question = ask(workspace)
+    workspace.wait_for(lambda: has_thumbs(workspace, question))
+    assert times_shown(workspace, question) == 1
+    assert len(workspace.thread(question)) == 1
+
+
+def test_a_person_can_stop_an_answer(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """Stop means stop: what was shown stays, and nothing follows."""
+
+    def stopped(question: Question) -> Iterator[Event]:
+        yield Text(ANSWER_TEXT[:20])
+        workspace.stop_streaming(workspace.wait_for(lambda: streamed(workspace)))
+        time.sleep(0.6)
+        yield Text(ANSWER_TEXT[20:])
+        yield Done(answer_to(question.text))
+
+    connect(stopped)
+    question = ask(workspace)
+    eventually(rows, "SELECT state FROM answer", [("failed",)])
+    assert [message.text for message in workspace.thread(question)] == [ANSWER_TEXT[:20]]
+
+
+@pytest.mark.parametrize("method", ["chat.startStream", "chat.stopStream", "chat.postMessage", "chat.update"])
+def test_rate_limits_are_obeyed(workspace: Workspace, connect: Connect, method: str) -> None:
+    """A 429 is waited out, and the answer comes once."""
+    if not method.endswith("Stream"):
+        workspace.become_older()
+    workspace.rate_limit(method)
+    connect()
+    question = ask(workspace)
+    workspace.wait_for(lambda: has_thumbs(workspace, question), timeout=20)
+    assert times_shown(workspace, question) == 1
+
+
+@pytest.mark.parametrize("method", ["chat.stopStream", "chat.update"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_connection_that_breaks_doubles_nothing(
+    workspace: Workspace, connect: Connect, method: str, after: bool
+) -> None:
+    """Whether or not Slack did what it was asked before the line broke: the text is there once."""
+    if method == "chat.update":
+        workspace.become_older()
+    workspace.drop(method, after=after)
+    connect()
+    question = ask(workspace)
+    workspace.wait_for(lambda: has_thumbs(workspace, question), timeout=20)
+    assert times_shown(workspace, question) == 1
+
+
+def test_a_chain_that_fails_ends_in_a_reason(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """What was shown stays, the person is told, the row says failed; the exception's words go nowhere."""
+
+    def failing(question: Question) -> Iterator[Event]:
+        yield Text("Half an answer")
+        raise RuntimeError("secret detail")
+
+    connect(failing)
+    question = ask(workspace)
+    workspace.wait_for(lambda: times_shown(workspace, question, views.FAILED) == 1)
+    assert times_shown(workspace, question, "Half an answer") == 1
+    assert times_shown(workspace, question, "secret detail") == 0
+    eventually(rows, "SELECT state, error FROM answer", [("failed", views.FAILED)])
+
+
+def test_without_a_database_people_are_told(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> None:
+    """A mention, answered once with the reason although both of its events arrive; a thumb, too."""
+    connect()
+    question = ask(workspace)
+    reply = workspace.wait_for_reply(question)
+    pool.close()
+    second = ask(workspace)
+    workspace.wait_for_reply(second)
+    follow_up = workspace.post("ben", "maintenance", "and alarm 5?", thread_ts=question.ts)
+    workspace.wait_for_reply(follow_up, count=2)
+    workspace.wait_for(lambda: all(delivery.settled for delivery in workspace.deliveries))
+    assert times_shown(workspace, second, views.NO_DATABASE) == 1
+    assert times_shown(workspace, question, views.NO_DATABASE) == 1
+    workspace.press("ada", reply, "answer_feedback", "positive")
+    told = workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
+    assert told[-1].text == views.VOTE_FAILED
+
+
+def test_the_last_thumb_counts(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """Up, then down: one row with -1, and the person sees each of them counted."""
+    connect()
+    reply = workspace.wait_for_reply(ask(workspace))
+    for number, thumb in enumerate(("positive", "negative"), start=1):
+        pressed = workspace.press("ada", reply, "answer_feedback", thumb)
+        workspace.wait_for(lambda number=number: len(workspace.ephemerals(workspace.ada)) == number)  # type: ignore[misc]
+        assert workspace.wait_until_settled(pressed).acknowledged
+    assert rows("SELECT person, vote FROM feedback") == [(workspace.ada.id, -1)]
+    assert [message.text for message in workspace.ephemerals(workspace.ada)] == [
+        views.vote_counted(1),
+        views.vote_counted(-1),
+    ]
+
+
+def test_unfinished_answers_are_apologised_for(
+    workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
+) -> None:
+    """A restart finds what the process before it left: a question without a word, one with a placeholder."""
+    first = workspace.post("ada", "maintenance", "asked before the restart")
+    second = workspace.post("ben", "maintenance", "this one, too")
+    app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
+    placeholder = app.client.chat_postMessage(channel=second.channel, thread_ts=second.ts, text=views.PLACEHOLDER)
+    with pool.connection() as conn:
+        for post in (first, second):
+            answer_id = begin_answer(
+                conn,
+                asked_by="U1",
+                question=Question(post.text),
+                channel=post.channel,
+                thread_ts=post.ts,
+                question_ts=post.ts,
+            )
+            assert answer_id is not None
+        place_answer(conn, answer_id, placeholder["ts"])
+    connect()
+    for post in (first, second):
+        workspace.wait_for(lambda post=post: times_shown(workspace, post, views.RESTARTED) == 1)  # type: ignore[misc]
+        assert len(workspace.replies_by_app(post)) == 1
+    eventually(rows, "SELECT state FROM answer", [("failed",)] * 2)
+
+
+def test_a_stop_ends_what_is_under_way_with_a_reason(workspace: Workspace, connect: Connect) -> None:
+    """An answer under way when the process is stopped says so."""
+
+    def endless(question: Question) -> Iterator[Event]:
+        while True:
+            yield Text("word ")
+            time.sleep(0.05)
+
+    app = connect(endless)
+    question = ask(workspace)
+    workspace.wait_for(lambda: streamed(workspace))
+    app.end()
+    workspace.wait_for(lambda: times_shown(workspace, question, views.STOPPING) == 1)
+
+
+def test_the_command_answers_its_user_alone(workspace: Workspace, connect: Connect) -> None:
+    """Help and status, seen by nobody else."""
+    connect()
+    workspace.slash("ada", "maintenance", "/journeyman", "help")
+    workspace.wait_for(lambda: len(workspace.ephemerals(workspace.ada)) == 1)
+    workspace.slash("ada", "maintenance", "/journeyman", "status")
+    shown = workspace.wait_for(lambda: workspace.ephemerals(workspace.ada)[1:])
+    assert "I am up" in shown[0].text
+
+
+def test_over_http_only_slack_is_heard(workspace: Workspace, connect: Connect, rows: Rows) -> None:
+    """Signed requests are answered; a wrong signature and an old one are refused."""
+    port = free_port()
+    connect(http_port=port)
+    url = f"http://127.0.0.1:{port}/slack/events"
+    workspace.state.timing.retries = ()
+    for trouble in ({"secret": "not the secret"}, {"clock_skew": -600.0}):
+        workspace.deliver_over_http(url, **trouble)  # type: ignore[arg-type]
+        ask(workspace)
+        refused = [workspace.wait_until_settled(delivery) for delivery in workspace.deliveries]
+        assert not any(delivery.acknowledged for delivery in refused)
+    assert rows("SELECT count(*) FROM event") == [(0,)]
+    workspace.deliver_over_http(url)
+    question = ask(workspace)
+    reply = workspace.wait_for_reply(question)
+    assert reply.text == ANSWER_TEXT
+    workspace.press("ada", reply, "answer_feedback", "negative")
+    workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
+    assert rows("SELECT vote FROM feedback") == [(-1,)]
+
+
+def test_http_needs_a_signing_secret(workspace: Workspace, pool: ConnectionPool[Any]) -> None:
+    """Without one everybody could speak as Slack: the start is refused, with what to set."""
+    app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
+    with pytest.raises(SlackRefused, match="SLACK_SIGNING_SECRET"):
+        run_http(app, "127.0.0.1", free_port())
+
+
+def test_wrong_tokens_and_a_missing_slack_are_said_at_start(workspace: Workspace, pool: ConnectionPool[Any]) -> None:
+    """The setting is named, the token is not shown."""
+
+    def built(token: str, api_url: str) -> Any:
+        return build_app(pool=pool, answer=stand_in_chain, token=token, api_url=api_url)
+
+    with pytest.raises(SlackRefused, match="SLACK_BOT_TOKEN") as refused:
+        built("xoxb-wrong", workspace.api_url)
+    assert "xoxb-wrong" not in str(refused.value)
+    with pytest.raises(SlackRefused, match="SLACK_APP_TOKEN"):
+        run_socket_mode(built(workspace.app.bot_token, workspace.api_url), "xapp-wrong", workspace.api_url)
+    with pytest.raises(SlackRefused, match="SLACK_API_URL"):
+        built(workspace.app.bot_token, f"http://127.0.0.1:{free_port()}/api/")
+
+
+def test_nothing_that_was_said_is_logged(
+    workspace: Workspace,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Neither questions nor answers nor tokens, even when everything is logged and things go wrong."""
+
+    def failing(question: Question) -> Iterator[Event]:
+        yield Text("the answer's words")
+        raise ValueError(question.text)
+
+    with caplog.at_level(logging.DEBUG):
+        connect(failing)
+        question = ask(workspace, "a private question")
+        workspace.wait_for(lambda: times_shown(workspace, question, views.FAILED) == 1)
+    logged = caplog.text + "".join(capfd.readouterr())
+    secrets = ("private question", "the answer's words", workspace.app.bot_token, workspace.app.app_token)
+    assert not [secret for secret in secrets if secret in logged]
+
+
+def slowly(question: Question) -> Iterator[Event]:
+    """The stand-in's answer with time between the pieces for each to be shown."""
+    for event in stand_in_chain(question):
+        if isinstance(event, Text):
+            time.sleep(0.6)
+        yield event
+
+
+def streamed(workspace: Workspace) -> Message | None:
+    """A message that is being streamed and shows something."""
+    messages = workspace.messages("maintenance")
+    return next((m for m in messages if m.stream and m.stream.state == "in_progress" and m.text), None)
+
+
+def has_thumbs(workspace: Workspace, root: Message) -> bool:
+    """Whether the answer under the question is complete."""
+    kinds = [block["type"] for message in workspace.thread(root) for block in message.blocks if message.bot_id]
+    return "context_actions" in kinds or "actions" in kinds
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
