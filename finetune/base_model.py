@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.errors import ModelUnusable
-from finetune.quiet import quiet_console, quiet_transformers
+from finetune.libraries import quiet_console, quiet_transformers, require_libraries
 
 if TYPE_CHECKING:
     import torch
@@ -58,6 +58,7 @@ def build_embedded_model(folder: Path) -> Path:
     digest = _sha256(source)
     if _is_current(folder, digest):
         return folder
+    require_libraries()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _sole_builder(folder):
         if not _is_current(folder, digest):
@@ -173,9 +174,7 @@ def _is_current(folder: Path, digest: str) -> bool:
         sizes = {name: (folder / name).stat().st_size for name in manifest["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(
-        manifest["files"] == sizes and (manifest.get("sha256"), manifest.get("layout")) == (digest, LAYOUT)
-    )
+    return bool(manifest["files"] == sizes and (manifest.get("sha256"), manifest.get("layout")) == (digest, LAYOUT))
 
 
 @contextmanager

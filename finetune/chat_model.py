@@ -42,9 +42,7 @@ def load_chat_model(
 
     `threads` are torch's for this whole process. Raises ModelUnusable with what to do about it.
     """
-    loaded = load_model(
-        model, revision=revision, device=device, dtype=dtype, quantize=quantize, adapter=adapter
-    )
+    loaded = load_model(model, revision=revision, device=device, dtype=dtype, quantize=quantize, adapter=adapter)
     import torch
 
     torch.set_num_threads(threads)
@@ -91,13 +89,8 @@ class Phi3Chat(BaseChatModel):
         A message's text is data: where it spells a control token of the model, a space breaks the spelling,
         so that no document can end its turn or open another.
         """
-        turns = [
-            {"role": _role(message), "content": self._markers.sub(_broken, message.text)}
-            for message in messages
-        ]
-        prompt: str = self._loaded.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True
-        )
+        turns = [{"role": _role(message), "content": self._markers.sub(_broken, message.text)} for message in messages]
+        prompt: str = self._loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return prompt
 
     def count_tokens(self, text: str) -> int:
@@ -169,9 +162,7 @@ class Phi3Chat(BaseChatModel):
                 f"The prompt has {len(prompt)} tokens; with {most} for the answer it exceeds the model's "
                 f"context of {self.context_tokens} tokens. Give it less to read or lower max_tokens."
             )
-        return Decoding(
-            most, self.temperature if temperature is None else temperature, self._end_ids, self._lookup()
-        )
+        return Decoding(most, self.temperature if temperature is None else temperature, self._end_ids, self._lookup())
 
     def _lookup(self) -> int:
         """Guessing ahead needs a cache that can be cut back; a change of rotary scale midway drops it."""
@@ -181,9 +172,7 @@ class Phi3Chat(BaseChatModel):
     def _last_chunk(self, text: str, finish: str, read: int, written: int) -> ChatGenerationChunk:
         usage = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
         metadata = {"finish_reason": finish, "model_name": self.model_name, "adapter": self.adapter}
-        message = AIMessageChunk(
-            content=text, usage_metadata=usage, response_metadata=metadata, chunk_position="last"
-        )
+        message = AIMessageChunk(content=text, usage_metadata=usage, response_metadata=metadata, chunk_position="last")
         return ChatGenerationChunk(message=message, generation_info=metadata)
 
 

@@ -85,9 +85,7 @@ def _write(
                 attention_mask=torch.ones_like(ids),
                 generation_config=config,
                 streamer=_Writer(written),
-                stopping_criteria=[
-                    lambda ids, scores: torch.full(ids.shape[:1], closed.is_set(), device=ids.device)
-                ],
+                stopping_criteria=[lambda ids, scores: torch.full(ids.shape[:1], closed.is_set(), device=ids.device)],
             )
     finally:
         written.put(None)
@@ -139,9 +137,7 @@ class TextDecoder:
         return piece
 
     def _pending(self) -> str:
-        return self._decode(self._ids[self._context :])[
-            len(self._decode(self._ids[self._context : self._shown])) :
-        ]
+        return self._decode(self._ids[self._context :])[len(self._decode(self._ids[self._context : self._shown])) :]
 
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from finetune.errors import ModelUnusable
-from finetune.quiet import quiet_transformers
+from finetune.libraries import quiet_transformers, require_libraries
 
 if TYPE_CHECKING:
     import torch
@@ -19,10 +19,6 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["none", "4bit"]
 
 LORA_TARGETS = frozenset({"qkv_proj", "o_proj", "gate_up_proj", "down_proj"})
-WITHOUT_LIBRARIES = (
-    "The model's libraries are missing: install `journeyman[model]`, "
-    "or name a model server in JOURNEYMAN_MODEL_URL."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +68,9 @@ def load_model(
     weights, a device that is not there, or an adapter that does not belong to it.
     """
     source = _find(model, revision)
-    try:
-        import torch  # noqa: F401
-        import transformers  # noqa: F401
-        from safetensors import SafetensorError
-    except ImportError as error:
-        raise ModelUnusable(WITHOUT_LIBRARIES) from error
+    require_libraries()
+    from safetensors import SafetensorError
+
     with quiet_transformers():
         try:
             _require_phi3(source)
@@ -185,9 +178,7 @@ def _nf4(compute_dtype: "torch.dtype") -> Any:
 
 def _require_complete(source: _Source, report: Mapping[str, Any]) -> None:
     """Refuse weights with holes: transformers would fill them with random numbers and go on."""
-    missing = sorted(
-        str(name) for key in ("missing_keys", "mismatched_keys") for name in report.get(key) or ()
-    )
+    missing = sorted(str(name) for key in ("missing_keys", "mismatched_keys") for name in report.get(key) or ())
     if missing:
         raise ModelUnusable(
             f"The weights of {source.place} are incomplete: {len(missing)} missing, such as {missing[0]}."
@@ -196,8 +187,9 @@ def _require_complete(source: _Source, report: Mapping[str, Any]) -> None:
 
 def _with_adapter(model: Any, folder: Path) -> Any:
     """`model` with the LoRA layers of `folder` in place; only Phi-3's own four projections may be adapted."""
-    from peft import LoraConfig, PeftModel
+    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
     from peft.tuners.lora import LoraLayer
+    from safetensors import SafetensorError, safe_open
 
     for file in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / file).is_file():
@@ -205,17 +197,18 @@ def _with_adapter(model: Any, folder: Path) -> Any:
     try:
         config = LoraConfig.from_pretrained(str(folder))
         if config.modules_to_save:
-            raise ModelUnusable(
-                f"The adapter {folder} replaces whole modules; only plain LoRA can be served."
-            )
-        adapted = PeftModel.from_pretrained(model, str(folder), config=config).get_base_model()
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise ModelUnusable(f"The adapter {folder} replaces whole modules; only plain LoRA can be served.")
+        tuned = PeftModel.from_pretrained(model, str(folder), config=config)
+        with safe_open(folder / "adapter_model.safetensors", framework="pt") as saved:
+            missing = set(get_peft_model_state_dict(tuned)) - set(saved.keys())
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelUnusable(f"The adapter {folder} does not fit this model: {_first_line(error)}") from error
+    if missing:
+        raise ModelUnusable(f"The adapter {folder} is incomplete: {len(missing)} of its weights are missing.")
+    adapted: Any = tuned.get_base_model()
     names = {name.rpartition(".")[2] for name, part in adapted.named_modules() if isinstance(part, LoraLayer)}
     if not names or names - LORA_TARGETS:
-        raise ModelUnusable(
-            f"The adapter {folder} adapts {sorted(names)}; only {sorted(LORA_TARGETS)} may be adapted."
-        )
+        raise ModelUnusable(f"The adapter {folder} adapts {sorted(names)}; only {sorted(LORA_TARGETS)} may be adapted.")
     return adapted
 
 

@@ -93,9 +93,7 @@ class RemoteChat(BaseChatModel):
                 finished = finished or bool((chunk.generation_info or {}).get("finish_reason"))
                 yield chunk
         if not finished:
-            raise ModelUnusable(
-                f"The model server {self.url} broke off in the middle of an answer: ask again."
-            )
+            raise ModelUnusable(f"The model server {self.url} broke off in the middle of an answer: ask again.")
 
     @contextmanager
     def _failures_explained(self) -> Iterator[None]:

@@ -1,10 +1,22 @@
-"""Keeps transformers, peft and tqdm off the console while a model is loaded; errors rise as exceptions."""
+"""torch, transformers and peft from outside: whether they are installed, and keeping them off the console."""
 
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
 from typing import Any
+
+from finetune.errors import ModelUnusable
+
+
+def require_libraries() -> None:
+    """Raise ModelUnusable where the package was installed without its `model` extra."""
+    if not all(find_spec(name) for name in ("torch", "transformers", "accelerate", "gguf", "bitsandbytes", "peft")):
+        raise ModelUnusable(
+            "The model's libraries are missing: install `journeyman[model]`, "
+            "or name a model server in JOURNEYMAN_MODEL_URL."
+        )
 
 
 @contextmanager
