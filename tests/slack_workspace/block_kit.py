@@ -39,9 +39,7 @@ from tests.slack_workspace.schema import (
 )
 
 MARKDOWN_LIMIT = 12_000
-NEWEST_BLOCKS = frozenset(
-    {"alert", "card", "carousel", "context_actions", "markdown", "plan", "table", "task_card"}
-)
+NEWEST_BLOCKS = frozenset({"alert", "card", "carousel", "context_actions", "markdown", "plan", "table", "task_card"})
 _TASK_STATUS = choice("pending", "in_progress", "complete", "error")
 _RICH_TEXT_PARTS = {
     name: shape("elements", {"elements": anything, "style": anything, "indent": anything, "border": anything})
@@ -143,9 +141,7 @@ BLOCKS: dict[str, Shape] = {
     ),
     "task_card": _TASK_CARD,
     "plan": _block("title", {"title": string(3000), "tasks": items(typed({"task_card": _TASK_CARD}), 50, 0)}),
-    "alert": _block(
-        "text", {"text": text(3000), "level": choice("default", "info", "warning", "error", "success")}
-    ),
+    "alert": _block("text", {"text": text(3000), "level": choice("default", "info", "warning", "error", "success")}),
     "card": _CARD,
     "carousel": _block("elements", {"elements": items(typed({"card": _CARD}), 10)}),
 }
@@ -166,16 +162,12 @@ def interactive(block: Json) -> list[tuple[Json, str]]:
         found = [(item, f"elements/{index}") for index, item in enumerate(block.get("elements") or [])]
     else:
         found = [(block[key], key) for key in ("accessory", "element") if block.get(key)]
-    return [
-        (item, place) for item, place in found if isinstance(item, dict) and item.get("type") in _INTERACTIVE
-    ]
+    return [(item, place) for item, place in found if isinstance(item, dict) and item.get("type") in _INTERACTIVE]
 
 
 def _check_ids(blocks: list[Json], pointer: str, findings: Findings) -> None:
     """Block ids are unique in a payload, action ids in their block."""
-    named = [
-        (str(b["block_id"]), f"{pointer}/{i}/block_id") for i, b in enumerate(blocks) if b.get("block_id")
-    ]
+    named = [(str(b["block_id"]), f"{pointer}/{i}/block_id") for i, b in enumerate(blocks) if b.get("block_id")]
     _unique(named, "block_id", findings)
     for index, block in enumerate(blocks):
         actions = [
@@ -195,9 +187,7 @@ def _check_blocks(blocks: Any, pointer: str, most: int, findings: Findings) -> N
     _check_ids(blocks, pointer, findings)
     markdown = [block["text"] for block in blocks if block["type"] == "markdown"]
     if sum(map(len, markdown)) > MARKDOWN_LIMIT:
-        findings.add(
-            pointer, f"all markdown blocks together must be less than {MARKDOWN_LIMIT + 1} characters"
-        )
+        findings.add(pointer, f"all markdown blocks together must be less than {MARKDOWN_LIMIT + 1} characters")
 
 
 def _identified(blocks: list[Json]) -> list[Json]:

@@ -226,9 +226,7 @@ def command(state: State, person: Person, channel: Channel, name: str, text: str
     }
 
 
-def shortcut(
-    state: State, person: Person, callback_id: str, channel: Channel | None, message: Message | None
-) -> Json:
+def shortcut(state: State, person: Person, callback_id: str, channel: Channel | None, message: Message | None) -> Json:
     """A global shortcut, or a message shortcut where there is a message."""
     kind = "shortcut" if message is None else "message_action"
     payload = _shared(state, person, kind) | {

@@ -18,10 +18,7 @@ def visible_text(message: Message) -> str:
     texts += _texts(message.blocks)
     if message.stream is not None:
         texts += [
-            str(task[key])
-            for task in message.stream.tasks.values()
-            for key in ("title", "details")
-            if key in task
+            str(task[key]) for task in message.stream.tasks.values() for key in ("title", "details") if key in task
         ]
     return "\n".join(texts)
 
@@ -77,17 +74,13 @@ class Looking:
 
     def replies_by_app(self, root: Message) -> list[Message]:
         """The app's replies under a message that are no longer being streamed."""
-        return [
-            m for m in self.thread(root) if m.bot_id and (m.stream is None or m.stream.state != "in_progress")
-        ]
+        return [m for m in self.thread(root) if m.bot_id and (m.stream is None or m.stream.state != "in_progress")]
 
     def ephemerals(self, user: Person) -> list[Message]:
         """What the app showed to one person alone, in any channel, oldest first."""
         with self.state.lock():
             everything = [m for channel in self.state.channels.values() for m in channel.messages]
-            return sorted(
-                (m for m in everything if m.ephemeral_to == user.id and not m.deleted), key=lambda m: m.ts
-            )
+            return sorted((m for m in everything if m.ephemeral_to == user.id and not m.deleted), key=lambda m: m.ts)
 
     def status(self, root: Message) -> str:
         """The app's status under a message now, empty where there is none."""

@@ -162,9 +162,7 @@ class Message:
             "files": self.files,
             "app_context": self.app_context,
             "reactions": [
-                {"name": name, "users": users, "count": len(users)}
-                for name, users in self.reactions.items()
-                if users
+                {"name": name, "users": users, "count": len(users)} for name, users in self.reactions.items() if users
             ],
         }
         return shown | {key: value for key, value in optional.items() if value}

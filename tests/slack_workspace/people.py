@@ -44,9 +44,7 @@ class People:
         with self.state.lock():
             return self.state.add_person(name, **fields)
 
-    def add_channel(
-        self, name: str, *members: Person | str, private: bool = False, app: bool = True
-    ) -> Channel:
+    def add_channel(self, name: str, *members: Person | str, private: bool = False, app: bool = True) -> Channel:
         """A new channel with these members, and the app unless `app` is False."""
         with self.state.lock():
             ids = {self._person(member).id for member in members}
@@ -246,9 +244,7 @@ class People:
         """A person goes to another channel with the app beside it (app_context_changed)."""
         with self.state.lock():
             person, team = self._person(user), self.state.app.team_id
-            entities = (
-                [{"type": "slack#/types/channel_id", "value": channel.id, "team_id": team}] if channel else []
-            )
+            entities = [{"type": "slack#/types/channel_id", "value": channel.id, "team_id": team}] if channel else []
             event = {
                 "type": "app_context_changed",
                 "user": person.id,

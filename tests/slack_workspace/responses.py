@@ -29,9 +29,7 @@ def apply_view_response(state: State, view: View, response: Any) -> None:
         elif action == "update":
             replace_view(state, view, accept_view(response.get("view"), "modal", older=state.older))
         elif action == "push":
-            put_view(
-                state, view.user, accept_view(response.get("view"), "modal", older=state.older), push=True
-            )
+            put_view(state, view.user, accept_view(response.get("view"), "modal", older=state.older), push=True)
         elif action == "clear":
             stack.clear()
         elif view in stack:

@@ -109,9 +109,7 @@ def items(check_item: Check, most: int, least: int = 1) -> Check:
         if len(value) > most:
             findings.add(pointer, f"no more than {most} items allowed")
         if len(value) < least:
-            findings.add(
-                pointer, f"no fewer than {least} items allowed" if least > 1 else "must not be empty"
-            )
+            findings.add(pointer, f"no fewer than {least} items allowed" if least > 1 else "must not be empty")
         for index, item in enumerate(value):
             check_item(item, f"{pointer}/{index}", findings)
 

@@ -85,7 +85,5 @@ class SignedHttp:
 def _encode(delivery: Delivery) -> tuple[str, bytes]:
     if delivery.kind == "events_api":
         return "application/json", json.dumps(delivery.payload).encode()
-    fields: Json = (
-        delivery.payload if delivery.kind == "slash_commands" else {"payload": json.dumps(delivery.payload)}
-    )
+    fields: Json = delivery.payload if delivery.kind == "slash_commands" else {"payload": json.dumps(delivery.payload)}
     return "application/x-www-form-urlencoded", urllib.parse.urlencode(fields).encode()

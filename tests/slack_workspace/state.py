@@ -121,9 +121,7 @@ class State:
 
     def person(self, ref: str) -> Person:
         """The person with this id or this name. Raises Refusal user_not_found."""
-        found = self.people.get(ref) or next(
-            (p for p in self.people.values() if p.name == ref.lstrip("@")), None
-        )
+        found = self.people.get(ref) or next((p for p in self.people.values() if p.name == ref.lstrip("@")), None)
         if found is None:
             raise Refusal("user_not_found")
         return found

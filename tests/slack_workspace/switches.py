@@ -27,9 +27,7 @@ class Switches:
     def rate_limit(self, method: str, times: int = 1, retry_after: int = 1) -> None:
         """Answer HTTP 429 with Retry-After (seconds)."""
         headers = {"Retry-After": str(retry_after)}
-        self._add(
-            Fault(method, times, status=429, headers=headers, body={"ok": False, "error": "ratelimited"})
-        )
+        self._add(Fault(method, times, status=429, headers=headers, body={"ok": False, "error": "ratelimited"}))
 
     def fail(self, method: str, times: int | None = 1, status: int = 500) -> None:
         """Answer with an HTTP error."""
@@ -83,9 +81,7 @@ class Switches:
         """How many Socket Mode connections were ever opened."""
         return self.socket_mode.opened
 
-    def deliver_over_http(
-        self, request_url: str, *, secret: str | None = None, clock_skew: float = 0.0
-    ) -> SignedHttp:
+    def deliver_over_http(self, request_url: str, *, secret: str | None = None, clock_skew: float = 0.0) -> SignedHttp:
         """From now on send everything to this URL, signed, after the url_verification handshake.
 
         Raises Undelivered where the app does not answer the challenge. With a wrong `secret` or a

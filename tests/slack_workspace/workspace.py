@@ -65,9 +65,7 @@ class Workspace(People, Looking, Switches):
 
     def _populate(self) -> None:
         app = self.state.app
-        self.state.add_person(
-            app.name, id=app.bot_user_id, is_bot=True, bot_id=app.bot_id, app_id=app.app_id, email=""
-        )
+        self.state.add_person(app.name, id=app.bot_user_id, is_bot=True, bot_id=app.bot_id, app_id=app.app_id, email="")
         self.ada = self.add_person("ada", real_name="Ada Alvarez", is_admin=True)
         self.ben = self.add_person("ben", real_name="Ben Brandt")
         self.maintenance = self.add_channel("maintenance", self.ada, self.ben)

@@ -38,9 +38,7 @@ def set_status(state: State, args: Arguments) -> Json:
         raise Refusal.of("invalid_arguments", ["missing required field: status"])
     messages = args.array("loading_messages")
     if len(messages) > 10:
-        raise Refusal.of(
-            "invalid_arguments", ["no more than 10 items allowed [json-pointer:/loading_messages]"]
-        )
+        raise Refusal.of("invalid_arguments", ["no more than 10 items allowed [json-pointer:/loading_messages]"])
     status = Status(channel.id, thread_ts, str(args.values["status"]), tuple(map(str, messages)), time.time())
     state.statuses.append(status)
     return {}

@@ -15,9 +15,7 @@ _SCOPE_OF_KIND = {"channel": "channels", "group": "groups", "im": "im", "mpim": 
 _KIND_OF_TYPE = {"public_channel": "channel", "private_channel": "group", "im": "im", "mpim": "mpim"}
 
 
-def page(
-    entries: list[Item], args: Arguments, default: int = 100, most: int = 1000
-) -> tuple[list[Item], str]:
+def page(entries: list[Item], args: Arguments, default: int = 100, most: int = 1000) -> tuple[list[Item], str]:
     """One page and the cursor of the next (empty at the end). Raises Refusal invalid_cursor."""
     cursor, limit = args.text("cursor"), min(args.number("limit", default) or default, most)
     try:
@@ -75,9 +73,7 @@ def _within(messages: list[Message], args: Arguments) -> list[Message]:
     oldest, latest = args.text("oldest") or "0", args.text("latest") or "9999999999.000000"
     inclusive = args.flag("inclusive")
     return [
-        m
-        for m in messages
-        if float(oldest) < float(m.ts) < float(latest) or (inclusive and m.ts in (oldest, latest))
+        m for m in messages if float(oldest) < float(m.ts) < float(latest) or (inclusive and m.ts in (oldest, latest))
     ]
 
 

@@ -26,9 +26,7 @@ CHUNKS = {
             "status": choice("pending", "in_progress", "complete", "error"),
             "details": string(3000, 0),
             "output": string(3000, 0),
-            "sources": items(
-                typed({"url": shape("url text", {"url": string(3000), "text": string(3000)})}), 100, 0
-            ),
+            "sources": items(typed({"url": shape("url text", {"url": string(3000), "text": string(3000)})}), 100, 0),
         },
     ),
     "plan_update": shape("title", {"title": string(3000)}),
@@ -64,9 +62,7 @@ def _absorb(state: State, message: Message, stream: Stream, markdown: str | None
     mode = "markdown_text" if markdown is not None else "chunks"
     if stream.mode not in (None, mode):
         raise Refusal("streaming_mode_mismatch")
-    blocks = [
-        accept_blocks(chunk["blocks"], older=state.older) for chunk in chunks if chunk["type"] == "blocks"
-    ]
+    blocks = [accept_blocks(chunk["blocks"], older=state.older) for chunk in chunks if chunk["type"] == "blocks"]
     if len(stream.blocks) + sum(map(len, blocks)) > 50:
         raise Refusal("msg_blocks_too_many")
     stream.mode = "markdown_text" if mode == "markdown_text" else "chunks"

@@ -67,9 +67,7 @@ def push_view(state: State, args: Arguments) -> Json:
 def update_view(state: State, args: Arguments) -> Json:
     view_id, external_id = args.text("view_id"), args.text("external_id")
     views = [view for stack in state.modals.values() for view in stack]
-    chosen = [
-        v for v in views if v.id == view_id or (external_id and v.source.get("external_id") == external_id)
-    ]
+    chosen = [v for v in views if v.id == view_id or (external_id and v.source.get("external_id") == external_id)]
     if not chosen:
         raise Refusal("not_found")
     view = chosen[0]
