@@ -39,7 +39,7 @@ _FILLERS = frozenset(
     a again all and awesome bot cool everyone for good great guten help helped helpful i it journeyman lot
     lovely many morgen much nice ok okay perfect schön sehr so super team that the there this very vielen was
     wonderful you your
-    """.split()  # noqa: SIM905 - forty quoted words are harder to read
+    """.split()
 )
 
 
