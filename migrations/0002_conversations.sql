@@ -13,7 +13,7 @@ CREATE TABLE answer (
     standalone    text,                  -- the question rewritten to stand alone
     collections   text[],
     prompt        text,                  -- exactly as the model read it
-    passages      jsonb NOT NULL DEFAULT '[]',   -- with chunk id, content hash and scores, in prompt order
+    passages      jsonb NOT NULL DEFAULT '[]',   -- with chunk id, content hash and scores, best first
     sources       jsonb NOT NULL DEFAULT '[]',
     text          text,
     model         text,

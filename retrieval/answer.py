@@ -1,7 +1,7 @@
 """The values that flow from a question to its answer: what search returns and what the chain streams.
 
 `Searching`, `Reading`, `Text` and `Done` are the chain's events, in this order: one `Searching`, one `Reading`, any
-number of `Text`, one `Done`. The texts of `Text` concatenated are `Answer.text`: what has been shown is never withdrawn.
+number of `Text`, one `Done`. The texts of `Text` concatenated are `Answer.text`: what was shown is never withdrawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Sentence:
 class Passage:
     """A chunk of a document as search found it, best first.
 
-    `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is at most 1 and
+    `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is at most 1,
     comparable between questions; `ranks` holds its place, from 1, in each leg that found it ("dense", "sentence",
     "lexical"); `similarity` is the cosine of the whole passage, `lexical` its share of the best possible BM25.
     """

@@ -1,13 +1,12 @@
 """From a question to passages, best first, in one statement: everything that decides what is found stands here.
 
 Three legs see every passage differently: the vector of the whole passage (context), the best of the vectors of its
-sentences (the one that answers), and BM25 over stemmed words and verbatim identifiers (names, codes, numbers). A pool is
-drawn with the first and the last, then scored by the sum of all three. The legs are weighted on absolute scales and not by rank, so
-that a score means the same for every question, which abstention needs: BM25 is divided by the most that the question
-could reach. Measured in docs/experiments.md.
+sentences (the one that answers), and BM25 over stemmed words and verbatim identifiers (names, codes, numbers). A pool
+is drawn with the first and the last, then scored by the sum of all three. The legs are weighted on absolute scales and
+not by rank, so that a score means the same for every question, which abstention needs: BM25 is divided by the most that
+the question could reach. Measured in docs/experiments.md.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,7 +51,9 @@ WITH asked AS MATERIALIZED (
     FROM corpus, best, term t
     JOIN chunk c ON c.lexemes @@ t.term
     JOIN allowed a ON a.id = c.document_id,
-    LATERAL (SELECT coalesce(cardinality(positions), 1) AS tf FROM unnest(c.lexemes) AS u WHERE u.lexeme = t.lexeme) AS o
+    LATERAL (
+        SELECT coalesce(cardinality(positions), 1) AS tf FROM unnest(c.lexemes) AS u WHERE u.lexeme = t.lexeme
+    ) AS occurrences
     GROUP BY c.id
 ), dense_pool AS MATERIALIZED (
     SELECT c.id, c.vector <=> %(vector)s AS distance
