@@ -1,46 +1,21 @@
-"""The tests' Slack against a real Bolt app, over Socket Mode and over signed HTTP: so that it can be believed."""
+"""The tests' Slack against a real Bolt app: what people do, and what the app gets of it."""
 
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from slack_bolt import App
-from slack_bolt.adapter.socket_mode import SocketModeHandler
-from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from tests.slack_workspace import Workspace
-from tests.slack_workspace.courier import Undelivered
+from tests.slack_workspace.bolt import answering, ask, build_app, connected, plain
 from tests.slack_workspace.interactions import Impossible
 from tests.slack_workspace.looking import visible_text
-from tests.slack_workspace.model import Message
+from tests.slack_workspace.model import Json
 
-Json = dict[str, Any]
-
-
-def plain(text: str) -> Json:
-    return {"type": "plain_text", "text": text}
-
-
-THUMBS: Json = {
-    "type": "context_actions",
-    "elements": [
-        {
-            "type": "feedback_buttons",
-            "action_id": "feedback",
-            "positive_button": {"text": plain("Good"), "value": "up"},
-            "negative_button": {"text": plain("Bad"), "value": "down"},
-        }
-    ],
-}
 MODAL: Json = {
     "type": "modal",
     "callback_id": "correction",
@@ -56,71 +31,6 @@ MODAL: Json = {
         }
     ],
 }
-
-
-def build_app(workspace: Workspace) -> App:
-    """A Bolt app that knows the workspace's token and secret."""
-    client = WebClient(token=workspace.app.bot_token, base_url=workspace.api_url)
-    return App(client=client, signing_secret=workspace.app.signing_secret)
-
-
-@contextmanager
-def connected(app: App, workspace: Workspace) -> Iterator[SocketModeHandler]:
-    """The app on one Socket Mode connection, with slack_sdk's own client."""
-    handler = SocketModeHandler(app, workspace.app.app_token, ping_interval=1)
-    before = workspace.connections
-    handler.connect()  # type: ignore[no-untyped-call]
-    workspace.wait_for(lambda: workspace.connections > before)
-    try:
-        yield handler
-    finally:
-        # slack_sdk's close waits for its socket's three seconds of patience, unless the socket is gone already.
-        handler.client.auto_reconnect_enabled = False
-        workspace.drop_connections()
-        handler.close()  # type: ignore[no-untyped-call]
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def served(app: App | Callable[..., Any]) -> Iterator[str]:
-    """The Request URL of an app over HTTP."""
-    application = SlackRequestHandler(app) if isinstance(app, App) else app
-    server = make_server("127.0.0.1", 0, application, handler_class=_Quiet)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/slack/events"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def answering(app: App) -> list[Json]:
-    """Make an app answer mentions in a stream, with thumbs, and return the bodies that it gets."""
-    bodies: list[Json] = []
-
-    @app.event("app_mention")
-    def on_mention(body: Json, say_stream: Callable[[], Any], set_status: Callable[[str], Any]) -> None:
-        bodies.append(body)
-        set_status("is thinking...")
-        stream = say_stream()
-        stream.append(markdown_text="It means **heat**.")
-        stream.stop(blocks=[THUMBS])
-
-    @app.event("message")
-    def on_message(body: Json) -> None:
-        bodies.append(body)
-
-    return bodies
-
-
-def ask(workspace: Workspace, text: str = "what does alarm 7 mean?") -> Message:
-    return workspace.post("ada", "maintenance", f"{workspace.mention} {text}")
 
 
 def test_a_mention_is_two_events_and_gets_its_answer(workspace: Workspace) -> None:
@@ -351,136 +261,50 @@ def test_events_need_subscription_scope_and_membership(workspace: Workspace) -> 
     assert workspace.deliveries == []
 
 
-def test_an_unacknowledged_event_comes_again_over_the_next_connection(workspace: Workspace) -> None:
-    """Without an acknowledgement in time the same envelope comes with retry_attempt, and stops once acknowledged."""
-    workspace.state.timing.acknowledge = 0.3
+MANIFEST = """
+features:
+  agent_view: {agent_description: Answers}
+  app_home: {home_tab_enabled: false}
+  slash_commands: [{command: /journeyman, description: Help}]
+oauth_config: {scopes: {bot: [chat:write, commands, im:history]}}
+settings: {event_subscriptions: {bot_events: [message.im]}}
+"""
+
+
+def test_a_manifest_grants_what_it_asks_for_and_no_more(workspace: Workspace, tmp_path: Path) -> None:
+    """Scopes, events, commands and tabs that the manifest leaves out are not there."""
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text(MANIFEST)
+    workspace.install(manifest)
     app = build_app(workspace)
-    received: list[Any] = []
-    with connected(app, workspace) as one, connected(app, workspace) as two:
-        for handler in (one, two):
-            handler.client.socket_mode_request_listeners.clear()
-            handler.client.socket_mode_request_listeners.append(lambda client, request: received.append(request))
-        workspace.post("ada", "maintenance", "anybody there?")
-        workspace.wait_for(lambda: len(received) == 2)
-        two.client.send_socket_mode_response({"envelope_id": received[0].envelope_id})
-        delivery = workspace.wait_until_settled(workspace.deliveries[0])
-    assert delivery.acknowledged
-    assert [(r.retry_attempt, r.retry_reason) for r in received] == [(0, ""), (1, "timeout")]
-    assert received[0].payload["event_id"] == received[1].payload["event_id"]
-    assert len({attempt.via for attempt in delivery.attempts}) == 2
+    home = {"type": "home", "blocks": []}
+    ask(workspace)
+    assert error_of(app.client.reactions_add, channel="C", timestamp="1", name="eyes") == "missing_scope"
+    assert error_of(app.client.views_publish, user_id=workspace.ada.id, view=home) == "not_enabled"
+    with pytest.raises(Impossible, match="not a valid command"):
+        workspace.slash("ada", "maintenance", "/other")
+    assert workspace.deliveries == []
 
 
-def test_slack_gives_up_on_an_event_after_three_retries(workspace: Workspace) -> None:
-    """An event is brought four times; an interaction once, and then it has failed for the person."""
-    workspace.state.timing.acknowledge = 0.1
-    workspace.state.timing.retries = (0.0, 0.0, 0.0)
-    app = build_app(workspace)
-    with connected(app, workspace) as handler:
-        handler.client.socket_mode_request_listeners.clear()
-        workspace.post("ada", "maintenance", "anybody there?")
-        event = workspace.wait_until_settled(workspace.deliveries[0])
-        shortcut = workspace.wait_until_settled(workspace.shortcut("ada", "correct"))
-    assert (event.failure, len(event.attempts)) == ("timeout", 4)
-    assert (shortcut.failure, len(shortcut.attempts)) == ("timeout", 1)
-
-
-def test_the_same_event_can_come_twice(workspace: Workspace) -> None:
-    """deliver_again brings an acknowledged event once more, with its event id."""
+def test_joins_and_other_apps_are_messages_too(workspace: Workspace) -> None:
+    """What a bot must not answer is there: joins, other apps, and group messages without a mention."""
     app = build_app(workspace)
     bodies = answering(app)
+    app.event("member_joined_channel")(lambda body: bodies.append(body))
     with connected(app, workspace):
-        question = workspace.post("ada", "maintenance", "hello")
-        workspace.wait_for(lambda: len(bodies) == 1)
-        workspace.deliver_again(question)
-        workspace.wait_for(lambda: len(bodies) == 2)
-    assert bodies[0] == bodies[1]
-
-
-@pytest.mark.parametrize("trouble", ["refresh_requested", "drop"])
-def test_an_app_connects_again(workspace: Workspace, trouble: str) -> None:
-    """After a disconnect message, and after a connection that broke, the app connects anew and goes on answering."""
-    app = build_app(workspace)
-    answering(app)
-    with connected(app, workspace):
-        workspace.drop_connections() if trouble == "drop" else workspace.disconnect(trouble)
-        question = ask(workspace)
-        assert workspace.wait_for_reply(question)
-        assert workspace.connections_opened == 2
-        assert workspace.connections == 1
-
-
-def test_an_address_for_a_connection_works_once(workspace: Workspace) -> None:
-    """The URL of apps.connections.open cannot be used again, and no ping stays without its pong."""
-    app = build_app(workspace)
-    with connected(app, workspace) as handler:
-        url = str(handler.client.wss_uri).replace("ws", "http", 1)
-        with pytest.raises(HTTPError, match="403"):
-            urlopen(url)
-        session = handler.client.current_session
-        assert session is not None
-        session.ping(f"{session.session_id}:1.5")
-        workspace.wait_for(lambda: session.last_ping_pong_time is not None)
-
-
-def test_signed_http_brings_events_commands_and_presses(workspace: Workspace) -> None:
-    """Over HTTP the app takes the challenge, events, a command and a press, all signed."""
-    app = build_app(workspace)
-    bodies = answering(app)
-
-    @app.command("/journeyman")
-    def on_command(ack: Callable[[str], None]) -> None:
-        ack("Yes?")
-
-    @app.action("feedback")
-    def on_feedback(ack: Callable[[], None], body: Json) -> None:
-        ack()
-        bodies.append(body)
-
-    with served(app) as url:
-        workspace.deliver_over_http(url)
-        answer = workspace.wait_for_reply(ask(workspace))
-        workspace.slash("ada", "maintenance", "/journeyman")
-        assert workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))[0].text == "Yes?"
-        workspace.wait_until_settled(workspace.press("ada", answer, "feedback", "positive"))
-        workspace.wait_for(lambda: all(delivery.acknowledged for delivery in workspace.deliveries))
-    assert bodies[-1]["actions"][0]["value"] == "up"
-
-
-def test_http_retries_carry_their_number_and_reason(workspace: Workspace) -> None:
-    """An event that is not answered with 200 comes again with X-Slack-Retry-Num and -Reason."""
-    headers: list[tuple[str | None, str | None]] = []
-
-    def failing(environ: Json, start: Callable[..., Any]) -> list[bytes]:
-        headers.append((environ.get("HTTP_X_SLACK_RETRY_NUM"), environ.get("HTTP_X_SLACK_RETRY_REASON")))
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        ready = b"challenge" in body or len(headers) > 3
-        start("200 OK" if ready else "500 Error", [("Content-Type", "application/json")])
-        return [body if b"challenge" in body else b""]
-
-    with served(failing) as url:
-        workspace.deliver_over_http(url)
-        workspace.post("ada", "maintenance", "hello")
-        assert workspace.wait_until_settled(workspace.deliveries[0]).acknowledged
-    assert headers == [(None, None), (None, None), ("1", "http_error"), ("2", "http_error")]
-
-
-@pytest.mark.parametrize("fields", [{"secret": "not the secret"}, {"clock_skew": -301.0}])
-def test_a_wrong_or_late_signature_is_refused_by_the_app(workspace: Workspace, fields: Json) -> None:
-    """Bolt answers 401 to a wrong signature and to one older than five minutes."""
-    workspace.state.timing.retries = ()
-    app = build_app(workspace)
-    bodies = answering(app)
-    with served(app) as url:
-        workspace.deliver_over_http(url, **fields)
-        workspace.post("ada", "maintenance", "hello")
-        assert workspace.wait_until_settled(workspace.deliveries[0]).failure == "http_error"
-    assert bodies == []
-
-
-def test_a_request_url_that_does_not_answer_the_challenge_is_refused(workspace: Workspace) -> None:
-    """Slack does not accept a Request URL without the handshake."""
-    with pytest.raises(Undelivered):
-        workspace.deliver_over_http("http://127.0.0.1:9/slack/events")
+        workspace.join(workspace.add_person("eve"), "maintenance")
+        alert = workspace.post_as_another_app("maintenance", "Alarm 7!")
+        workspace.post("ada", workspace.group_message("ada", "ben"), "lunch?")
+        workspace.wait_for(lambda: len(bodies) == 4)
+    events = [delivery.event for delivery in workspace.deliveries]
+    assert [event.get("subtype") or event["type"] for event in events] == [
+        "channel_join",
+        "member_joined_channel",
+        "message",
+        "message",
+    ]
+    assert (events[2]["bot_id"], events[3]["channel_type"]) == ("B0OTHERBOT", "mpim")
+    assert workspace.replies_by_app(alert) == []
 
 
 def test_the_workspace_runs_as_a_process() -> None:

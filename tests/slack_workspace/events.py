@@ -73,7 +73,8 @@ def message_posted(state: State, channel: Channel, message: Message) -> None:
     """A message event, and an app_mention where the app is mentioned: two events, one client_msg_id."""
     event = message.to_slack(state.app) | {"channel": channel.id, "event_ts": message.ts}
     emit_in_channel(state, channel, event | {"channel_type": channel.kind})
-    if channel.kind != "im" and message.bot_id is None and mentions_app(state, message.text):
+    by_other = message.bot_id != state.app.bot_id and message.subtype is None
+    if channel.kind != "im" and by_other and mentions_app(state, message.text):
         _mentioned(state, channel, event)
 
 

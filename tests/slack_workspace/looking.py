@@ -74,7 +74,11 @@ class Looking:
 
     def replies_by_app(self, root: Message) -> list[Message]:
         """The app's replies under a message that are no longer being streamed."""
-        return [m for m in self.thread(root) if m.bot_id and (m.stream is None or m.stream.state != "in_progress")]
+        return [
+            m
+            for m in self.thread(root)
+            if m.bot_id == self.state.app.bot_id and (m.stream is None or m.stream.state != "in_progress")
+        ]
 
     def ephemerals(self, user: Person) -> list[Message]:
         """What the app showed to one person alone, in any channel, oldest first."""

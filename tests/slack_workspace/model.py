@@ -149,7 +149,9 @@ class Message:
             "team": app.team_id,
         }
         if self.bot_id is not None:
-            shown |= {"bot_id": self.bot_id, "app_id": self.app_id, "bot_profile": app.bot_profile()}
+            shown |= {"bot_id": self.bot_id, "app_id": self.app_id}
+        if self.bot_id == app.bot_id:
+            shown["bot_profile"] = app.bot_profile()
         optional = {
             "client_msg_id": self.client_msg_id,
             "subtype": self.subtype,

@@ -49,9 +49,16 @@ class People:
         with self.state.lock():
             ids = {self._person(member).id for member in members}
             creator = next(iter(ids), self.state.app.bot_user_id)
-            kind = "group" if private else "channel"
             bot = {self.state.app.bot_user_id} if app else set()
-            return self.state.add_channel(name, "group" if kind == "group" else "channel", ids | bot, creator)
+            return self.state.add_channel(name, "group" if private else "channel", ids | bot, creator)
+
+    def group_message(self, *members: Person | str) -> Channel:
+        """A direct message between several people and the app."""
+        with self.state.lock():
+            people = [self._person(member) for member in members]
+            name = "mpdm-" + "--".join(person.name for person in people) + "-1"
+            ids = {person.id for person in people} | {self.state.app.bot_user_id}
+            return self.state.add_channel(name, "mpim", ids, people[0].id)
 
     def add_usergroup(self, group_id: str, *members: Person | str) -> None:
         with self.state.lock():
@@ -78,16 +85,34 @@ class People:
         with self.state.lock():
             person, place = self._place(by, channel)
             place.members.add(self.state.app.bot_user_id)
-            event = {
-                "type": "member_joined_channel",
-                "user": self.state.app.bot_user_id,
-                "channel": place.id,
-                "channel_type": place.id[0],
-                "team": self.state.app.team_id,
-                "inviter": person.id,
-                "event_ts": self.state.next_ts(),
-            }
-            events.emit(self.state, event)
+            self._joined(place, self.state.app.bot_user_id, person.id)
+
+    def join(self, user: Person | str, channel: Channel | str) -> None:
+        """A person joins a public channel."""
+        with self.state.lock():
+            place = channel if isinstance(channel, Channel) else self.state.channel(channel)
+            if place.kind != "channel":
+                raise Impossible("Only a public channel can be joined.")
+            person = self._person(user)
+            place.members.add(person.id)
+            self._joined(place, person.id, None)
+
+    def _joined(self, channel: Channel, user: str, inviter: str | None) -> None:
+        """member_joined_channel, and the channel_join message that Slack writes into the channel."""
+        text = f"<@{user}> has joined the channel"
+        message = Message(channel.id, self.state.next_ts(), user, text, subtype="channel_join")
+        message.remember("posted")
+        channel.messages.append(message)
+        event = {
+            "type": "member_joined_channel",
+            "user": user,
+            "channel": channel.id,
+            "channel_type": channel.id[0],
+            "team": self.state.app.team_id,
+            "event_ts": self.state.next_ts(),
+        }
+        events.message_posted(self.state, channel, message)
+        events.emit(self.state, event | ({"inviter": inviter} if inviter else {}))
 
     def remove_app(self, channel: Channel | str) -> None:
         with self.state.lock():
@@ -119,6 +144,17 @@ class People:
                 client_msg_id=str(uuid.uuid4()),
                 app_context=app_context,
             )
+            message.remember("posted")
+            place.messages.append(message)
+            events.message_posted(self.state, place, message)
+            return message
+
+    def post_as_another_app(self, channel: Channel | str, text: str, thread_ts: str | None = None) -> Message:
+        """Another app of the workspace writes, such as an alert."""
+        with self.state.lock():
+            place = channel if isinstance(channel, Channel) else self.state.channel(channel)
+            message = Message(place.id, self.state.next_ts(), "U0OTHERBOT", text, thread_ts=thread_ts)
+            message.bot_id, message.app_id = "B0OTHERBOT", "A0OTHERAPP"
             message.remember("posted")
             place.messages.append(message)
             events.message_posted(self.state, place, message)
@@ -175,7 +211,8 @@ class People:
         """A person types a slash command; what the app answers at once is posted."""
         with self.state.lock():
             person, place = self._place(user, channel)
-            if "commands" not in self.state.scopes:
+            known = self.state.commands
+            if "commands" not in self.state.scopes or (known is not None and command not in known):
                 raise Impossible(f"{command} is not a valid command.")
             payload = interactions.command(self.state, person, place, command, text)
 

@@ -70,6 +70,9 @@ class State:
     scopes: set[str] = field(default_factory=lambda: set(DEFAULT_SCOPES))
     subscriptions: set[str] = field(default_factory=lambda: set(DEFAULT_SUBSCRIPTIONS))
     timing: Timing = field(default_factory=Timing)
+    commands: frozenset[str] | None = None
+    agent: bool = True
+    home_tab: bool = True
     older: bool = False
     revoked: str | None = None
     base_url: str = ""

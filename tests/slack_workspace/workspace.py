@@ -10,6 +10,7 @@
 """
 
 import secrets
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ from tests.slack_workspace import events
 from tests.slack_workspace.arguments import Arguments
 from tests.slack_workspace.courier import Courier, Delivery
 from tests.slack_workspace.looking import Looking
+from tests.slack_workspace.manifest import read_manifest
 from tests.slack_workspace.methods import WEB_METHODS
 from tests.slack_workspace.model import App, Channel, Json, Person
 from tests.slack_workspace.people import People
@@ -72,6 +74,11 @@ class Workspace(People, Looking, Switches):
 
     def _send_event(self, event: Json) -> None:
         self.courier.deliver(Delivery("events_api", events.wrap(self.state, event)))
+
+    def install(self, manifest: Path) -> None:
+        """Give the app exactly what its manifest asks for: scopes, events, commands, tabs."""
+        with self.state.lock():
+            read_manifest(manifest).grant(self.state)
 
     def start(self) -> None:
         """Listen on 127.0.0.1."""

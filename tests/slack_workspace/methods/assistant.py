@@ -51,6 +51,8 @@ def set_title(state: State, args: Arguments) -> Json:
 
 
 def set_suggested_prompts(state: State, args: Arguments) -> Json:
+    if not state.agent:
+        raise Refusal("not_agent_app")
     channel = state.channel_of_app(args.required("channel_id"))
     thread_ts = args.text("thread_ts")
     if channel.kind != "im":

@@ -93,7 +93,8 @@ def post_message(state: State, args: Arguments) -> Json:
     content = accept_content(state, args, POST_LIMIT)
     if content.empty:
         raise Refusal("no_text")
-    message = store_post(state, channel, content, args.text("thread_ts"), metadata=_metadata(args))
+    metadata = _metadata(args)
+    message = store_post(state, channel, content, args.text("thread_ts"), metadata=metadata)
     events.message_posted(state, channel, message)
     return {"channel": channel.id, "ts": message.ts, "message": state.shown(message)}
 

@@ -79,6 +79,8 @@ def update_view(state: State, args: Arguments) -> Json:
 
 
 def publish_view(state: State, args: Arguments) -> Json:
+    if not state.home_tab:
+        raise Refusal("not_enabled")
     user = state.people.get(args.required("user_id"))
     if user is None:
         raise Refusal.of("invalid_arguments", ["invalid user_id"])
