@@ -11,7 +11,7 @@ import hashlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,15 +46,18 @@ SAME_IN_BOTH = (
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 
 
-def build_embedded_model(folder: Path) -> Path:
+def build_embedded_model(
+    folder: Path, *, source: Path | None = None, write: Callable[[Path, Path], None] | None = None
+) -> Path:
     """Return `folder`, holding the embedded model; build it if it is missing, damaged or of another package.
 
-    The weights stay float32: dequantized 4-bit values are products that float16 and bfloat16 would round.
-    Several processes may call this at once: one builds aside and renames, the others wait and find it done.
+    The weights stay float32: dequantized 4-bit values are products that float16 and bfloat16 would round. Several
+    processes may call this at once: one builds aside and renames, the others wait and find it done. `source`
+    (default: the package's GGUF) is turned into a model by `write(folder, source)` (default: `write_phi3`).
 
     Raises ModelUnusable when the package is not installed, and OSError when the folder cannot be written.
     """
-    source = embedded_source()
+    source = source or embedded_source()
     digest = _sha256(source)
     if _is_current(folder, digest):
         return folder
@@ -62,7 +65,7 @@ def build_embedded_model(folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _sole_builder(folder):
         if not _is_current(folder, digest):
-            _replace(folder, source, digest)
+            _replace(folder, source, digest, write or write_phi3)
     return folder
 
 
@@ -143,7 +146,8 @@ def _load_tokenizer(source: Path) -> Any:
     return tokenizer
 
 
-def _write_model(folder: Path, source: Path) -> None:
+def write_phi3(folder: Path, source: Path) -> None:
+    """Write `source`, a Llama as GGUF, to `folder` as a Phi-3 with tokenizer, chat template and end tokens."""
     tokenizer = _load_tokenizer(source)
     model = to_phi3(load_source(source))
     tokenizer.model_max_length = model.config.max_position_embeddings
@@ -153,12 +157,12 @@ def _write_model(folder: Path, source: Path) -> None:
         tokenizer.save_pretrained(folder)
 
 
-def _replace(folder: Path, source: Path, digest: str) -> None:
+def _replace(folder: Path, source: Path, digest: str, write: Callable[[Path, Path], None]) -> None:
     aside, old = folder.with_name(f".{folder.name}.building"), folder.with_name(f".{folder.name}.old")
     for leftover in (aside, old):
         shutil.rmtree(leftover, ignore_errors=True)
     aside.mkdir()
-    _write_model(aside, source)
+    write(aside, source)
     files = {file.name: file.stat().st_size for file in sorted(aside.iterdir())}
     manifest = {"source": source.name, "sha256": digest, "layout": LAYOUT, "files": files}
     (aside / MANIFEST).write_text(json.dumps(manifest, indent=2))

@@ -94,6 +94,14 @@ def redis_url(stack: Stack) -> str:
     return stack.redis_url
 
 
+@pytest.fixture(scope="session")
+def embedded_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the default model, built once for all tests (half a minute): read it, or link its files."""
+    from finetune.base_model import build_embedded_model
+
+    return build_embedded_model(tmp_path_factory.mktemp("models") / "embedded")
+
+
 def clone(stack: Stack, template: str) -> str:
     """A copy of the template database; returns its URL."""
     name = f"test_{uuid4().hex}"
