@@ -19,7 +19,7 @@ from retrieval.loading.blocks import Block, ParsedDocument
 # In word pieces, as estimated by `size`. MiniLM reads 256 with the title and the headings, so the text gets about
 # 210: some 100 to 170 words of prose.
 MAX_SIZE = 210
-MIN_SIZE = 130
+MIN_SIZE = 100
 MAX_CODE_SIZE = 420
 """Code may be longer: what it is for stands in its lead-in, and cut in two it is of no use."""
 TINY_WORDS = 12

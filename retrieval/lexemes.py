@@ -13,7 +13,7 @@ MAX_POSITION, MAX_PLACES = 16_383, 255
 # Letters and digits with the signs that hold a name together between them, and those that begin one.
 _TOKEN = re.compile(r"[$#]?[^\W_]+(?:[-_./:+*=][^\W_]+)*%?|\$[$#]?")
 _JOINTS = re.compile(r"[-/:+*=]")
-_ADDRESS = re.compile(r"(?:https?|www)[.:]", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 
 
 def identifiers(text: str) -> list[str]:
@@ -24,9 +24,9 @@ def identifiers(text: str) -> list[str]:
     `g28` and `g30`.
     """
     found: list[str] = []
-    for match in _TOKEN.finditer(text):
+    for match in _TOKEN.finditer(_ADDRESS.sub(" ", text)):
         token = match[0].lower()
-        if len(token) > MAX_LENGTH or _ADDRESS.match(token) or not _is_identifier(token):
+        if len(token) > MAX_LENGTH or not _is_identifier(token):
             continue
         found.append(token)
         parts = _JOINTS.split(token)

@@ -20,6 +20,7 @@ MAX_HEADING_WORDS = 14
 MAX_HEADING_LEVELS = 4
 FURNITURE_SHARE = 0.5
 """A line at the top or the bottom of this share of the pages is a running header or footer."""
+MAX_FURNITURE_WORDS = 12
 SHORT_LINE = 0.85
 """A sentence that ends on a line shorter than this share of the widest ends its paragraph."""
 
@@ -103,7 +104,8 @@ def _drop_furniture(pages: list[_Page]) -> None:
     def shape(line: str) -> str:
         return re.sub(r"\d+", "#", _key(line))
 
-    edges = Counter(shape(line) for page in pages for line in {*page.lines[:2], *page.lines[-2:]})
+    ends = (line for page in pages for line in {*page.lines[:2], *page.lines[-2:]})
+    edges = Counter(shape(line) for line in ends if len(line.split()) <= MAX_FURNITURE_WORDS)
     repeated = {line for line, count in edges.items() if count >= len(pages) * FURNITURE_SHARE}
     for page in pages:
         last = len(page.lines) - 2

@@ -156,4 +156,11 @@ def _add_table(outline: Outline, database: sqlite3.Connection, table: str) -> No
     columns = [name for name, *_ in rows.description]
     outline.heading(2, table)
     for row in rows:
-        outline.add("row", row_text(columns, ["" if isinstance(v, bytes) or v is None else str(v) for v in row]))
+        outline.add("row", row_text(columns, [_cell(value) for value in row]))
+
+
+def _cell(value: str | int | float | bytes | None) -> str:
+    """A cell as people write it; pictures and other binary data have no words."""
+    if value is None or isinstance(value, bytes):
+        return ""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
