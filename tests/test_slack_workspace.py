@@ -116,7 +116,7 @@ def test_a_trigger_is_good_once_and_for_three_seconds(workspace: Workspace) -> N
     with connected(app, workspace):
         workspace.shortcut("ada", "correct")
         workspace.wait_for(lambda: len(errors) == 3)
-        workspace.state.timing.trigger = 0.0
+        workspace.timing.trigger = 0.0
         workspace.shortcut("ada", "correct")
         workspace.wait_for(lambda: len(errors) == 6)
     assert errors[:4] == [None, "exchanged_trigger_id", "invalid_trigger_id", "expired_trigger_id"]

@@ -51,6 +51,7 @@ def connected(app: App, workspace: Workspace) -> Iterator[SocketModeHandler]:
         # slack_sdk's close waits for its socket's three seconds of patience, unless the socket is gone already.
         handler.client.auto_reconnect_enabled = False
         workspace.drop_connections()
+        workspace.wait_for(lambda: not handler.client.is_connected())
         handler.close()  # type: ignore[no-untyped-call]
 
 

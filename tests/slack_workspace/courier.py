@@ -63,7 +63,11 @@ class Delivery:
 
 
 class Undelivered(Exception):
-    """The app did not take a payload; the message is Slack's retry reason."""
+    """The app did not take a payload; the message is Slack's retry reason. After a `final` one there is no retry."""
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.final = final
 
 
 class Carrier(Protocol):
@@ -105,6 +109,8 @@ class Courier:
                 response = await self.carrier.carry(delivery, number, reason)
             except Undelivered as undelivered:
                 reason = str(undelivered)
+                if undelivered.final:
+                    break
                 continue
             self._settle(delivery, response)
             return

@@ -107,7 +107,7 @@ class Looking:
         """The deliveries of one type of event."""
         return [d for d in self.deliveries if d.event.get("type") == event_type]
 
-    def wait_for(self, predicate: Callable[[], Seen], timeout: float = 10.0) -> Seen:
+    def wait_for(self, predicate: Callable[[], Seen], timeout: float = 20.0) -> Seen:
         """Wait until the predicate is true, and return its value. Raises TimeoutError with what was seen."""
         deadline = time.monotonic() + timeout
         while True:

@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +41,9 @@ class SignedHttp:
             delivery.attempts.append(Attempt(time.time(), number, reason, self.request_url))
         retried = {"X-Slack-Retry-Num": str(number), "X-Slack-Retry-Reason": reason} if number else {}
         content_type, body = _encode(delivery)
-        status, text = await self._post(content_type, body, retried)
+        status, text, headers = await self._post(content_type, body, retried)
         if status != 200:
-            raise Undelivered("http_error")
+            raise Undelivered("http_error", final=headers.get("X-Slack-No-Retry") == "1")
         try:
             return json.loads(text) if text.strip().startswith("{") else text or None
         except ValueError:
@@ -56,11 +57,13 @@ class SignedHttp:
             "challenge": challenge,
             "type": "url_verification",
         }
-        status, text = await self._post("application/json", json.dumps(payload).encode(), {})
+        status, text, _ = await self._post("application/json", json.dumps(payload).encode(), {})
         if status != 200 or challenge not in text:
             raise Undelivered(f"The Request URL did not respond with the challenge (status {status}).")
 
-    async def _post(self, content_type: str, body: bytes, more_headers: dict[str, str]) -> tuple[int, str]:
+    async def _post(
+        self, content_type: str, body: bytes, more_headers: dict[str, str]
+    ) -> tuple[int, str, Mapping[str, str]]:
         timestamp = str(int(time.time() + self.clock_skew))
         headers = {
             "Content-Type": content_type,
@@ -75,7 +78,7 @@ class SignedHttp:
                 ClientSession(timeout=timeout) as session,
                 session.post(self.request_url, data=body, headers=headers) as response,
             ):
-                return response.status, await response.text()
+                return response.status, await response.text(), response.headers
         except TimeoutError:
             raise Undelivered("http_timeout") from None
         except ClientError:

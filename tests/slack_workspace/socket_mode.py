@@ -53,7 +53,7 @@ class SocketMode:
         return f"{address}/link/?ticket={ticket}&app_id={self.state.app.app_id}"
 
     def live(self) -> list[Connection]:
-        return [c for c in self.connections if not c.retiring and not c.socket.closed]
+        return [c for c in tuple(self.connections) if not c.retiring and not c.socket.closed]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""

@@ -1,9 +1,11 @@
 """The Web API as slack_sdk's own client meets it: what it answers, and what it refuses with which code."""
 
+import json
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import pytest
 from slack_sdk import WebClient
@@ -73,9 +75,12 @@ def test_a_missing_scope_names_what_is_needed(workspace: Workspace, client: WebC
     assert error_of(client.conversations_info, channel=workspace.maintenance.id) == "missing_scope"
 
 
-def test_an_unknown_method_is_unknown(client: WebClient) -> None:
-    """A method that Slack does not have is unknown_method."""
+def test_an_unknown_method_and_a_broken_body_are_refused(workspace: Workspace, client: WebClient) -> None:
+    """A method that Slack does not have is unknown_method, a body that is no JSON invalid_json."""
     assert error_of(client.api_call, "chat.shout") == "unknown_method"
+    broken = Request(f"{workspace.api_url}auth.test", b"{", {"Content-Type": "application/json"})
+    with urlopen(broken) as answer:
+        assert json.load(answer)["error"] == "invalid_json"
 
 
 def test_a_post_is_seen_and_keeps_its_history(workspace: Workspace, client: WebClient, question: Message) -> None:
@@ -272,11 +277,11 @@ def test_a_stream_expires_or_is_stopped(workspace: Workspace, client: WebClient,
     workspace.expire_stream(workspace.thread(question)[0])
     assert error_of(client.chat_appendStream, **where, markdown_text="y") == "message_not_in_streaming_state"
     assert client.chat_update(**where, text="the rest")["ok"]
-    workspace.state.timing.stream_idle = 0.0
+    workspace.timing.stream_idle = 0.0
     ts = client.chat_startStream(**stream_to(workspace, question, markdown_text="x"))["ts"]
     where["ts"] = ts
     assert error_of(client.chat_stopStream, **where) == "message_not_in_streaming_state"
-    workspace.state.timing.stream_idle = None
+    workspace.timing.stream_idle = None
     where["ts"] = client.chat_startStream(**stream_to(workspace, question, markdown_text="x"))["ts"]
     workspace.stop_streaming(workspace.thread(question)[-1])
     assert error_of(client.chat_appendStream, **where, markdown_text="y") == "stopped_by_user"
@@ -346,6 +351,7 @@ def test_a_method_can_fail_drop_and_be_slow(workspace: Workspace, client: WebCli
     with pytest.raises(TimeoutError):
         client.auth_test()
     workspace.mend()
+    client.timeout = 30
     assert client.auth_test()["ok"]
 
 

@@ -53,7 +53,10 @@ class WebApi:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
-        values, token = await _read(request)
+        try:
+            values, token = await _read(request)
+        except ValueError:
+            return web.json_response({"ok": False, "error": "invalid_json"})
         fault = self._take_fault(name)
         if fault is not None and fault.seconds:
             await asyncio.sleep(fault.seconds)

@@ -24,7 +24,7 @@ from tests.slack_workspace.model import App, Channel, Json, Person
 from tests.slack_workspace.people import People
 from tests.slack_workspace.server import Server
 from tests.slack_workspace.socket_mode import SocketMode
-from tests.slack_workspace.state import State, new_id
+from tests.slack_workspace.state import State, Timing, new_id
 from tests.slack_workspace.switches import Switches
 from tests.slack_workspace.web_api import Method, WebApi
 
@@ -104,6 +104,11 @@ class Workspace(People, Looking, Switches):
     @property
     def app(self) -> App:
         return self.state.app
+
+    @property
+    def timing(self) -> Timing:
+        """How long things last (acknowledgements, triggers, retries, silent streams); a test may change it."""
+        return self.state.timing
 
     @property
     def mention(self) -> str:

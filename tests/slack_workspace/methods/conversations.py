@@ -39,6 +39,14 @@ def _permitted(state: State, args: Arguments, right: str) -> Channel:
     return channel
 
 
+def _readable(state: State, args: Arguments) -> Channel:
+    """A channel whose messages the app may read: with the scope, and as a member."""
+    channel = _permitted(state, args, "history")
+    if state.app.bot_user_id not in channel.members:
+        raise Refusal("not_in_channel")
+    return channel
+
+
 def info(state: State, args: Arguments) -> Json:
     channel = _permitted(state, args, "read")
     shown = channel.to_slack(state.app.bot_user_id)
@@ -78,9 +86,7 @@ def _within(messages: list[Message], args: Arguments) -> list[Message]:
 
 
 def history(state: State, args: Arguments) -> Json:
-    channel = _permitted(state, args, "history")
-    if state.app.bot_user_id not in channel.members:
-        raise Refusal("not_in_channel")
+    channel = _readable(state, args)
     seen = [m for m in channel.messages if not m.deleted and m.ephemeral_to is None and not m.is_reply]
     shown, cursor = page(_within(seen, args)[::-1], args)
     answer: Json = {"messages": [state.shown(m) for m in shown], "has_more": bool(cursor), "pin_count": 0}
@@ -102,7 +108,7 @@ def _tombstone(message: Message) -> Json:
 
 def replies(state: State, args: Arguments) -> Json:
     """A thread, its root first; given a reply's timestamp, that reply alone, as Slack does."""
-    channel = _permitted(state, args, "history")
+    channel = _readable(state, args)
     ts = args.required("ts")
     found = next((m for m in channel.messages if m.ts == ts and m.ephemeral_to is None), None)
     answers = state.replies(channel, ts)
