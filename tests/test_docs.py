@@ -32,6 +32,18 @@ def test_every_command_is_documented() -> None:
         assert f"`journeyman {name}" in text or f"`{name}`" in text, name
 
 
+def test_every_table_is_documented() -> None:
+    """docs/architecture.md lists the tables that the migrations create, and no others."""
+    created = {
+        name
+        for path in (ROOT / "migrations").glob("*.sql")
+        for name in re.findall(r"^CREATE TABLE (\w+)", path.read_text(), re.MULTILINE)
+    }
+    text = (ROOT / "docs/architecture.md").read_text()
+    section = text.split("## Tables", 1)[1].split("\n## ", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == created
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     """A link to a file of this repository names a file that exists."""

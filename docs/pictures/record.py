@@ -24,7 +24,7 @@ from tests.slack_workspace.model import Message  # noqa: E402
 ASKED = [
     ("ada", "{mention} what does alarm A204 mean?"),
     ("ben", "and at what temperature may the unit be started again?"),
-    ("ada", "what does the canteen offer on Friday?"),
+    ("ada", "which company delivers the lunch menu of our canteen on Fridays?"),
 ]
 PATIENCE = 300  # seconds; the default model is loaded before the first answer
 
@@ -56,14 +56,15 @@ def converse(workspace: Workspace) -> list[Message]:
 def as_dict(workspace: Workspace, message: Message) -> dict[str, Any]:
     """What is drawn of a message. A streamed text is Markdown, a posted one mrkdwn."""
     person = workspace.state.people[message.user]
+    streamed, blocks = message.stream is not None, message.blocks if person.is_bot else []
     text = message.text.replace(workspace.mention, "@Journeyman")
     return {
         "name": "Journeyman" if person.is_bot else person.real_name,
         "app": person.is_bot,
         "ts": message.ts,
-        "text": "" if message.blocks and message.stream is None else text,
-        "markdown": message.stream is not None,
-        "blocks": message.blocks if person.is_bot else [],
+        "text": text if streamed or not blocks else "",
+        "markdown": streamed,
+        "blocks": blocks,
     }
 
 
@@ -83,9 +84,7 @@ def main() -> None:
         subprocess.run(index, check=True, stdout=sys.stderr)
         with running_bot(home, workspace):
             thread = converse(workspace)
-        json.dump(
-            [as_dict(workspace, message) for message in thread], sys.stdout, ensure_ascii=False, indent=1
-        )
+        json.dump([as_dict(workspace, message) for message in thread], sys.stdout, ensure_ascii=False, indent=1)
 
 
 if __name__ == "__main__":

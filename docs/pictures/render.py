@@ -69,9 +69,7 @@ def block_html(block: Block) -> str:
         "divider": lambda: "<hr>",
         "section": lambda: f'<div class="section">{mrkdwn(block["text"]["text"])}</div>',
         "markdown": lambda: markdown(block["text"]),
-        "context": lambda: (
-            f'<div class="context">{" ".join(mrkdwn(e["text"]) for e in block["elements"])}</div>'
-        ),
+        "context": lambda: f'<div class="context">{" ".join(mrkdwn(e["text"]) for e in block["elements"])}</div>',
         "context_actions": lambda: buttons(block["elements"]),
         "actions": lambda: buttons(block["elements"]),
     }[block["type"]]()
@@ -85,9 +83,7 @@ def buttons(elements: list[Block]) -> str:
             shown += ["👍", "👎"]
         else:
             shown.append(mrkdwn(html.escape(element["text"]["text"])))
-    return (
-        '<div class="buttons">' + "".join(f'<span class="button">{text}</span>' for text in shown) + "</div>"
-    )
+    return '<div class="buttons">' + "".join(f'<span class="button">{text}</span>' for text in shown) + "</div>"
 
 
 def message_html(message: Block, colour: str) -> str:
@@ -106,9 +102,7 @@ def message_html(message: Block, colour: str) -> str:
 
 def page(messages: list[Block]) -> str:
     """The whole thread as a page."""
-    colour = {
-        name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(m["name"] for m in messages))
-    }
+    colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(m["name"] for m in messages))}
     shown = [message_html(message, colour[message["name"]]) for message in messages]
     root, *replies = shown
     count = f'<div class="replies">{len(replies)} replies</div>'

@@ -35,9 +35,7 @@ def main() -> None:
     lines = [line_html(line, questions) for line in sys.stdin.read().strip().splitlines()]
     prompt = f'<span class="prompt">$</span> {html.escape(command)}'
     body = "\n".join([prompt, *lines])
-    photograph(
-        f'<!DOCTYPE html><meta charset="utf-8"><style>{STYLE}</style><section>{body}</section>', Path(picture)
-    )
+    photograph(f'<!DOCTYPE html><meta charset="utf-8"><style>{STYLE}</style><section>{body}</section>', Path(picture))
 
 
 if __name__ == "__main__":
