@@ -1,8 +1,8 @@
-"""The answer rows: what was asked, what was answered, and everything that is needed to explain or to learn
-from it.
+"""The answer rows: what was asked, what was answered, and all that is needed to explain or to learn from it.
 
-A row is begun before any work is done and finished or failed at the end, so a row that stays pending tells
-of a process that stopped in the middle. Callers own the transactions. `finetune/` reads these rows.
+A row is begun before any work is done and has its `finished_at` once people see the answer or the reason why there is
+none: a row without it tells of a process that stopped in the middle. Callers own the transactions. `finetune/` reads
+these rows.
 """
 
 from collections.abc import Sequence
@@ -27,30 +27,40 @@ _FINISH = """
 UPDATE answer
 SET state = %(state)s, standalone = %(standalone)s, prompt = %(prompt)s, passages = %(passages)s,
     sources = %(sources)s, text = %(text)s, model = %(model)s, adapter = %(adapter)s, timings = %(timings)s,
-    answer_ts = coalesce(%(answer_ts)s, answer_ts), error = NULL, finished_at = now()
+    answer_ts = coalesce(%(answer_ts)s, answer_ts), error = NULL,
+    finished_at = CASE WHEN %(shown)s THEN now() END
 WHERE id = %(id)s
 """
 _FAIL = """
 UPDATE answer SET state = 'failed', error = %(error)s, finished_at = now()
 WHERE id = %(id)s AND state = 'pending'
 """
+_SHOWN = "UPDATE answer SET answer_ts = %(answer_ts)s, finished_at = now() WHERE id = %(id)s"
 _PLACE = "UPDATE answer SET answer_ts = %(answer_ts)s WHERE id = %(id)s"
 _UNFINISHED = """
-SELECT id, channel, thread_ts, question_ts, answer_ts FROM answer
-WHERE state = 'pending' AND channel IS NOT NULL AND question_ts IS NOT NULL
+SELECT id, asked_by, channel, thread_ts, question_ts, answer_ts, question, text, sources FROM answer
+WHERE finished_at IS NULL AND channel IS NOT NULL AND question_ts IS NOT NULL
 ORDER BY asked_at
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """An answer that a process began and did not finish. `answer_ts` is its message, if it had shown one."""
+    """An answer that a process began and did not finish showing.
+
+    `answer_ts` is its message, if it had one; `text` and `sources` (of `retrieval.answer.Source`, as JSON) are there
+    if it only remained to be shown.
+    """
 
     id: UUID
+    asked_by: str
     channel: str
     thread_ts: str | None
     question_ts: str
     answer_ts: str | None
+    question: str
+    text: str | None
+    sources: Sequence[dict[str, Any]]
 
 
 def begin_answer(
@@ -79,8 +89,13 @@ def begin_answer(
     return None if row is None else row[0]
 
 
-def finish_answer(conn: Connection[Any], answer_id: UUID, answer: Answer, answer_ts: str | None = None) -> None:
-    """Records the finished answer, and the Slack message that shows it where there is one."""
+def finish_answer(
+    conn: Connection[Any], answer_id: UUID, answer: Answer, answer_ts: str | None = None, *, shown: bool = True
+) -> None:
+    """Records the answer, and the Slack message that shows it where there is one.
+
+    With `shown` False it stays unfinished: kept, and to be shown at the next start if this process does not come to it.
+    """
     conn.execute(
         _FINISH,
         {
@@ -95,6 +110,7 @@ def finish_answer(conn: Connection[Any], answer_id: UUID, answer: Answer, answer
             "adapter": answer.adapter,
             "timings": Jsonb(dict(answer.timings)),
             "answer_ts": answer_ts,
+            "shown": shown,
         },
     )
 
@@ -109,8 +125,13 @@ def place_answer(conn: Connection[Any], answer_id: UUID, answer_ts: str) -> None
     conn.execute(_PLACE, {"id": answer_id, "answer_ts": answer_ts})
 
 
+def answer_shown(conn: Connection[Any], answer_id: UUID, answer_ts: str | None) -> None:
+    """Records that people see an answer that was kept before."""
+    conn.execute(_SHOWN, {"id": answer_id, "answer_ts": answer_ts})
+
+
 def unfinished_answers(conn: Connection[Any]) -> list[Unfinished]:
-    """Pending answers to Slack messages, oldest first; not the terminal's, where nobody waits."""
+    """Answers to Slack messages that were not shown to their end, oldest first; the terminal's are not among them."""
     with conn.cursor(row_factory=class_row(Unfinished)) as cursor:
         return cursor.execute(_UNFINISHED).fetchall()
 

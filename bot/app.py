@@ -23,7 +23,7 @@ from waitress.server import create_server  # type: ignore[import-untyped]
 
 from bot.asking import Answerer, Pool, Runtime
 from bot.listeners import register
-from bot.recovery import apologise, find_unfinished
+from bot.recovery import find_unfinished, make_up_for
 from bot.routing import Identity
 from bot.workspace import SLACK_ERRORS, error_code, web_client
 
@@ -65,10 +65,10 @@ class SlackApp(App):
         register(self, runtime)
 
     def begin(self) -> None:
-        """Finds what an earlier process left unfinished, and apologises beside the answering of questions."""
+        """Finds what an earlier process left unfinished, and makes up for it beside the answering of questions."""
         unfinished = find_unfinished(self.runtime)
         if unfinished:
-            self._workers.submit(apologise, unfinished, self.runtime)
+            self._workers.submit(make_up_for, unfinished, self.runtime)
 
     def end(self) -> None:
         """No new work. Answers under way say that they stop; those waiting are found at the next start."""

@@ -112,7 +112,9 @@ def answer_post(post: Post, answer_id: UUID, question: Question, *, runtime: Run
     try:
         reply.think()
         answer = relay(runtime.answer(question), reply, runtime.stopping)
-        reply.finish(answer, answer_id)
+        # Kept before it is shown to its end: a follow-up finds it, and a restart can still show it.
+        _record(runtime.pool, lambda conn: finish_answer(conn, answer_id, answer, shown=False), INTAKE_TIMEOUT)
+        reply.finish(views.Shown(answer_id, answer.text, answer.sources))
     except StoppedByPerson:
         _record(runtime.pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
     except Stopped:

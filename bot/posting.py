@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
 from slack_sdk import WebClient
@@ -20,7 +19,6 @@ from bot import views
 from bot.mrkdwn import to_markdown
 from bot.routing import Post
 from bot.workspace import SLACK_ERRORS, Capabilities, error_code, is_bad_blocks, is_passing, is_unknown_method
-from retrieval.answer import Answer
 
 log = structlog.get_logger(__name__)
 
@@ -83,16 +81,16 @@ class Reply:
         elif self._due(UPDATE_PACE):
             self._try(lambda: self._show(views.partial_message(self.text)))
 
-    def finish(self, answer: Answer, answer_id: UUID) -> None:
+    def finish(self, answer: views.Shown) -> None:
         """Shows the whole answer with its sources and thumbs."""
         if not self.text:
             self.text = self._unsent = answer.text
         if self.text == answer.text and self._streams():
             self._append()
-            if self._stream is not None and self._stop_stream(self._stream, answer, answer_id):
+            if self._stream is not None and self._stop_stream(self._stream, answer):
                 return
         self._leave_stream()
-        self._show_pages(answer, answer_id)
+        self._show_pages(answer)
 
     def stop(self, reason: str) -> None:
         """Ends without an answer: what there is of it stays, followed by the reason."""
@@ -116,10 +114,10 @@ class Reply:
             self._refused(stream, error)
             self._try(lambda: self._show(views.partial_message(self.text)))
 
-    def _stop_stream(self, stream: ChatStream, answer: Answer, answer_id: UUID) -> bool:
+    def _stop_stream(self, stream: ChatStream, answer: views.Shown) -> bool:
         """Ends the stream with the sources and the thumbs below it; False if Slack would not."""
         try:
-            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, answer_id, thumbs)))
+            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, thumbs)))
         except SLACK_ERRORS as error:
             self._refused(stream, error)
             return False
@@ -156,17 +154,17 @@ class Reply:
 
     # The way of posting and updating
 
-    def _show_pages(self, answer: Answer, answer_id: UUID) -> None:
-        *before, _ = views.answer_messages(answer, answer_id, "none")
+    def _show_pages(self, answer: views.Shown) -> None:
+        *before, _ = views.answer_messages(answer, "none")
         for number, message in enumerate(before):
             (self._post if number else self._show)(message)
         show_last = self._post if before else self._show
         try:
-            self._with_thumbs(lambda thumbs: show_last(views.answer_messages(answer, answer_id, thumbs)[-1]))
+            self._with_thumbs(lambda thumbs: show_last(views.answer_messages(answer, thumbs)[-1]))
         except SlackApiError as error:
             if not is_bad_blocks(error):
                 raise
-            show_last(views.without_blocks(views.answer_messages(answer, answer_id, "none")[-1]))
+            show_last(views.without_blocks(views.answer_messages(answer, "none")[-1]))
 
     def _show(self, message: views.Message) -> None:
         """Makes `message` what the answer's one message says."""

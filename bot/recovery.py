@@ -1,4 +1,4 @@
-"""At start: answers that an earlier process began and did not finish are apologised for in their threads.
+"""At start: answers that an earlier process did not finish are shown, or apologised for, in their threads.
 
 The rows are read before the bot connects, so none of them is this process's own. Slack does not deliver an
 acknowledged event again: without this the people who asked would wait for ever.
@@ -11,12 +11,13 @@ import psycopg
 import structlog
 
 from bot import views
-from bot.answers import Unfinished, fail_answer, unfinished_answers
+from bot.answers import Unfinished, answer_shown, fail_answer, unfinished_answers
 from bot.asking import INTAKE_TIMEOUT, Runtime
 from bot.events import forget_events
-from bot.posting import Reply
+from bot.posting import Reply, StoppedByPerson
 from bot.routing import Post
 from bot.workspace import SLACK_ERRORS, error_code
+from retrieval.answer import Source
 
 log = structlog.get_logger(__name__)
 
@@ -32,15 +33,26 @@ def find_unfinished(runtime: Runtime) -> Sequence[Unfinished]:
         return []
 
 
-def apologise(unfinished: Sequence[Unfinished], runtime: Runtime) -> None:
-    """Tells each asker; an answer counts as failed only once its asker was told."""
-    for answer in unfinished:
+def make_up_for(unfinished: Sequence[Unfinished], runtime: Runtime) -> None:
+    """Tells each asker; an answer counts as finished or failed only once its asker was told."""
+    for row in unfinished:
         try:
-            _reply_to(answer, runtime).stop(views.RESTARTED)
-            with runtime.pool.connection() as conn:
-                fail_answer(conn, answer.id, views.RESTARTED)
-        except (*SLACK_ERRORS, psycopg.Error) as error:
-            log.error("not_apologised", answer_id=str(answer.id), error=error_code(error))
+            _make_up_for(row, runtime)
+        except (*SLACK_ERRORS, StoppedByPerson, psycopg.Error) as error:
+            log.error("not_made_up_for", answer_id=str(row.id), error=error_code(error))
+
+
+def _make_up_for(row: Unfinished, runtime: Runtime) -> None:
+    reply = _reply_to(row, runtime)
+    if row.text is None:
+        reply.stop(views.RESTARTED)
+        with runtime.pool.connection() as conn:
+            fail_answer(conn, row.id, views.RESTARTED)
+        return
+    # What was posted already is updated with the same words, so a crash after the last of them doubles nothing.
+    reply.finish(views.Shown(row.id, row.text, [Source(**source) for source in row.sources]))
+    with runtime.pool.connection() as conn:
+        answer_shown(conn, row.id, reply.ts)
 
 
 def _reply_to(answer: Unfinished, runtime: Runtime) -> Reply:
@@ -52,7 +64,7 @@ def _reply_to(answer: Unfinished, runtime: Runtime) -> Reply:
         channel=answer.channel,
         ts=answer.question_ts,
         thread_ts=answer.thread_ts or answer.question_ts,
-        person="",
+        person=answer.asked_by,
         team_id=runtime.identity.team_id,
         direct=answer.channel.startswith("D"),
     )

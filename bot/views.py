@@ -12,7 +12,7 @@ from uuid import UUID
 
 from bot.feedback import Vote, button_value
 from bot.mrkdwn import escape, link, plain, split, to_mrkdwn
-from retrieval.answer import Answer, Source
+from retrieval.answer import Source
 
 Block = dict[str, Any]
 Thumbs = Literal["native", "buttons", "none"]
@@ -51,19 +51,28 @@ class Message:
     blocks: list[Block]
 
 
-def answer_messages(answer: Answer, answer_id: UUID, thumbs: Thumbs) -> list[Message]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people see of an answer; `answer_id` is what its thumbs are for."""
+
+    answer_id: UUID
+    text: str
+    sources: Sequence[Source]
+
+
+def answer_messages(answer: Shown, thumbs: Thumbs) -> list[Message]:
     """The whole answer: one message, or several of which the last has the sources and thumbs."""
     sections = [section(piece) for piece in split(to_mrkdwn(answer.text))]
     pages = [sections[start : start + SECTIONS_PER_MESSAGE] for start in range(0, len(sections), SECTIONS_PER_MESSAGE)]
     pages = pages or [[]]
-    pages[-1] = pages[-1] + closing_blocks(answer, answer_id, thumbs)
+    pages[-1] = pages[-1] + closing_blocks(answer, thumbs)
     texts = [summary(answer.text), *("(continued)" for _ in pages[1:])]
     return [Message(text, blocks) for text, blocks in zip(texts, pages, strict=True)]
 
 
-def closing_blocks(answer: Answer, answer_id: UUID, thumbs: Thumbs) -> list[Block]:
+def closing_blocks(answer: Shown, thumbs: Thumbs) -> list[Block]:
     """What stands below an answer's text: its sources and the thumbs."""
-    return source_blocks(answer.sources, answer.text) + thumb_blocks(answer_id, thumbs)
+    return source_blocks(answer.sources, answer.text) + thumb_blocks(answer.answer_id, thumbs)
 
 
 def source_blocks(sources: Sequence[Source], shown: str = "") -> list[Block]:

@@ -5,14 +5,14 @@ from uuid import uuid4
 
 from psycopg import Connection
 
-from bot.answers import begin_answer, fail_answer, finish_answer, place_answer, unfinished_answers
+from bot.answers import answer_shown, begin_answer, fail_answer, finish_answer, place_answer, unfinished_answers
 from bot.asking import take_on
 from bot.conversation import asked_in_thread, thread_history
 from bot.events import Recent, claim_event, claim_post, forget_events
 from bot.feedback import button_value, read_button, vote
 from bot.routing import Post, Route
-from retrieval.answer import Question, Turn
-from tests.bot.samples import ANSWER_TEXT, answer_to
+from retrieval.answer import Question, Source, Turn
+from tests.bot.samples import ANSWER_TEXT, answer_to, source
 
 Conn = Connection[Any]
 
@@ -80,6 +80,18 @@ def test_only_pending_answers_to_slack_are_unfinished(conn: Conn) -> None:
     place_answer(conn, pending, "9.9")
     (found,) = unfinished_answers(conn)
     assert (found.id, found.channel, found.question_ts, found.answer_ts) == (pending, "C1", "3.0", "9.9")
+    assert found.text is None
+
+
+def test_an_answer_that_was_not_shown_is_unfinished_and_part_of_the_history(conn: Conn) -> None:
+    """Kept with its text and sources until it is shown; a follow-up finds it already."""
+    answer_id = begun(conn)
+    finish_answer(conn, answer_id, answer_to("q"), shown=False)
+    (found,) = unfinished_answers(conn)
+    assert (found.text, [Source(**kept) for kept in found.sources]) == (ANSWER_TEXT, [source()])
+    assert len(thread_history(conn, "C1", "1.0")) == 2
+    answer_shown(conn, answer_id, "2.0")
+    assert unfinished_answers(conn) == []
 
 
 def test_a_finished_answer_does_not_fail_afterwards(conn: Conn) -> None:

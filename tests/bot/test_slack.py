@@ -5,12 +5,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from psycopg_pool import ConnectionPool
 
 from bot import views
-from bot.answers import begin_answer, place_answer
+from bot.answers import begin_answer, finish_answer, place_answer
 from bot.app import SlackRefused, build_app, run_http, run_socket_mode
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import Connect
@@ -276,6 +277,21 @@ def test_the_last_thumb_counts(workspace: Workspace, connect: Connect, rows: Row
     ]
 
 
+def begun(pool: ConnectionPool[Any], post: Message) -> UUID:
+    """The row of an answer to the post, as a process that was killed leaves it."""
+    with pool.connection() as conn:
+        answer_id = begin_answer(
+            conn,
+            asked_by=post.user,
+            question=Question(post.text),
+            channel=post.channel,
+            thread_ts=post.ts,
+            question_ts=post.ts,
+        )
+    assert answer_id is not None
+    return answer_id
+
+
 def test_unfinished_answers_are_apologised_for(
     workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
 ) -> None:
@@ -284,23 +300,41 @@ def test_unfinished_answers_are_apologised_for(
     second = workspace.post("ben", "maintenance", "this one, too")
     app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
     placeholder = app.client.chat_postMessage(channel=second.channel, thread_ts=second.ts, text=views.PLACEHOLDER)
+    begun(pool, first)
+    with_placeholder = begun(pool, second)
     with pool.connection() as conn:
-        for post in (first, second):
-            answer_id = begin_answer(
-                conn,
-                asked_by="U1",
-                question=Question(post.text),
-                channel=post.channel,
-                thread_ts=post.ts,
-                question_ts=post.ts,
-            )
-            assert answer_id is not None
-        place_answer(conn, answer_id, placeholder["ts"])
+        place_answer(conn, with_placeholder, placeholder["ts"])
     connect()
     for post in (first, second):
         workspace.wait_for(lambda post=post: times_shown(workspace, post, views.RESTARTED) == 1)  # type: ignore[misc]
         assert len(workspace.replies_by_app(post)) == 1
-    eventually(rows, "SELECT state FROM answer", [("failed",)] * 2)
+    eventually(rows, "SELECT state, finished_at IS NOT NULL FROM answer", [("failed", True)] * 2)
+
+
+@pytest.mark.parametrize("streamed_before", [False, True])
+def test_an_answer_that_only_remained_to_be_shown_is_shown(
+    workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows, streamed_before: bool
+) -> None:
+    """Killed between keeping an answer and showing its end: the restart shows all of it, once."""
+    question = workspace.post("ada", "maintenance", "asked before the restart")
+    answer_id = begun(pool, question)
+    with pool.connection() as conn:
+        finish_answer(conn, answer_id, answer_to("q"), shown=False)
+        if streamed_before:
+            app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
+            stream = app.client.chat_stream(
+                channel=question.channel,
+                thread_ts=question.ts,
+                recipient_team_id=workspace.app.team_id,
+                recipient_user_id=workspace.ada.id,
+                buffer_size=1,
+            )
+            stream.append(markdown_text=ANSWER_TEXT)
+            place_answer(conn, answer_id, str(stream.ts))
+    connect()
+    workspace.wait_for(lambda: has_thumbs(workspace, question))
+    assert times_shown(workspace, question) == 1
+    eventually(rows, "SELECT state, finished_at IS NOT NULL FROM answer", [("answered", True)])
 
 
 def test_a_stop_ends_what_is_under_way_with_a_reason(workspace: Workspace, connect: Connect) -> None:

@@ -1,12 +1,12 @@
 """From an answer's data to blocks that Slack takes."""
 
-from dataclasses import replace
 from uuid import UUID
 
 from bot import views
-from tests.bot.samples import answer_to, source
+from tests.bot.samples import ANSWER_TEXT, source
 
 ANSWER_ID = UUID(int=7)
+ANSWER = views.Shown(ANSWER_ID, ANSWER_TEXT, [source()])
 
 
 def texts(blocks: list[views.Block]) -> str:
@@ -17,7 +17,7 @@ def texts(blocks: list[views.Block]) -> str:
 
 def test_an_answer_shows_text_sources_and_thumbs() -> None:
     """One message: the text, a numbered source with title, heading, link and quote, and two thumbs."""
-    (message,) = views.answer_messages(answer_to("what is alarm 4?"), ANSWER_ID, "native")
+    (message,) = views.answer_messages(ANSWER, "native")
     assert "Alarm 4 means the probe failed" in message.text
     assert "*[1]* <https://docs.example.com/alarms?a=1&amp;b=2|Alarm manual> › Alarms &gt; Probe" in texts(
         message.blocks
@@ -48,14 +48,15 @@ def test_a_quote_that_the_answer_shows_is_not_said_twice() -> None:
 
 def test_an_abstention_has_thumbs_and_no_sources() -> None:
     """Whoever is told that the documents don't say can still say that they do."""
-    (message,) = views.answer_messages(answer_to("?", "The documents don't say.", abstained=True), ANSWER_ID, "buttons")
+    abstention = views.Shown(ANSWER_ID, "The documents don't say.", [])
+    (message,) = views.answer_messages(abstention, "buttons")
     assert [block["type"] for block in message.blocks] == ["section", "actions"]
 
 
 def test_long_answers_are_split_at_slacks_limits() -> None:
     """Sections of at most 3,000 characters, messages of few blocks, sources and thumbs at the very end."""
-    long = replace(answer_to("?"), text="A sentence & more. " * 2000, sources=[source(n) for n in range(1, 31)])
-    messages = views.answer_messages(long, ANSWER_ID, "native")
+    long = views.Shown(ANSWER_ID, "A sentence & more. " * 2000, [source(n) for n in range(1, 31)])
+    messages = views.answer_messages(long, "native")
     assert len(messages) > 1
     for message in messages:
         assert len(message.text) <= 4000
