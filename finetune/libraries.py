@@ -1,9 +1,8 @@
 """torch, transformers and peft from outside: whether they are installed, and keeping them off the console."""
 
-import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -36,15 +35,3 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-@contextmanager
-def quiet_console() -> Iterator[None]:
-    """As `quiet_transformers`, and drop what is written to the standard streams (GGUF's own progress bar)."""
-    with (
-        open(os.devnull, "w") as nowhere,
-        redirect_stdout(nowhere),
-        redirect_stderr(nowhere),
-        quiet_transformers(),
-    ):
-        yield

@@ -5,11 +5,12 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from finetune.base_model import MANIFEST, build_embedded_model, embedded_source, load_source, to_phi3
+from finetune.base_model import MANIFEST, build_embedded_model, embedded_source
 from finetune.chat_model import Phi3Chat, load_chat_model
 
 
@@ -94,24 +95,36 @@ def chat(embedded_model: Path) -> Phi3Chat:
 
 @pytest.mark.slow
 def test_logits_are_those_of_the_package(chat: Phi3Chat) -> None:
-    """Saved, loaded and restacked as Phi-3, the model computes bit by bit what the package's Llama computes."""
-    import torch
+    """The Phi-3 computes bit by bit what transformers computes from the package's file as a Llama, in float32.
 
-    llama = load_source(embedded_source())
-    torch.manual_seed(3)
-    ids = torch.randint(0, llama.config.vocab_size, (2, 48))
+    A smaller precision would lose some of the weights.
+    """
+    import torch
+    from transformers import LlamaForCausalLM
+
+    source = embedded_source()
+    llama: Any = LlamaForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
+    ids = torch.randint(0, llama.config.vocab_size, (2, 48), generator=torch.Generator().manual_seed(3))
     with torch.inference_mode():
-        expected = llama(ids).logits
-        assert (to_phi3(llama)(ids).logits - expected).abs().max() == 0.0
-        assert (chat._loaded.model(ids).logits - expected).abs().max() == 0.0
+        assert (chat._loaded.model(ids).logits - llama.eval()(ids).logits).abs().max() == 0.0
     weight = llama.model.layers[0].mlp.down_proj.weight
     assert not any(torch.equal(weight, weight.to(dtype).float()) for dtype in (torch.bfloat16, torch.float16))
 
 
 @pytest.mark.slow
-def test_tokenizer_splits_digits_as_in_training(chat: Phi3Chat) -> None:
-    """Every digit is a token of its own, and line breaks before a number stay together."""
-    assert chat._loaded.tokenizer.tokenize("a\n\n1. x 250") == ["a", "ĊĊ", "1", ".", "Ġx", "Ġ", "2", "5", "0"]
+def test_tokenizer_is_that_of_the_package(chat: Phi3Chat) -> None:
+    """Tokens and template are the file's; every digit is a token, and line breaks before one stay together."""
+    from transformers import AutoTokenizer
+
+    source = embedded_source()
+    theirs = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
+    ours = chat._loaded.tokenizer
+    text = "Ölstand – prüfen: it's 250 h,\tthen 中文 🛢️!  \n\nDone.<|im_end|>\n<|im_start|>user\n"
+    assert ours(text)["input_ids"] == theirs(text)["input_ids"]
+    assert ours.decode(ours(text)["input_ids"]) == text
+    assert (ours.chat_template, ours.special_tokens_map) == (theirs.chat_template, theirs.special_tokens_map)
+    assert ours.get_vocab() == theirs.get_vocab()
+    assert ours.tokenize("a\n\n1. x 250") == ["a", "ĊĊ", "1", ".", "Ġx", "Ġ", "2", "5", "0"]
 
 
 @pytest.mark.slow
