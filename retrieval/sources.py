@@ -2,6 +2,7 @@
 schedule.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,11 +45,11 @@ def register_sources(
 
     Raises MissingPath, with a sentence for people, if one of them does not exist.
     """
-    roots = [Path(path).expanduser().absolute() for path in paths]
+    roots = [Path(os.path.abspath(Path(path).expanduser())) for path in paths]
     missing = [str(root) for root in roots if not root.exists()]
     if missing:
         raise MissingPath(f"There is no file or folder at {', '.join(missing)}. Check the path and try again.")
-    uris = list(dict.fromkeys(str(root.resolve()) for root in roots))
+    uris = list(dict.fromkeys(map(str, roots)))
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
         cursor.execute(_ADD_COLLECTION, {"collection": collection})
         rows = []

@@ -42,7 +42,7 @@ def scan(root: Path) -> Scan:
     seen: set[str] = set()
 
     def note(error: OSError) -> None:
-        unreadable.append(Path(error.filename).relative_to(root).as_posix())
+        unreadable.append(_printable(Path(error.filename).relative_to(root).as_posix()))
 
     for folder, folders, names in os.walk(root, followlinks=True, onerror=note):
         real = os.path.realpath(folder)
@@ -54,8 +54,13 @@ def scan(root: Path) -> Scan:
         for name in sorted(names):
             path = Path(folder, name)
             if is_supported(name) and not _is_skipped(name, SKIPPED_FILES) and path.is_file():
-                files[path.relative_to(root).as_posix()] = path
+                files[_printable(path.relative_to(root).as_posix())] = path
     return Scan(dict(sorted(files.items())), tuple(unreadable))
+
+
+def _printable(name: str) -> str:
+    """A name that is not valid UTF-8, with marks where it is not: a database takes no other."""
+    return os.fsencode(name).decode("utf-8", errors="replace")
 
 
 def _is_skipped(name: str, skipped: frozenset[str]) -> bool:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_UNDERLINED_WORDS = 14
 """A longer underlined "heading" is a paragraph with a rule under it."""
+MIN_SENTENCE_WORDS = 7
+"""A "heading" of so many words that ends with a full stop is a sentence made large."""
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
@@ -79,7 +81,9 @@ def _add_node(outline: Outline, node: "SyntaxTreeNode") -> None:
 
 def _add_heading(outline: Outline, node: "SyntaxTreeNode") -> None:
     text = _inline(node.children[0])
-    if node.markup in ("=", "-") and len(text.split()) > MAX_UNDERLINED_WORDS:
+    words = len(text.split())
+    is_ruled = node.markup in ("=", "-") and words > MAX_UNDERLINED_WORDS
+    if is_ruled or (words >= MIN_SENTENCE_WORDS and text.endswith(".")):
         outline.add("text", text)
     else:
         outline.heading(int(node.tag[1]), text)

@@ -24,6 +24,8 @@ MAX_FURNITURE_WORDS = 12
 SHORT_LINE = 0.85
 """A sentence that ends on a line shorter than this share of the widest ends its paragraph."""
 
+_NO_TITLE = re.compile(r"microsoft \w+ -|untitled|.*\.\w{2,5}$", re.IGNORECASE)
+"""What programs write into a PDF's title when nobody gave it one."""
 _LIST_ITEM = re.compile(r"\s*(?:[-*•▪◦]|\d{1,3}[.)])\s+\S")
 
 Type = tuple[float, bool]
@@ -84,6 +86,7 @@ def _read_pages(data: bytes) -> tuple[list[_Page], str]:
             lines = [line.rstrip() for line in clean(document.page_content).split("\n")]
             pages.append(_Page(document.metadata["page"] + 1, [line for line in lines if line], types[-1]))
             title = str(document.metadata.get("title", ""))
+            title = "" if _NO_TITLE.match(title) else title
             types.append({})
     except (WrongPasswordError, FileNotDecryptedError) as error:
         raise LoadError("it is encrypted: save a copy without a password") from error

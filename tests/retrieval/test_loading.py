@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -128,6 +129,14 @@ def test_title_is_made_of_the_file_name() -> None:
     """A document without a title of its own is called after its file."""
     assert parse("manuals/laser_mode.md", "## One\n\ntext\n\n## Two\n\ntext").title == "Laser mode"
     assert parse("HP-200.txt", "text").title == "HP-200"
+
+
+def test_a_sentence_is_no_heading() -> None:
+    """What is only written large is text, so it does not stand above everything that follows."""
+    document = parse(
+        "a.md", "### Summary\n\n### _The details are in the other documents._\n\n#### Limits\n\nMind them."
+    )
+    assert [block.heading for block in document.blocks] == [("Summary",), ("Summary", "Limits")]
 
 
 def test_several_top_headings_are_no_title() -> None:
@@ -383,7 +392,8 @@ def test_scan_skips_what_is_no_document(tmp_path: Path) -> None:
         (tmp_path / name).write_text("text")
     (tmp_path / "sub" / "loop").symlink_to(tmp_path)
     (tmp_path / "dangling.md").symlink_to(tmp_path / "nowhere")
-    assert list(scan(tmp_path).files) == ["b.md", "sub/a.TXT"]
+    (tmp_path / os.fsdecode(b"z\xff.md")).write_text("text")
+    assert list(scan(tmp_path).files) == ["b.md", "sub/a.TXT", "z\ufffd.md"]
     assert list(scan(tmp_path / "e.exe").files) == ["e.exe"]
     with pytest.raises(FileNotFoundError):
         scan(tmp_path / "missing")
