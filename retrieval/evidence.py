@@ -17,7 +17,7 @@ MAX_QUOTES = 2
 MAX_QUOTED_WORDS = 60
 """Of all quotes together."""
 
-MIN_SUPPORT = 0.6
+MIN_SUPPORT = 0.75
 """Least share of a statement's words that the supporting lines must hold."""
 
 _WORD = re.compile(r"[^\W_]+(?:[.'’:/*=-][^\W_]+)*|[$#][^\W_]*", re.UNICODE)
@@ -217,13 +217,13 @@ def is_enough(question: str, passages: Sequence[Passage], quotes: Sequence[Quote
 def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | None:
     """The index of the passage that supports a statement, None if no single one does.
 
-    Every number and identifier of the statement must stand in the passage, and most of its words in two neighbouring
-    sentences that deny as much as it does.
+    Every number, identifier and name of the statement must stand in two neighbouring sentences of it, most of its other
+    words too, and they must deny as much as it does.
     """
     words = _content(statement)
     if len(words) < 2:
         return None
-    numbers = {word for word in words if _is_number(word)}
+    exact = {word for word in words if _is_number(word)} | _names(statement)
     denies = _denies(statement)
     best: tuple[float, int] | None = None
     for i, passage in enumerate(passages):
@@ -231,8 +231,8 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
         for lines in _windows(passage):
             held = _content(lines) | context
             share = sum(_covered(word, held) for word in words) / len(words)
-            exact = all(number in held for number in numbers)
-            if exact and share >= MIN_SUPPORT and _denies(lines) == denies and (best is None or share > best[0]):
+            holds = share >= MIN_SUPPORT and all(_covered(word, held) for word in exact)
+            if holds and _denies(lines) == denies and (best is None or share > best[0]):
                 best = (share, i)
     return best[1] if best else None
 
@@ -252,12 +252,20 @@ def _content(text: str) -> set[str]:
     return {word for word in (match.lower() for match in _WORD.findall(text)) if word not in _COMMON}
 
 
+def _names(statement: str) -> set[str]:
+    """Words with a capital that does not come from standing first."""
+    words = [found[0] for found in _WORD.finditer(statement)]
+    return {word.lower() for word in words[1:] if word[0].isupper() and word.lower() not in _COMMON}
+
+
 def _covered(word: str, held: set[str]) -> bool:
-    """Whether the words hold this one, or for a word of letters another form of it."""
+    """Whether the words hold this one or, for a word of letters, another form of it (oil, oiled; press, presses)."""
     if word in held:
         return True
+    if _is_number(word) or len(word) < 4:
+        return False
     stem = word[: max(4, len(word) - 3)]
-    return not _is_number(word) and len(word) > 4 and any(other.startswith(stem) for other in held)
+    return any(other.startswith(stem) or (len(other) >= 3 and word.startswith(other)) for other in held)
 
 
 def _numerals(text: str) -> frozenset[str]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]]*(?:\s*\[\d+\])*\s+(?=\S)|\n+")
 _CITATION = re.compile(r"\s*\[(\d+(?:\s*,\s*\d+)*)\]")
 _LEAD = re.compile(r"^(?:(?:answer|statement|passage)\s*\d*\s*:|\*+|[-•>]|\d{1,2}[.)](?=\s))\s*", re.IGNORECASE)
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|fig|max|min|ca)|\b[A-Za-z]|\d)\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|fig|max|min|ca)|\b[A-Za-z]|(?:^|\n)\s*\d{1,2})\.$", re.IGNORECASE
+)
 
 
 def statements(pieces: Iterable[str]) -> Iterator[str]:

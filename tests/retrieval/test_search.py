@@ -1,0 +1,97 @@
+"""Search on the real Postgres: what is found, in which order, and with what it comes."""
+
+from pathlib import Path
+
+import pytest
+from psycopg import Connection
+
+from retrieval.embedding import MiniLM
+from retrieval.index import index_sources, register_sources
+from retrieval.search import search
+
+EMBEDDER = MiniLM()
+
+
+@pytest.fixture
+def indexed(conn: Connection, tmp_path: Path) -> Connection:
+    """Two collections about machines and a canteen."""
+    shop, office = tmp_path / "shop", tmp_path / "office"
+    shop.mkdir()
+    office.mkdir()
+    (shop / "pump.md").write_text(
+        "# Coolant pump\n\n## Lubrication\n\nThe bearing is greased every 400 hours. Use grease KP2K-30.\n\n"
+        "## Seal\n\nReplace the mechanical seal MS-0417 when it drips. Close valve V2 before.\n"
+    )
+    (shop / "alarms.csv").write_text("Code,Meaning\nA203,Oil too hot\nA204,Coolant level too low\nA205,Door open\n")
+    (office / "canteen.txt").write_text("Lunch is served from noon until two. On Fridays there is fish.\n")
+    for folder, collection in ((shop, "shop"), (office, "office")):
+        index_sources(conn, EMBEDDER, register_sources(conn, [folder], collection=collection), max_bytes=10**6)
+    return conn
+
+
+def test_a_paraphrase_is_found(indexed: Connection) -> None:
+    """By meaning, with no word in common that counts."""
+    first = search(indexed, EMBEDDER, "How often does the shaft support need lubricating?")[0]
+    assert (first.document, first.title, first.heading) == ("pump.md", "Coolant pump", "Lubrication")
+
+
+@pytest.mark.parametrize("query", ["A204", "what does alarm a204 mean", "Alarm A204!"])
+def test_a_code_is_found_by_its_name(indexed: Connection, query: str) -> None:
+    """A code hits its own row and not its neighbours', however it is written."""
+    first = search(indexed, EMBEDDER, query)[0]
+    assert first.text == "Code: A204\nMeaning: Coolant level too low"
+
+
+def test_not_every_word_is_required(indexed: Connection) -> None:
+    """A natural question has words that no passage holds."""
+    question = "hey folks, my boss asks which part number the dripping seal has, anybody?"
+    assert search(indexed, EMBEDDER, question)[0].heading == "Seal"
+
+
+def test_passages_come_best_first_with_their_ranks(indexed: Connection) -> None:
+    """The score falls; every leg that found a passage says at which place."""
+    passages = search(indexed, EMBEDDER, "Which grease does the bearing need?", k=5)
+    assert [p.score for p in passages] == sorted((p.score for p in passages), reverse=True)
+    assert passages[0].ranks["dense"] == passages[0].ranks["lexical"] == 1
+    assert all(-1 <= p.score <= 1 for p in passages)
+
+
+def test_sentences_come_with_their_nearness(indexed: Connection) -> None:
+    """The one that answers is nearest, and each stands word for word in the text."""
+    passage = search(indexed, EMBEDDER, "Which grease is used?")[0]
+    best = max(passage.sentences, key=lambda s: s.similarity + s.overlap)
+    assert best.text == "Use grease KP2K-30."
+    assert all(sentence.text in passage.text for sentence in passage.sentences)
+
+
+def test_only_the_collections_asked_for(indexed: Connection) -> None:
+    """Another collection's passages are not found, however well they fit; None means all."""
+    assert {p.collection for p in search(indexed, EMBEDDER, "lunch", collections=["shop"])} == {"shop"}
+    assert search(indexed, EMBEDDER, "lunch", collections=None)[0].collection == "office"
+    assert search(indexed, EMBEDDER, "lunch", collections=[]) == []
+
+
+def test_k_limits_the_passages(indexed: Connection) -> None:
+    """And less than one is an error of the caller."""
+    assert len(search(indexed, EMBEDDER, "pump", k=2)) == 2
+    with pytest.raises(ValueError, match="k must be"):
+        search(indexed, EMBEDDER, "pump", k=0)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+def test_nothing_asked_finds_nothing(indexed: Connection, text: str) -> None:
+    """Blank text is not an error."""
+    assert search(indexed, EMBEDDER, text) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["'; DROP TABLE chunk; --", "a & !b | (c", "\\' \\\\ '", "🙂", "the of and", "%s %(k)s"]
+)
+def test_any_text_is_only_text(indexed: Connection, text: str) -> None:
+    """Quotes, operators and placeholders of SQL and of tsquery mean nothing in a question."""
+    assert search(indexed, EMBEDDER, text)
+
+
+def test_an_empty_index_finds_nothing(conn: Connection) -> None:
+    """Before anything is indexed."""
+    assert search(conn, EMBEDDER, "pump") == []
