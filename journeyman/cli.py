@@ -87,6 +87,4 @@ def prepare_process() -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }.items():
         os.environ.setdefault(name, value)
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # so that contexts close; the servers are left tidily
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contexts close; the servers are left tidily

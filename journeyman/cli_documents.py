@@ -45,17 +45,13 @@ def index(invocation: Invocation, paths: tuple[Path, ...], collection: str, as_j
     else:
         click.echo(describe_index(report))
     documents = report.documents
-    nothing_readable = (
-        documents["failed"] and not documents["new"] + documents["changed"] + documents["unchanged"]
-    )
+    nothing_readable = documents["failed"] and not documents["new"] + documents["changed"] + documents["unchanged"]
     return 1 if nothing_readable else 0
 
 
 @click.command()
 @click.argument("text")
-@click.option(
-    "-k", "count", default=5, show_default=True, type=click.IntRange(1, 100), help="How many passages."
-)
+@click.option("-k", "count", default=5, show_default=True, type=click.IntRange(1, 100), help="How many passages.")
 @collection_option
 @json_option
 @common_options

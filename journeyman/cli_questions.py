@@ -10,16 +10,12 @@ from journeyman.terminal import answer_display, output_kept_clean, print_json
 
 @click.command()
 @click.argument("text")
-@click.option(
-    "--history", type=click.Path(path_type=Path), metavar="FILE", help="Earlier turns: JSON, see below."
-)
+@click.option("--history", type=click.Path(path_type=Path), metavar="FILE", help="Earlier turns: JSON, see below.")
 @collection_option
 @json_option
 @common_options
 @pass_invocation
-def ask(
-    invocation: Invocation, text: str, history: Path | None, collection: str | None, as_json: bool
-) -> None:
+def ask(invocation: Invocation, text: str, history: Path | None, collection: str | None, as_json: bool) -> None:
     """Answer a question from the documents, with sources.
 
     FILE is a JSON list of turns, oldest first, like [{"role": "user", "text": "…"}, {"role": "assistant",

@@ -56,7 +56,7 @@ def bot(invocation: Invocation, parent: int | None) -> None:
 @parent_option
 @common_options
 @pass_invocation
-def worker(invocation: Invocation, parent: int | None) -> None:
+def worker(invocation: Invocation, parent: int | None) -> int:
     """Run a worker: it indexes what changed, when beat says so.
 
     \b
@@ -65,7 +65,7 @@ def worker(invocation: Invocation, parent: int | None) -> None:
     """
     from journeyman.services import run_worker
 
-    run_worker(invocation.settings(service=True), parent)
+    return run_worker(invocation.settings(service=True), parent)
 
 
 @click.command()

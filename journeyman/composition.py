@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
     from pydantic import SecretStr
-    from retrieval.chain import AnswerChain
 
     from bot.app import SlackApp
     from retrieval.answer import Event, Passage, Question
+    from retrieval.chain import AnswerChain
     from retrieval.embedding import Embedder
     from retrieval.index import IndexReport, Progress, SourceRow
 
@@ -132,9 +132,7 @@ class Application:
                 there = f"there are: {', '.join(known)}" if known else "nothing has been indexed yet"
                 raise WrongInput(f"There is no collection named {name!r}: {there}.")
 
-    def index(
-        self, paths: Sequence[Path], collection: str, progress: "Callable[[Progress], None]"
-    ) -> "IndexReport":
+    def index(self, paths: Sequence[Path], collection: str, progress: "Callable[[Progress], None]") -> "IndexReport":
         """Register folders or files as sources and index what changed in them."""
         from retrieval.index import register_sources
 
@@ -172,14 +170,14 @@ class Application:
 
     def slack(self) -> "SlackApp":
         """The Slack app. Raises WrongSetting without a token."""
-        from bot.app import build_app
-
         token = reveal(self.settings.slack_bot_token)
         if not slack_is_set_up(self.settings) or token is None:
             raise WrongSetting(
                 "Slack is not set up: set SLACK_BOT_TOKEN, and SLACK_APP_TOKEN for Socket Mode or "
                 "SLACK_SIGNING_SECRET for HTTP (docs/slack.md shows where to find them)."
             )
+        from bot.app import build_app
+
         return build_app(
             pool=self.pool,
             answer=self.answer,

@@ -48,9 +48,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     database, redis = reveal(settings.database_url), reveal(settings.redis_url)
     with ExitStack() as running:
         try:
-            stack = running.enter_context(
-                running_stack(settings.home, database_url=database, redis_url=redis)
-            )
+            stack = running.enter_context(running_stack(settings.home, database_url=database, redis_url=redis))
         except (JourneymanError, OSError) as error:
             yield Check("Servers", BROKEN, explain(error).sentence)
         else:
@@ -96,8 +94,7 @@ def examine_servers(stack: Stack) -> Iterator[Check]:
 def pgvector(conn: Any) -> str:
     """The version of pgvector: installed in the database, or available to it."""
     row = conn.execute(
-        "SELECT coalesce(installed_version, default_version)"
-        " FROM pg_available_extensions WHERE name = 'vector'"
+        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
     ).fetchone()
     if row is None:
         raise Unhealthy("not available", "Install pgvector 0.8 or newer beside PostgreSQL.")
@@ -124,9 +121,7 @@ def redis_server(client: Any) -> str:
     client.ping()
     policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
     if policy not in (None, "noeviction"):
-        raise Unhealthy(
-            f"maxmemory-policy is {policy}: tasks can be lost", "Set maxmemory-policy to noeviction."
-        )
+        raise Unhealthy(f"maxmemory-policy is {policy}: tasks can be lost", "Set maxmemory-policy to noeviction.")
     return f"version {client.info('server')['redis_version']}"
 
 
@@ -173,9 +168,7 @@ def model_server(settings: Settings) -> str:
     url = str(settings.model_url).rstrip("/")
     key = reveal(settings.model_api_key)
     try:
-        answer = httpx.get(
-            f"{url}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
-        )
+        answer = httpx.get(f"{url}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10)
         answer.raise_for_status()
     except httpx.HTTPError as error:
         raise Unhealthy(
@@ -187,9 +180,7 @@ def model_server(settings: Settings) -> str:
 def examine_slack(settings: Settings) -> Iterator[Check]:
     """Tokens and scopes, by asking Slack."""
     if not slack_is_set_up(settings):
-        remedy = (
-            "To connect, set SLACK_BOT_TOKEN and SLACK_APP_TOKEN; docs/slack.md says where they come from."
-        )
+        remedy = "To connect, set SLACK_BOT_TOKEN and SLACK_APP_TOKEN; docs/slack.md says where they come from."
         yield Check("Slack", OFF, "no tokens: `journeyman up` offers a console instead", remedy)
         return
     yield check("Slack bot token", lambda: bot_token(settings))

@@ -183,16 +183,12 @@ class EmbeddedPostgres:
                 ended = self.launched is not None and self.launched.poll() is not None
                 if ended or time.monotonic() > deadline:
                     reason = last_line(self.log) or error
-                    raise ServerFailed(
-                        f"The embedded PostgreSQL did not start ({reason}); see {self.log}."
-                    ) from error
+                    raise ServerFailed(f"The embedded PostgreSQL did not start ({reason}); see {self.log}.") from error
             time.sleep(0.03)
 
     def _ensure_database(self) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as conn:
-            found = conn.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": DATABASE}
-            ).fetchone()
+            found = conn.execute("SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": DATABASE}).fetchone()
             if found is None:
                 conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 

@@ -33,9 +33,7 @@ def explain(error: BaseException) -> Failure:
     if library in ("psycopg", "psycopg_pool"):
         return Failure(_of_postgres(error), 1)
     if library in ("redis", "kombu", "celery"):
-        return Failure(
-            f"Redis does not answer ({_line(error)}): start it, or correct JOURNEYMAN_REDIS_URL.", 1
-        )
+        return Failure(f"Redis does not answer ({_line(error)}): start it, or correct JOURNEYMAN_REDIS_URL.", 1)
     if library == "slack_sdk":
         return Failure(_of_slack(error), 1)
     if isinstance(error, ModuleNotFoundError) and error.name:
@@ -95,9 +93,7 @@ def _of_system(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "The disk is full: free some space and run the command again."
     where = f" {error.filename}" if error.filename else ""
-    return (
-        f"The system refuses{where} ({error.strerror or _line(error)}): check the path and its permissions."
-    )
+    return f"The system refuses{where} ({error.strerror or _line(error)}): check the path and its permissions."
 
 
 def _line(error: BaseException) -> str:

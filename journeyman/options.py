@@ -76,7 +76,5 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
     return remember
 
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document on standard output."
-)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 collection_option = click.option("--collection", metavar="NAME", help="Only this collection.")

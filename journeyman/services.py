@@ -41,13 +41,13 @@ def warm_up(app: Application) -> None:
         structlog.get_logger().error("the model cannot be loaded", reason=explain(error).sentence)
 
 
-def run_worker(settings: Settings, parent: int | None) -> None:
-    """Work on tasks."""
+def run_worker(settings: Settings, parent: int | None) -> int:
+    """Work on tasks; returns the exit code."""
     from workers.app import run_worker as work
 
     follow(parent)
     with application(settings) as app:
-        work(app.celery(), name="journeyman")
+        return work(app.celery(), name="journeyman")
 
 
 def run_beat(settings: Settings, parent: int | None) -> None:

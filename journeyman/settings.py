@@ -20,9 +20,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Path = Field(
-        default_factory=lambda: user_data_path("journeyman"), description="Folder for all state."
-    )
+    home: Path = Field(default_factory=lambda: user_data_path("journeyman"), description="Folder for all state.")
     database_url: SecretStr | None = Field(
         default=None, description="A PostgreSQL with pgvector 0.8 or newer, in place of the embedded one."
     )
@@ -30,9 +28,7 @@ class Settings(BaseSettings):
 
     model: str = Field(
         default="embedded",
-        description=(
-            "The Phi-3 that answers: `embedded` (a small one from its package), a local folder, or a hub id."
-        ),
+        description=("The Phi-3 that answers: `embedded` (a small one from its package), a local folder, or a hub id."),
     )
     model_revision: str | None = Field(default=None, description="Revision of a hub model, to pin it.")
     model_url: str | None = Field(
@@ -47,21 +43,13 @@ class Settings(BaseSettings):
         default="none", description="`4bit` loads the model in NF4 with double quantization (bitsandbytes)."
     )
     threads: int = Field(default=1, ge=1, description="CPU threads of the model and of the embedder.")
-    max_answer_tokens: int = Field(
-        default=160, ge=16, description="Most tokens that the model writes for an answer."
-    )
+    max_answer_tokens: int = Field(default=160, ge=16, description="Most tokens that the model writes for an answer.")
 
     max_file_megabytes: int = Field(default=50, ge=1, description="Larger files are reported and left out.")
-    scan_minutes: int = Field(
-        default=15, ge=1, description="How often `journeyman up` looks for changed documents."
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least level logged."
-    )
+    scan_minutes: int = Field(default=15, ge=1, description="How often `journeyman up` looks for changed documents.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
-    slack_bot_token: SecretStr | None = Field(
-        default=None, alias="SLACK_BOT_TOKEN", description="xoxb-… of the app."
-    )
+    slack_bot_token: SecretStr | None = Field(default=None, alias="SLACK_BOT_TOKEN", description="xoxb-… of the app.")
     slack_app_token: SecretStr | None = Field(
         default=None, alias="SLACK_APP_TOKEN", description="xapp-… with connections:write, for Socket Mode."
     )
@@ -80,8 +68,4 @@ class Settings(BaseSettings):
     @field_validator("admins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

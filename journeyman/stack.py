@@ -47,9 +47,7 @@ def running_stack(
         return
     home = prepare_home(home)
     sockets = runtime_folder(home)
-    postgres = EmbeddedPostgres(
-        home / "postgres", sockets / "pg", home / "logs" / "postgres.log", durable=durable
-    )
+    postgres = EmbeddedPostgres(home / "postgres", sockets / "pg", home / "logs" / "postgres.log", durable=durable)
     redis = EmbeddedRedis(home / "redis", sockets, home / "logs" / "redis.log")
     servers: list[Server] = []
     if not redis_url:

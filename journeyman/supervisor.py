@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between a child's end and its next start, doubling
 STABLE_SECONDS = 60.0  # a child that ran for so long starts again without a pause worth the name
@@ -29,12 +29,10 @@ class Child:
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     pause: float = FIRST_PAUSE
-    due: float = field(default=0.0)  # when to start it, on the monotonic clock
+    due: float = 0.0  # when to start it, on the monotonic clock
 
 
-def supervise(
-    commands: Mapping[str, Sequence[str]], stop: threading.Event, say: Callable[[str], None]
-) -> None:
+def supervise(commands: Mapping[str, Sequence[str]], stop: threading.Event, say: Callable[[str], None]) -> None:
     """Run the commands until `stop` is set, then end them, the last one first; returns when none is left.
 
     A child that ends is started again, after a pause that doubles from 1 s up to a minute while it keeps
@@ -63,19 +61,19 @@ def tend(child: Child, say: Callable[[str], None]) -> None:
     code = child.process.poll()
     if code is None:
         return
-    child.pause = FIRST_PAUSE if now - child.started > STABLE_SECONDS else min(child.pause * 2, LONGEST_PAUSE)
-    child.process, child.due = None, now + child.pause
-    say(f"The {child.name} ended ({describe_exit(code)}); it starts again in {child.pause:.0f} s.")
+    pause = FIRST_PAUSE if now - child.started > STABLE_SECONDS else child.pause
+    say(f"The {child.name} ended ({describe_exit(code)}); it starts again in {pause:.0f} s.")
+    child.process, child.due, child.pause = None, now + pause, min(pause * 2, LONGEST_PAUSE)
 
 
-def end(child: Child, say: Callable[[str], None]) -> None:
+def end(child: Child, say: Callable[[str], None], *, patience: float = STOP_SECONDS) -> None:
     """End the child: SIGTERM, and SIGKILL to whatever is left of its group when it takes too long."""
     process = child.process
     if process is None:
         return
     process.terminate()
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         say(f"The {child.name} does not end; it is killed.")
     with suppress(ProcessLookupError):

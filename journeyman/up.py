@@ -28,9 +28,7 @@ def run(settings: Settings, *, demo: Path | None, interactive: bool) -> None:
             show_demo(app, demo, questions=not slack)
         commands = child_commands(settings, slack=slack)
         if slack or (demo is None and not interactive):
-            run_services(
-                commands, "the Slack bot" if slack else "worker and beat (no Slack tokens, no terminal)"
-            )
+            run_services(commands, "the Slack bot" if slack else "worker and beat (no Slack tokens, no terminal)")
         elif interactive:
             with services_beside(commands):
                 run_console(app)

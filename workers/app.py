@@ -3,9 +3,12 @@
 Nothing here reads a setting or a file.
 """
 
+import warnings
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
+from celery.utils.nodenames import default_nodename
 
 from workers.schedule import beat_schedule
 from workers.tasks import Connect, IndexAll, register_tasks
@@ -58,10 +61,25 @@ def enqueue_scan(app: Celery) -> None:
     app.send_task(SCAN_SOURCES)
 
 
-def run_worker(app: Celery, *, name: str) -> None:
-    """Work until SIGTERM, which lets the running task finish. One process child: indexing is CPU-bound."""
-    options = ["--concurrency=1", "--pool=prefork", f"--queues={','.join(QUEUES)}", f"--hostname={name}@%h"]
-    app.worker_main(["worker", *options, "--without-gossip", "--without-mingle", "--loglevel=INFO"])
+def run_worker(app: Celery, *, name: str) -> int:
+    """Work until SIGTERM, which lets the running task finish; returns the exit code.
+
+    One process child: indexing is CPU-bound.
+    """
+    # Celery warns root of code inside messages. There can be none: ours are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    worker = app.Worker(
+        hostname=default_nodename(name),
+        pool="prefork",
+        concurrency=1,
+        queues=QUEUES,
+        loglevel="INFO",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return worker.exitcode or 0
 
 
 def run_beat(app: Celery, *, schedule_file: str) -> None:

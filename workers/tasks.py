@@ -28,6 +28,4 @@ def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll) -> Non
                 log.info("scan skipped: another one is under way")
                 return
             report = index_all(conn)
-        log.info(
-            "scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1)
-        )
+        log.info("scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1))
