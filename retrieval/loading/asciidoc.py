@@ -9,7 +9,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-from retrieval.loading.asciidoc_inline import plain
+from retrieval.loading.asciidoc_inline import filled, plain
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, table_text
 from retrieval.loading.text import decode
 
@@ -53,8 +53,7 @@ class _Reader:
         """The lines that go on with what has begun: up to a blank line or another block."""
         taken: list[str] = []
         while self.lines and self.lines[0].strip() and not _begins_block(self.lines[0]):
-            line = self.lines.popleft()
-            taken.append(line.removesuffix(" +") + "\n" if line.endswith(" +") else line)
+            taken.append(self.lines.popleft().removesuffix(" +"))
         return " ".join(taken)
 
 
@@ -82,7 +81,7 @@ def _begins_block(line: str) -> bool:
 def _read_mark(reader: _Reader, line: str) -> bool:
     """Lines that say something about the text and are none: attributes, comments, directives, frames."""
     if found := _ATTRIBUTE.match(line):
-        reader.attributes[found[1].lower()] = found[2] or ""
+        reader.attributes[found[1].lower()] = filled(found[2] or "", reader.attributes)
     elif found := _DROPPED.match(line):
         reader.until(found[1])
     elif found := _BLOCK_MACRO.match(line):
@@ -129,6 +128,7 @@ def _is_underlined(line: str, below: str) -> bool:
 def _read_text(reader: _Reader, line: str) -> None:
     admonition = f"{reader.block}: " if _ADMONITION.match(reader.block) else ""
     reader.block = ""
+    line = line.removesuffix(" +")
     if found := _ITEM.match(line):
         depth = len(found[1]) - 1 if found[1][0] in "*." else 0
         marker = "- " if found[1][0] in "*-" else "1. " if found[1][0] == "." else found[1] + " "

@@ -34,6 +34,7 @@ _CHARACTERS |= {
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"image:[^\s\[:][^\s\[]*\[(?:alt=)?\"?([^\],\"]*)[^\]]*\]", r"\1"),
         (
             r"\(\(\((?:[^()]|\([^()]*\))*\)\)\)|indexterm:\[[^\]]*\]|\[\[[^\]]*\]\]|anchor:[^\s\[]*\[[^\]]*\]",
             "",
@@ -45,7 +46,6 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?:link|xref|mailto):([^\s\[]+)\[\]", r"\1"),
         (r"https?://[^\s\[\]]+\[(?:\"([^\"]*)\"|([^\],^]+))[^\]]*\]", r"\1\2"),
         (r"(https?://[^\s\[\]]+)\[\]", r"\1"),
-        (r"image:[^\s\[:][^\s\[]*\[(?:alt=)?\"?([^\],\"]*)[^\]]*\]", r"\1"),
         (r"footnote:\w*\[([^\]]*)\]", r" (\1)"),
         (r"menu:([^\s\[]+)\[([^\]]*)\]", r"\1 > \2"),
         (r"(?:kbd|btn|pass|stem|latexmath|asciimath):\w*\[([^\]]*)\]", r"\1"),
@@ -62,22 +62,21 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 def plain(text: str, attributes: dict[str, str]) -> str:
     """The words of a paragraph; code spans stay as they are, attributes that are known are put in."""
-    text = re.sub(r"([\"'])`(.+?)`\1", r"\1\2\1", text)
-    pieces: list[str] = []
-    start = 0
-    for code in _CODE.finditer(text):
-        pieces += [_words(text[start : code.start()], attributes), f"`{_filled(code[1], attributes)}`"]
-        start = code.end()
-    return "".join([*pieces, _words(text[start:], attributes)])
+    spans: list[str] = []
 
+    def put_aside(code: re.Match[str]) -> str:
+        spans.append(f"`{code[1]}`")
+        return f"\ue000{len(spans) - 1}\ue001"
 
-def _words(text: str, attributes: dict[str, str]) -> str:
-    text = _filled(text, attributes)
+    text = re.sub(r"([\"'])`(.+?)`\1", r"\1\2\1", filled(text, attributes))
+    text = _CODE.sub(put_aside, text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
-    return text.replace("(C)", "©").replace("\\*", "*").replace("\\_", "_")
+    text = text.replace("(C)", "©").replace("\\*", "*").replace("\\_", "_")
+    return re.sub("\ue000(\\d+)\ue001", lambda aside: spans[int(aside[1])], text)
 
 
-def _filled(text: str, attributes: dict[str, str]) -> str:
+def filled(text: str, attributes: dict[str, str]) -> str:
+    """The text with the values of the attributes that it names and that are known."""
     known = _CHARACTERS | attributes
     return re.sub(r"\{([\w-]+)\}", lambda found: known.get(found[1].lower(), found[0]), text)

@@ -194,12 +194,14 @@ def test_html_keeps_the_main_part() -> None:
 
 ASCIIDOC = """= G Codes
 :machine: HP-200
+:host: example.com
+:site: https://{host}/a
 
 [[sec:probe]]
 (((probing)))
 == Straight Probe
 
-Probe with the *{machine}* and `G38.2`, see <<sec:other,the other>> or https://example.com[this page].
+Probe with the *{machine}* and `G38.2`, see <<sec:other,the other>> or {site}[this `$0` page]. +
 It goes on.
 
 // a comment
@@ -237,7 +239,7 @@ def test_asciidoc_is_structured_text() -> None:
     section = ("Straight Probe",)
     assert document.title == "G Codes"
     assert shape(document) == [
-        (section, "text", "Probe with the HP-200 and `G38.2`, see the other or this page. It goes on."),
+        (section, "text", "Probe with the HP-200 and `G38.2`, see the other or this `$0` page. It goes on."),
         (section, "item", "- one"),
         (section, "item", "  - nested item"),
         (section, "item", "- M66: Waits on input."),
