@@ -16,14 +16,23 @@ from bot.asking import Answerer
 from tests.bot.samples import stand_in_chain
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
+from tests.slack_workspace.model import Message
 
 __all__ = ["workspace"]
+
+Rows = Callable[[str], list[tuple[Any, ...]]]
+ASKED = "what does alarm 4 mean?"
 
 
 class Connect(Protocol):
     """Starts the bot with a chain, over Socket Mode or, given a port, over HTTP; it ends with the test."""
 
     def __call__(self, chain: Answerer = ..., *, http_port: int | None = None) -> SlackApp: ...
+
+
+def ask(workspace: Workspace, text: str = ASKED, **where: Any) -> Message:
+    """Ada asks by mention in the channel."""
+    return workspace.post("ada", "maintenance", f"{workspace.mention} {text}", **where)
 
 
 @pytest.fixture
@@ -78,7 +87,7 @@ def _thread(run: Callable[[Flag], None]) -> Iterator[None]:
 
 
 @pytest.fixture
-def rows(database: str) -> Callable[[str], list[tuple[Any, ...]]]:
+def rows(database: str) -> Rows:
     """Reads rows that the bot committed."""
 
     def read(query: str) -> list[tuple[Any, ...]]:

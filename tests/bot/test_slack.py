@@ -1,9 +1,9 @@
 """The real bot against the tests' Slack, over Socket Mode and HTTP: what people see, whatever happens."""
 
 import logging
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -12,22 +12,15 @@ from psycopg_pool import ConnectionPool
 
 from bot import views
 from bot.answers import begin_answer, finish_answer, place_answer
-from bot.app import SlackRefused, build_app, run_http, run_socket_mode
+from bot.app import build_app
 from retrieval.answer import Done, Event, Question, Text
-from tests.bot.conftest import Connect
+from tests.bot.conftest import ASKED, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message
 
-Rows = Callable[[str], list[tuple[Any, ...]]]
-ASKED = "what does alarm 4 mean?"
 SHOWN = "Move the probe closer and try again [1]."
-
-
-def ask(workspace: Workspace, text: str = ASKED, **where: Any) -> Message:
-    """Ada asks by mention in the channel."""
-    return workspace.post("ada", "maintenance", f"{workspace.mention} {text}", **where)
 
 
 def times_shown(workspace: Workspace, root: Message, words: str = SHOWN) -> int:
@@ -202,6 +195,24 @@ def test_a_person_can_stop_an_answer(workspace: Workspace, connect: Connect, row
     assert [message.text for message in workspace.thread(question)] == [ANSWER_TEXT[:20]]
 
 
+def test_updates_are_paced(workspace: Workspace, connect: Connect) -> None:
+    """However fast the words come, a message is changed about once a second, as Slack asks for."""
+
+    def hasty(question: Question) -> Iterator[Event]:
+        for _ in range(60):
+            time.sleep(0.05)
+            yield Text("word ")
+        yield Done(answer_to(question.text, "word " * 60))
+
+    workspace.become_older()
+    connect(hasty)
+    question = ask(workspace)
+    workspace.wait_for(lambda: has_thumbs(workspace, question))
+    *updates, _end = [call.at for call in workspace.calls("chat.update") if call.error is None]
+    assert len(updates) >= 2
+    assert all(later - earlier > 0.9 for earlier, later in pairwise(updates))
+
+
 @pytest.mark.parametrize("method", ["chat.startStream", "chat.stopStream", "chat.postMessage", "chat.update"])
 def test_rate_limits_are_obeyed(workspace: Workspace, connect: Connect, method: str) -> None:
     """A 429 is waited out, and the answer comes once."""
@@ -362,49 +373,6 @@ def test_the_command_answers_its_user_alone(workspace: Workspace, connect: Conne
     assert "I am up" in shown[0].text
 
 
-def test_over_http_only_slack_is_heard(workspace: Workspace, connect: Connect, rows: Rows) -> None:
-    """Signed requests are answered; a wrong signature and an old one are refused."""
-    port = free_port()
-    connect(http_port=port)
-    url = f"http://127.0.0.1:{port}/slack/events"
-    workspace.state.timing.retries = ()
-    for trouble in ({"secret": "not the secret"}, {"clock_skew": -600.0}):
-        workspace.deliver_over_http(url, **trouble)  # type: ignore[arg-type]
-        ask(workspace)
-        refused = [workspace.wait_until_settled(delivery) for delivery in workspace.deliveries]
-        assert not any(delivery.acknowledged for delivery in refused)
-    assert rows("SELECT count(*) FROM event") == [(0,)]
-    workspace.deliver_over_http(url)
-    question = ask(workspace)
-    reply = workspace.wait_for_reply(question)
-    assert reply.text == ANSWER_TEXT
-    workspace.press("ada", reply, "answer_feedback", "negative")
-    workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
-    assert rows("SELECT vote FROM feedback") == [(-1,)]
-
-
-def test_http_needs_a_signing_secret(workspace: Workspace, pool: ConnectionPool[Any]) -> None:
-    """Without one everybody could speak as Slack: the start is refused, with what to set."""
-    app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
-    with pytest.raises(SlackRefused, match="SLACK_SIGNING_SECRET"):
-        run_http(app, "127.0.0.1", free_port())
-
-
-def test_wrong_tokens_and_a_missing_slack_are_said_at_start(workspace: Workspace, pool: ConnectionPool[Any]) -> None:
-    """The setting is named, the token is not shown."""
-
-    def built(token: str, api_url: str) -> Any:
-        return build_app(pool=pool, answer=stand_in_chain, token=token, api_url=api_url)
-
-    with pytest.raises(SlackRefused, match="SLACK_BOT_TOKEN") as refused:
-        built("xoxb-wrong", workspace.api_url)
-    assert "xoxb-wrong" not in str(refused.value)
-    with pytest.raises(SlackRefused, match="SLACK_APP_TOKEN"):
-        run_socket_mode(built(workspace.app.bot_token, workspace.api_url), "xapp-wrong", workspace.api_url)
-    with pytest.raises(SlackRefused, match="SLACK_API_URL"):
-        built(workspace.app.bot_token, f"http://127.0.0.1:{free_port()}/api/")
-
-
 def test_nothing_that_was_said_is_logged(
     workspace: Workspace,
     connect: Connect,
@@ -444,10 +412,3 @@ def has_thumbs(workspace: Workspace, root: Message) -> bool:
     """Whether the answer under the question is complete."""
     kinds = [block["type"] for message in workspace.thread(root) for block in message.blocks if message.bot_id]
     return "context_actions" in kinds or "actions" in kinds
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
