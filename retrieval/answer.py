@@ -46,7 +46,8 @@ class Passage:
 
     `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is at most 1,
     comparable between questions; `ranks` holds its place, from 1, in each leg that found it ("dense", "sentence",
-    "lexical"); `similarity` is the cosine of the whole passage, `lexical` its share of the best possible BM25.
+    "lexical"); `similarity` is the cosine of the whole passage, `lexical` its share of the best possible BM25, and
+    `coverage` the share of the question's words, weighted by how rare they are, that stand anywhere in it.
     """
 
     chunk_id: int
@@ -64,6 +65,7 @@ class Passage:
     ranks: Mapping[str, int]
     similarity: float
     lexical: float = 0.0
+    coverage: float = 0.0
     sentences: Sequence[Sentence] = ()
 
 

@@ -42,7 +42,6 @@ class Quote:
 
     passage: Passage
     text: str
-    score: float
 
 
 def relevance(passage: Passage, sentence: Sentence) -> float:
@@ -160,10 +159,7 @@ class _Spans:
             self._spans[i] = (p, min(start, s), max(end, s + 1))
 
     def quotes(self) -> list[Quote]:
-        return [
-            Quote(self._passages[p], self._text(p, start, end), max(self._scores[p, s] for s in range(start, end)))
-            for p, start, end in self._merged()
-        ]
+        return [Quote(self._passages[p], self._text(p, start, end)) for p, start, end in self._merged()]
 
     def _merged(self) -> list[tuple[int, int, int]]:
         """Spans that grew together are one."""
@@ -202,13 +198,13 @@ class _Spans:
 NUMBER_BONUS = 0.25
 AFTER_BONUS = 0.1
 
-MIN_RELEVANCE = 0.62
-"""Least relevance of the best sentence. Fitted so that questions about another trade find nothing."""
+MIN_SCORE = 0.21
+"""Least score of the best passage. Fitted on questions of two companies, each also asked in the other's documents."""
 
 
 def is_enough(question: str, passages: Sequence[Passage], quotes: Sequence[Quote]) -> bool:
-    """Whether the quotes can hold the answer: near enough to the question, and of the kind that it asks for."""
-    if not quotes or max(quote.score for quote in quotes) < MIN_RELEVANCE:
+    """Whether the quotes can hold the answer: passages near enough to the question, and what kind of answer it asks."""
+    if not quotes or max(passage.score for passage in passages) < MIN_SCORE:
         return False
     wanted = asks_for(question)
     return not wanted.number or any(wanted.is_in(quote.text) for quote in quotes)

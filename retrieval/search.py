@@ -80,6 +80,8 @@ WITH asked AS MATERIALIZED (
 SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url,
     encode(c.content_hash, 'hex') AS content_hash, a.collection, r.score, r.similarity, r.lexical,
     r.dense_rank, r.sentence_rank, r.lexical_rank,
+    (SELECT coalesce(sum(t.idf), 0) / max(best.idf) FROM term t, best
+     WHERE (c.lexemes || to_tsvector(a.language, a.title)) @@ t.term) AS coverage,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(
                 s.text, 1 - (s.vector <=> %(vector)s),
                 (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE s.lexemes @@ t.term),
@@ -147,5 +149,6 @@ def _passage(row: Mapping[str, Any]) -> Passage:
         ranks=ranks,
         similarity=float(row["similarity"]),
         lexical=float(row["lexical"]),
+        coverage=float(row["coverage"] or 0),
         sentences=tuple(Sentence(text, *scores) for text, *scores in row["sentences"]),
     )

@@ -1,5 +1,7 @@
 """Quotes, whether they are enough, and which statements a passage supports."""
 
+from dataclasses import replace
+
 import pytest
 
 from retrieval.evidence import (
@@ -80,7 +82,7 @@ def test_a_number_that_the_question_gave_is_no_answer() -> None:
 
 def test_weak_evidence_is_not_enough() -> None:
     """Nothing, something far away, or no number where one is asked for: then the documents don't say."""
-    far = passage(("The canteen opens at noon.", -0.2), chunk_id=9)
+    far = replace(passage(("The canteen opens at noon.", -0.2), chunk_id=9), score=0.1)
     assert not is_enough("How do I oil it?", [], [])
     assert not is_enough("How do I oil it?", [far], choose_quotes("How do I oil it?", [far]))
     assert not is_enough("How many bar?", [PRESS], choose_quotes("How many bar?", [PRESS]))
