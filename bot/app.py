@@ -106,7 +106,7 @@ def identity_of(client: WebClient) -> Identity:
         auth = client.auth_test()
     except SLACK_ERRORS as error:
         raise refused(error, "SLACK_BOT_TOKEN", "the bot token (xoxb-…) under “OAuth & Permissions”") from None
-    return Identity(str(auth["user_id"]), auth.get("bot_id"), str(auth["team_id"]))
+    return Identity(str(auth["user_id"]), auth.get("bot_id"), str(auth.get("team_id") or ""))
 
 
 def run_socket_mode(app: SlackApp, app_token: str, api_url: str, *, stop: Flag | None = None) -> None:

@@ -5,6 +5,7 @@ Limits are Slack's: a section's text 3,000 characters, a message 50 blocks
 model's words are data.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,7 @@ TEXT_LIMIT = 3900  # of a message's own text, which chat.update refuses above 4,
 SECTIONS_PER_MESSAGE = 4  # keeps a message below Slack's limit for all its blocks together
 MOST_SOURCES = 20
 QUOTE_LIMIT = 600
+_QUOTE_MARK = re.compile(r"^>\s?", re.MULTILINE)
 THUMB_ACTIONS = ("answer_feedback", "answer_thumbs_up", "answer_thumbs_down")
 
 SEARCHING = "is searching the documents…"
@@ -140,9 +142,16 @@ def section(mrkdwn: str) -> Block:
 
 def _source(source: Source, shown: str) -> str:
     heading = f" › {plain(source.heading)}" if source.heading and source.heading != source.title else ""
-    said = " ".join(source.quote.split())
-    quote = "" if not said or said in " ".join(shown.split()) else f"\n> {escape(_shortened(said))}"
-    return f"*[{source.number}]* {_titled(source)}{heading}{quote}"
+    # Without a link the path is how a person finds it.
+    path = f" ({plain(source.document)})" if source.url is None and source.document != source.title else ""
+    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(_shortened(source.quote))}"
+    return f"*[{source.number}]* {_titled(source)}{heading}{path}{quote}"
+
+
+def _is_shown(quote: str, text: str) -> bool:
+    """Whether each part of a quote (parts are joined with " … ") stands in the text, be it as a block quote."""
+    words = " ".join(_QUOTE_MARK.sub("", text).split())
+    return all(" ".join(part.split()) in words for part in quote.split(" … "))
 
 
 def _titled(source: Source) -> str:

@@ -43,7 +43,17 @@ def test_a_document_cannot_speak_to_slack() -> None:
 
 def test_a_quote_that_the_answer_shows_is_not_said_twice() -> None:
     """The source's quote is left out where the text above already has it."""
-    assert "\n>" not in texts(views.source_blocks([source()], "“The probe did not\ncontact the workpiece.” [1]"))
+    quoted = source(quote="The probe did not contact the workpiece. … Move it closer.")
+    assert "\n>" not in texts(
+        views.source_blocks([quoted], "> The probe did not\n> contact the workpiece. [1]\n> Move it closer. [1]\n")
+    )
+    assert "\n>" in texts(views.source_blocks([quoted], "> Move it closer. [1]\n"))
+
+
+def test_a_source_without_a_link_names_its_file() -> None:
+    """So that a person finds it; where there is a link, that is enough."""
+    assert "Alarm manual › Alarms &gt; Probe (alarms.md)" in texts(views.source_blocks([source(url=None)]))
+    assert "(alarms.md)" not in texts(views.source_blocks([source()]))
 
 
 def test_an_abstention_has_thumbs_and_no_sources() -> None:
