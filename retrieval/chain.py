@@ -29,6 +29,8 @@ from retrieval.statements import statements, without_citations
 PASSAGES = 8
 MAX_ANSWER_WORDS = 115
 MAX_STATEMENTS = 3
+MAX_WRITTEN = 5
+"""Statements that the model may write before it is stopped, shown or not: what comes so late seldom helps."""
 QUOTES_ALONE = "_The quotes say it in the documents' own words; nothing more that I wrote was borne out by them._"
 
 _QUESTION_BACK = re.compile(r"\?\s*$")
@@ -113,11 +115,11 @@ class AnswerChain:
         draft.prompt = self._rendered(answer_prompt().format_messages(**variables))
         shown = 0
         written = self._write.stream(variables)
-        for statement in written:
+        for count, statement in enumerate(written, 1):
             if text := _checked(statement, draft):
                 shown += 1
                 yield draft.say(text if shown > 1 else "\n" + text)
-            if shown == MAX_STATEMENTS or not draft.has_room_for(""):
+            if shown == MAX_STATEMENTS or count == MAX_WRITTEN:
                 break
         if close := getattr(written, "close", None):
             close()
