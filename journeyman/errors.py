@@ -22,14 +22,6 @@ class ServerFailed(JourneymanError):
     """An embedded server did not start, or cannot use its data."""
 
 
-class DatabaseUnavailable(JourneymanError):
-    """PostgreSQL does not answer, or lacks something that Journeyman needs."""
-
-
-class RedisUnavailable(JourneymanError):
-    """Redis does not answer."""
-
-
 class WrongSetting(JourneymanError):
     """A setting has a value that cannot be used."""
 

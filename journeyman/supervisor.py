@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between a child's end and its next start, doubling
 STABLE_SECONDS = 60.0  # a child that ran for so long starts again without a pause worth the name
@@ -26,19 +27,25 @@ class Child:
 
     name: str
     command: Sequence[str]
+    log: Path | None = None
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
     pause: float = FIRST_PAUSE
     due: float = 0.0  # when to start it, on the monotonic clock
 
 
-def supervise(commands: Mapping[str, Sequence[str]], stop: threading.Event, say: Callable[[str], None]) -> None:
+def supervise(
+    commands: Mapping[str, Sequence[str]],
+    stop: threading.Event,
+    say: Callable[[str], None],
+    log: Path | None = None,
+) -> None:
     """Run the commands until `stop` is set, then end them, the last one first; returns when none is left.
 
     A child that ends is started again, after a pause that doubles from 1 s up to a minute while it keeps
-    failing.
+    failing. What the children write goes to `log`, or where our own output goes.
     """
-    children = [Child(name, command) for name, command in commands.items()]
+    children = [Child(name, command, log) for name, command in commands.items()]
     try:
         while not stop.is_set():
             for child in children:
@@ -54,9 +61,7 @@ def tend(child: Child, say: Callable[[str], None]) -> None:
     now = time.monotonic()
     if child.process is None:
         if now >= child.due:
-            # A process group of its own: Ctrl-C reaches us alone, and we end the children in order.
-            child.process = subprocess.Popen(child.command, process_group=0, stdin=subprocess.DEVNULL)
-            child.started = now
+            child.process, child.started = launch(child), now
         return
     code = child.process.poll()
     if code is None:
@@ -64,6 +69,12 @@ def tend(child: Child, say: Callable[[str], None]) -> None:
     pause = FIRST_PAUSE if now - child.started > STABLE_SECONDS else child.pause
     say(f"The {child.name} ended ({describe_exit(code)}); it starts again in {pause:.0f} s.")
     child.process, child.due, child.pause = None, now + pause, min(pause * 2, LONGEST_PAUSE)
+
+
+def launch(child: Child) -> "subprocess.Popen[bytes]":
+    """Start the child in a process group of its own: Ctrl-C reaches us alone, and we end the children in order."""
+    with child.log.open("ab") if child.log else nullcontext() as log:
+        return subprocess.Popen(child.command, process_group=0, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def end(child: Child, say: Callable[[str], None], *, patience: float = STOP_SECONDS) -> None:

@@ -14,6 +14,7 @@ import click
 from journeyman.asking import PERSON, Asked, ask
 from journeyman.composition import Application, application, reveal, slack_is_set_up
 from journeyman.settings import Settings
+from journeyman.stack import prepare_home
 from journeyman.supervisor import supervise
 from journeyman.terminal import answer_display, describe_index, index_progress, note
 
@@ -30,7 +31,7 @@ def run(settings: Settings, *, demo: Path | None, interactive: bool) -> None:
         if slack or (demo is None and not interactive):
             run_services(commands, "the Slack bot" if slack else "worker and beat (no Slack tokens, no terminal)")
         elif interactive:
-            with services_beside(commands):
+            with services_beside(commands, prepare_home(settings.home) / "logs" / "services.log"):
                 run_console(app)
 
 
@@ -69,10 +70,10 @@ def run_services(commands: Mapping[str, Sequence[str]], what: str) -> None:
 
 
 @contextmanager
-def services_beside(commands: Mapping[str, Sequence[str]]) -> Iterator[None]:
-    """Supervise in a thread for as long as the context lasts."""
+def services_beside(commands: Mapping[str, Sequence[str]], log: Path) -> Iterator[None]:
+    """Supervise in a thread for as long as the context lasts; the terminal is for the conversation."""
     stop = threading.Event()
-    thread = threading.Thread(target=supervise, args=(commands, stop, note), name="supervisor")
+    thread = threading.Thread(target=supervise, args=(commands, stop, note, log), name="supervisor")
     thread.start()
     try:
         yield
@@ -91,6 +92,8 @@ def show_demo(app: Application, folder: Path, *, questions: bool) -> None:
     note(describe_index(report))
     if not questions:
         return
+    note("Loading the model …")
+    app.chain()
     for line in (folder / "questions" / "first.txt").read_text(encoding="utf-8").splitlines():
         if line.strip():
             click.secho(f"\n{line.strip()}", bold=True)

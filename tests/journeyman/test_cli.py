@@ -1,12 +1,11 @@
 """The command line as people and programs use it: real processes, their output and their exit codes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,60 +16,11 @@ from click.testing import CliRunner
 
 from journeyman.cli import cli
 from journeyman.options import Invocation
-from journeyman.stack import Stack
+from tests.journeyman.conftest import Run, one_sentence
 from tests.journeyman.model_server import model_server
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("up", "index", "search", "ask", "evaluate", "bot", "worker", "beat", "migrate", "doctor")
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def environment(stack: Stack, database: str, tmp_path: Path) -> dict[str, str]:
-    """An environment in which commands use the tests' servers and a home of their own."""
-    return os.environ | {
-        "JOURNEYMAN_HOME": str(tmp_path / "home"),
-        "JOURNEYMAN_DATABASE_URL": database,
-        "JOURNEYMAN_REDIS_URL": stack.redis_url,
-        "PYTHONPATH": str(ROOT),
-    }
-
-
-@pytest.fixture
-def journeyman(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Runs a command to its end, in an empty folder."""
-
-    def run(*arguments: object, **variables: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "journeyman", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment | variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-
-    return run
-
-
-@pytest.fixture
-def documents(tmp_path: Path) -> Path:
-    """A folder with a good document and a broken one."""
-    folder = tmp_path / "documents"
-    folder.mkdir()
-    (folder / "pump.md").write_text("# Pump\n\nThe pump is blue and stands in hall 3.\n")
-    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing of use")
-    return folder
-
-
-def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
-    """The error that a failed command told, and nothing else."""
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("Error: ")
-    return lines[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -253,14 +203,14 @@ def test_ctrl_c_ends_a_command_cleanly(environment: dict[str, str], documents: P
 
 
 @pytest.fixture
-def running_up(environment: dict[str, str], tmp_path: Path) -> Iterator[Any]:
+def running_up(environment: dict[str, str], home: Path, tmp_path: Path) -> Iterator[Any]:
     """`journeyman up` on embedded servers, without Slack and without a terminal."""
     own = {name: value for name, value in environment.items() if not name.endswith("_URL")}
     with (tmp_path / "up.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "journeyman", "up"],
             cwd=ROOT,
-            env=own | {"JOURNEYMAN_SCAN_MINUTES": "1"},
+            env=own | {"JOURNEYMAN_HOME": str(home), "JOURNEYMAN_SCAN_MINUTES": "1"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -294,22 +244,24 @@ def processes_of(home: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_up_runs_the_services_and_stops_them_all(running_up: Any, tmp_path: Path, sign: signal.Signals) -> None:
+def test_up_runs_the_services_and_stops_them_all(
+    running_up: Any, home: Path, tmp_path: Path, sign: signal.Signals
+) -> None:
     """A scan is done soon after the start; a signal ends everything, and no process is left."""
     log_says(tmp_path, "scanned")
-    assert len(processes_of(tmp_path / "home")) >= 3
+    assert len(processes_of(home)) >= 3
     running_up.send_signal(sign)
     assert running_up.wait(60) == 0
-    assert processes_of(tmp_path / "home") == []
+    assert processes_of(home) == []
 
 
 @pytest.mark.slow
-def test_when_up_is_killed_its_children_end(running_up: Any, tmp_path: Path) -> None:
+def test_when_up_is_killed_its_children_end(running_up: Any, home: Path, tmp_path: Path) -> None:
     """`kill -9` of the supervisor leaves no worker without one; the last to leave stops the servers."""
     log_says(tmp_path, "scanned")
     running_up.kill()
     running_up.wait()
     deadline = time.monotonic() + 60
-    while processes_of(tmp_path / "home"):
-        assert time.monotonic() < deadline, processes_of(tmp_path / "home")
+    while processes_of(home):
+        assert time.monotonic() < deadline, processes_of(home)
         time.sleep(0.1)

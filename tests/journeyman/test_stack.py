@@ -1,14 +1,11 @@
 """The embedded servers: shared by the processes of a home, apart from every other home."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -28,14 +25,6 @@ HOLD = """
         print(stack.database_url, flush=True)
         sys.stdin.read()
 """
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A home of its own, outside pytest's folders, which other runs may lock for other users meanwhile."""
-    folder = Path(tempfile.mkdtemp(prefix="journeyman-home-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def user_of(home: Path) -> "subprocess.Popen[str]":
