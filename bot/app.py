@@ -9,7 +9,7 @@ import secrets
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from socket import SHUT_RDWR
+from socket import SHUT_RD
 from threading import Event as Flag
 from threading import Thread, current_thread, main_thread
 
@@ -161,10 +161,13 @@ def disconnect(handler: SocketModeHandler) -> None:
     """Closes the connection for good."""
     client = handler.client
     client.auto_reconnect_enabled = False
-    session = client.current_session
-    if session is not None and session.sock is not None:
+    client.current_session_state.terminated = True
+    socket = client.current_session and client.current_session.sock
+    if socket:
         with suppress(OSError):
-            session.sock.shutdown(SHUT_RDWR)  # wakes its reader, for which `close` would wait three seconds
+            socket.shutdown(SHUT_RD)  # wakes the reader, for which `close` would wait up to three seconds
+    # The reader has to be gone before `close`: both would take the socket away, and the second would fail.
+    client.current_session_runner.shutdown()  # type: ignore[no-untyped-call]
     client.close()
 
 
