@@ -92,6 +92,8 @@ def _of_system(error: OSError) -> str:
         return "The port is in use: stop what listens there, or choose another with JOURNEYMAN_HTTP_PORT."
     if error.errno == errno.ENOSPC:
         return "The disk is full: free some space and run the command again."
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"There is no file or folder {error.filename}: check the path."
     where = f" {error.filename}" if error.filename else ""
     return f"The system refuses{where} ({error.strerror or _line(error)}): check the path and its permissions."
 

