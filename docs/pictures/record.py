@@ -22,8 +22,8 @@ from tests.slack_workspace import Workspace  # noqa: E402 - the repository's roo
 from tests.slack_workspace.model import Message  # noqa: E402
 
 ASKED = [
-    ("ada", "{mention} what does alarm A204 mean?"),
-    ("ben", "and at what temperature may the unit be started again?"),
+    ("ada", "{mention} what does alarm A205 mean?"),
+    ("ben", "and how many filter elements WP-1010 are in stock?"),
     ("ada", "which company delivers the lunch menu of our canteen on Fridays?"),
 ]
 PATIENCE = 300  # seconds; the default model is loaded before the first answer

@@ -126,7 +126,7 @@ def photograph(content: str, picture: Path) -> None:
     empty = Image.new("RGB", image.size, image.getpixel((0, image.height - 1)))
     _, _, _, bottom = ImageChops.difference(image, empty).getbbox() or (0, 0, 0, image.height)
     cut = image.crop((0, 0, image.width, min(bottom + 20 * SCALE, image.height)))
-    cut.quantize(64).save(picture, optimize=True)
+    cut.quantize(160).save(picture, optimize=True)
 
 
 def main() -> None:
