@@ -18,11 +18,18 @@ from pydantic import PrivateAttr
 from finetune.errors import ModelUnusable
 
 SECONDS = 120  # to the first byte of an answer, and between two of them
+LISTING_SECONDS = 10
+UNNAMED = "default"  # for a server that serves one model and lists none
 NO_KEY = "none"  # a server without keys takes any, but the client insists on one
 
 
-def remote_chat_model(url: str, model: str, api_key: str | None, max_tokens: int) -> "RemoteChat":
-    """What the server with the API root `url` (http://host:8000/v1) calls `model`, at temperature 0."""
+def remote_chat_model(url: str, model: str | None, api_key: str | None, max_tokens: int) -> "RemoteChat":
+    """What the server with the API root `url` (http://host:8000/v1) calls `model`, at temperature 0.
+
+    Without a `model` it is the first that the server lists; an API root without its /v1 is found, too.
+    """
+    url, listed = _first_model(url, api_key) if model is None else (url, None)
+    model = model or listed or UNNAMED
     client = init_chat_model(
         model,
         model_provider="openai",
@@ -35,6 +42,20 @@ def remote_chat_model(url: str, model: str, api_key: str | None, max_tokens: int
         max_retries=1,
     )
     return RemoteChat(client, model_name=model, url=url, max_tokens=max_tokens)
+
+
+def _first_model(url: str, api_key: str | None) -> tuple[str, str | None]:
+    """The API root that answers and the first model it lists; None where it lists none, which a call will explain."""
+    import httpx
+
+    headers = {"Authorization": f"Bearer {api_key or NO_KEY}"}
+    for root in (url.rstrip("/"), url.rstrip("/") + "/v1"):
+        try:
+            answer = httpx.get(f"{root}/models", headers=headers, timeout=LISTING_SECONDS)
+            return root, str(answer.raise_for_status().json()["data"][0]["id"])
+        except (httpx.HTTPError, ValueError, LookupError, TypeError):
+            continue
+    return url, None
 
 
 class RemoteChat(BaseChatModel):

@@ -85,7 +85,13 @@ class Application:
         from psycopg_pool import ConnectionPool
 
         return ConnectionPool(
-            self.stack.database_url, min_size=1, max_size=8, timeout=20, open=True, configure=register_vector
+            self.stack.database_url,
+            min_size=1,
+            max_size=24,  # more than the bot answers at once, so that a thumb does not wait for an answer
+            timeout=20,
+            open=True,
+            configure=register_vector,
+            check=ConnectionPool.check_connection,
         )
 
     @cached_property
@@ -197,8 +203,9 @@ def build_model(settings: Settings) -> "BaseChatModel":
     if settings.model_url:
         from finetune.remote import remote_chat_model
 
+        named = None if settings.model == EMBEDDED_MODEL else settings.model
         key = reveal(settings.model_api_key)
-        return remote_chat_model(settings.model_url, settings.model, key, settings.max_answer_tokens)
+        return remote_chat_model(settings.model_url, named, key, settings.max_answer_tokens)
     if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: no look-ups for a model that lies here
     from finetune.base_model import build_embedded_model

@@ -106,7 +106,8 @@ def asks_for(question: str) -> Wanted:
     """Whether the question can only be answered with a number, judged by its interrogative (English only)."""
     given = _numerals(question)
     if found := _HOW.search(question):
-        return Wanted(True, found[2].lower() if found[1] else None, given)
+        noun = (found[2] or "").lower()
+        return Wanted(True, noun if noun and noun not in _COMMON else None, given)
     if found := _WHICH.search(question):
         noun = found[1].lower()
         return Wanted(True, noun if noun in _NAMED else None, given)

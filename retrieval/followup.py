@@ -7,6 +7,9 @@ from retrieval.answer import Question
 MAX_WORDS = 9
 """A question this short is taken to lean on the one before."""
 
+MOST_WORDS = 150
+"""More the embedder does not read, and the prompt has no room for."""
+
 _LEANS = re.compile(
     r"^\W*(?:and|but|or|so|ok|okay|then|what about|how about)\b"
     r"|\b(?:it|its|that|this|those|these|they|them|one|ones|there|mine|same|instead|else|before|after that)\b",
@@ -15,7 +18,15 @@ _LEANS = re.compile(
 
 
 def standalone(question: Question) -> str:
-    """The question, after the last one that was asked before it if it leans on that."""
+    """The question, after the last one that was asked before it if it leans on that; a very long one is shortened."""
     earlier = [turn.text for turn in question.history if turn.role == "user"]
     leans = len(question.text.split()) <= MAX_WORDS or _LEANS.search(question.text)
-    return f"{earlier[-1]} {question.text}" if earlier and leans else question.text
+    return _shortened(f"{earlier[-1]} {question.text}" if earlier and leans else question.text)
+
+
+def _shortened(text: str) -> str:
+    """At most MOST_WORDS: people ask at the beginning or at the end of a long post, and tell in between."""
+    words = text.split()
+    if len(words) <= MOST_WORDS:
+        return text
+    return " ".join([*words[: MOST_WORDS // 2], "…", *words[-MOST_WORDS // 2 :]])

@@ -25,6 +25,7 @@ class ModelServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
+        self.lists = True
         self.status = 200
         self.breaks_off = False
         self.endless = False
@@ -53,6 +54,12 @@ class Handler(BaseHTTPRequestHandler):
             self.stream()
         except (BrokenPipeError, ConnectionResetError):
             self.server.hung_up.set()
+
+    def do_GET(self) -> None:
+        listed = self.path == "/v1/models" and self.server.lists
+        self.send_response(200 if listed else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": [{"id": "phi-3-served"}]} if listed else {}).encode())
 
     def stream(self) -> None:
         while self.server.endless:
@@ -109,6 +116,16 @@ def test_request_is_what_such_servers_know(server: ModelServer) -> None:
         ("user", "How often?"),
     ]
     assert server.keys == ["Bearer secret"]
+
+
+def test_without_a_name_the_server_s_first_model_answers(server: ModelServer) -> None:
+    """Also where the URL leaves out /v1; a server that lists nothing is asked all the same."""
+    for url in (server.url, server.url.removesuffix("/v1"), server.url + "/"):
+        model = remote_chat_model(url, None, None, 50)
+        assert model.model_name == "phi-3-served"
+        assert model.invoke(QUESTION).text == "".join(WORDS)
+    server.lists = False
+    assert remote_chat_model(server.url, None, None, 50).invoke(QUESTION).text == "".join(WORDS)
 
 
 def test_works_without_a_key_and_with_another_limit(server: ModelServer) -> None:

@@ -60,6 +60,7 @@ def test_rows_of_another_code_are_not_quoted() -> None:
     [
         ("How many litres does it hold?", True, "litres"),
         ("how long must it rest", True, None),
+        ("On which shelf is it, and how many are in stock?", True, None),
         ("Which pin is the sensor on?", True, "pin"),
         ("what's the maximum pressure?", True, None),
         ("How do I open it?", False, None),

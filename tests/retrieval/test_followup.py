@@ -25,3 +25,11 @@ def test_a_question_of_its_own_stays_alone() -> None:
 def test_a_first_question_stays_alone() -> None:
     """Without history there is nothing to lean on."""
     assert standalone(Question("and that?")) == "and that?"
+
+
+def test_a_very_long_post_is_shortened() -> None:
+    """Its beginning and its end stay, so that the prompt keeps room for the passages."""
+    text = " ".join(f"word{i}" for i in range(5000))
+    short = standalone(Question(text)).split()
+    assert len(short) <= 151
+    assert (short[0], short[-1]) == ("word0", "word4999")
