@@ -20,18 +20,19 @@ from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
 from retrieval.embedding import Embedder
-from retrieval.evidence import Quote, choose_quotes, is_enough, repeats, supporting_passage
+from retrieval.evidence import Quote, choose_quotes, is_enough
 from retrieval.followup import standalone
 from retrieval.prompt import answer_prompt, numbered
 from retrieval.search import search
 from retrieval.statements import statements, without_citations
+from retrieval.support import repeats, supporting_passage
 
 PASSAGES = 8
 MAX_ANSWER_WORDS = 115
 MAX_STATEMENTS = 3
 MAX_WRITTEN = 5
 """Statements that the model may write before it is stopped, shown or not: what comes so late seldom helps."""
-QUOTES_ALONE = "_The quotes say it in the documents' own words; nothing more that I wrote was borne out by them._"
+QUOTES_ALONE = "These are the documents' own words; I found nothing to add that they bear out."
 
 _QUESTION_BACK = re.compile(r"\?\s*$")
 

@@ -3,9 +3,10 @@
 import re
 
 from retrieval.answer import Question
+from retrieval.words import content, is_number
 
-MAX_WORDS = 9
-"""A question this short is taken to lean on the one before."""
+FEW_WORDS = 3
+"""A question with no more words of its own, and no name or number among them, is taken to lean on the one before."""
 
 MOST_WORDS = 150
 """More the embedder does not read, and the prompt has no room for."""
@@ -20,7 +21,8 @@ _LEANS = re.compile(
 def standalone(question: Question) -> str:
     """The question, after the last one that was asked before it if it leans on that; a very long one is shortened."""
     earlier = [turn.text for turn in question.history if turn.role == "user"]
-    leans = len(question.text.split()) <= MAX_WORDS or _LEANS.search(question.text)
+    words = content(question.text)
+    leans = _LEANS.search(question.text) or (len(words) <= FEW_WORDS and not any(map(is_number, words)))
     return _shortened(f"{earlier[-1]} {question.text}" if earlier and leans else question.text)
 
 

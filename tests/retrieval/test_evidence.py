@@ -4,15 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval.evidence import (
-    MAX_QUOTED_WORDS,
-    MAX_QUOTES,
-    asks_for,
-    choose_quotes,
-    is_enough,
-    repeats,
-    supporting_passage,
-)
+from retrieval.evidence import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes, is_enough
+from retrieval.support import repeats, supporting_passage
+from retrieval.wanted import asks_for
 from tests.retrieval.samples import passage
 
 OIL = passage(
@@ -101,6 +95,8 @@ def test_weak_evidence_is_not_enough() -> None:
         ("The press may be opened while it holds pressure.", None),
         ("The pump is painted red and blue by the night shift.", None),
         ("Yes.", None),
+        ("Pump > Oil", None),
+        ("Oil the pump every 400 hours with", None),
         ("Oil the Siemens pump every 400 hours with HV 46.", None),
     ],
 )

@@ -1,0 +1,49 @@
+"""Which passage supports a statement of the model: what no passage supports is not shown."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from retrieval.answer import Passage
+from retrieval.words import content, denies, is_covered, is_number, names
+
+MIN_SUPPORT = 0.85
+"""Least share of a statement's words that two neighbouring sentences of the passage must hold."""
+MIN_WORDS = 3
+"""Words of its own, below which a statement says nothing that could be checked."""
+
+_WHOLE = re.compile(r"[.!…][\"'”’)\]]*$")
+
+
+def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | None:
+    """The index of the passage that supports a statement, None if no single one does or it is no whole sentence.
+
+    Every number, identifier and name of the statement must stand in two neighbouring sentences of it, most of its other
+    words too, and they must deny as much as it does.
+    """
+    words = content(statement)
+    if len(words) < MIN_WORDS or not _WHOLE.search(statement):
+        return None
+    exact = {word for word in words if is_number(word)} | names(statement)
+    denied = denies(statement)
+    best: tuple[float, int] | None = None
+    for i, passage in enumerate(passages):
+        context = content(f"{passage.title} {passage.heading}")
+        for lines in _windows(passage):
+            held = content(lines) | context
+            share = sum(is_covered(word, held) for word in words) / len(words)
+            holds = share >= MIN_SUPPORT and all(is_covered(word, held) for word in exact)
+            if holds and denies(lines) == denied and (best is None or share > best[0]):
+                best = (share, i)
+    return best[1] if best else None
+
+
+def repeats(statement: str, shown: str) -> bool:
+    """Whether a statement says nothing in words that were not shown already."""
+    words = content(statement)
+    return not words or all(is_covered(word, content(shown)) for word in words)
+
+
+def _windows(passage: Passage) -> list[str]:
+    texts = [sentence.text for sentence in passage.sentences] or [passage.text]
+    return texts + [f"{one} {other}" for one, other in pairwise(texts)]

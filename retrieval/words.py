@@ -1,0 +1,54 @@
+"""Words as evidence: what a text is about, what it counts and names, and whether it denies. Arithmetic, no model."""
+
+import re
+
+WORD = re.compile(r"[^\W_]+(?:[.'’:/*=-][^\W_]+)*|[$#][^\W_]*", re.UNICODE)
+_NUMERAL = re.compile(r"\d+(?:[.,]\d+)*")
+NUMBER_WORDS = frozenset(
+    "zero one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty "
+    "hundred thousand half once twice".split()
+)
+# Words without a subject of their own: they support nothing and ask for nothing.
+COMMON = frozenset(
+    "a an and any are as at be been but by can could did do does for from had has have how i if in into is it its just "
+    "me mine my no not of off on one only or our out over should so some such than that the their them then there "
+    "these they this those to too up us use used using was we were what when where which who why will with would you "
+    "your".split()
+)
+_NEGATION = frozenset("no not never none cannot can't don't doesn't isn't won't without nor".split())
+
+
+def content(text: str) -> set[str]:
+    """The words that carry the text's subject, lower-cased."""
+    return {word for word in (match.lower() for match in WORD.findall(text)) if word not in COMMON}
+
+
+def names(statement: str) -> set[str]:
+    """Words with a capital that does not come from standing first."""
+    words = [found[0] for found in WORD.finditer(statement)]
+    return {word.lower() for word in words[1:] if word[0].isupper() and word.lower() not in COMMON}
+
+
+def is_covered(word: str, held: set[str]) -> bool:
+    """Whether the words hold this one or, for a word of letters, another form of it (oil, oiled; press, presses)."""
+    if word in held:
+        return True
+    if is_number(word) or len(word) < 4:
+        return False
+    stem = word[: max(4, len(word) - 3)]
+    return any(other.startswith(stem) or (len(other) >= 3 and word.startswith(other)) for other in held)
+
+
+def numerals(text: str) -> frozenset[str]:
+    """The digits of the text's numbers and codes: 38 for `error:38`, 0.5 for `0.5`."""
+    return frozenset(_NUMERAL.findall(text))
+
+
+def is_number(word: str) -> bool:
+    """Whether a lower-cased word is a number, a code or a numeral in letters."""
+    return any(map(str.isdigit, word)) or word in NUMBER_WORDS
+
+
+def denies(text: str) -> bool:
+    """Whether the text denies something (English only)."""
+    return any(word.lower() in _NEGATION for word in WORD.findall(text))
