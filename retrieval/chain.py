@@ -115,12 +115,16 @@ class AnswerChain:
         variables = {"passages": numbered(draft.order), "question": draft.standalone}
         draft.prompt = self._rendered(answer_prompt().format_messages(**variables))
         shown = 0
+        before: set[str] = set()
         written = self._write.stream(variables)
-        for count, statement in enumerate(written, 1):
+        for statement in written:
+            if statement in before:  # it goes round in circles
+                break
+            before.add(statement)
             if text := _checked(statement, draft):
                 shown += 1
                 yield draft.say(text if shown > 1 else "\n" + text)
-            if shown == MAX_STATEMENTS or count == MAX_WRITTEN:
+            if shown == MAX_STATEMENTS or len(before) == MAX_WRITTEN:
                 break
         if close := getattr(written, "close", None):
             close()
