@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from retrieval.answer import Passage
-from retrieval.words import content, denies, is_covered, is_number, names
+from retrieval.words import WORD, content, denies, is_covered, is_number, names
 
 MIN_SUPPORT = 0.85
 """Least share of a statement's words that two neighbouring sentences of the passage must hold."""
@@ -39,9 +39,12 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
 
 
 def repeats(statement: str, shown: str) -> bool:
-    """Whether a statement says nothing in words that were not shown already."""
-    words = content(statement)
-    return not words or all(is_covered(word, content(shown)) for word in words)
+    """Whether a statement stands word for word in what was shown already; in other words it may say it more clearly."""
+    return _plain(statement) in _plain(shown)
+
+
+def _plain(text: str) -> str:
+    return " " + " ".join(word.lower() for word in WORD.findall(text)) + " "
 
 
 def _windows(passage: Passage) -> list[str]:

@@ -106,6 +106,8 @@ def test_what_supports_a_statement(statement: str, index: int | None) -> None:
 
 
 def test_a_statement_that_repeats_what_was_shown() -> None:
-    """Other forms of the same words say nothing new."""
-    assert repeats("The pump is oiled every 400 hours.", "> Oil the pump every 400 hours with HV 46. [1]")
-    assert not repeats("Use HV 46.", "> Oil the pump every 400 hours.")
+    """A copy says nothing new; the same in other words may be clearer."""
+    shown = "> Oil the pump every 400 hours with HV 46. [1]"
+    assert repeats("Oil the pump every 400 hours with HV 46.", shown)
+    assert repeats("oil the pump every 400 hours", shown)
+    assert not repeats("The pump is oiled every 400 hours.", shown)
