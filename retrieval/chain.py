@@ -101,7 +101,7 @@ class AnswerChain:
             yield from self._answer(draft)
             yield Done(self._answered(draft))
         else:
-            yield draft.say(nothing_found(passages))
+            yield draft.say(nothing_found(passages, question.collections))
             yield Done(self._answered(draft, abstained=True))
 
     def _answer(self, draft: _Draft) -> Iterator[Event]:
@@ -153,12 +153,14 @@ class AnswerChain:
         )
 
 
-def nothing_found(passages: Sequence[Passage]) -> str:
-    """What an abstention says: that the documents don't say it, and what was searched."""
+def nothing_found(passages: Sequence[Passage], collections: Sequence[str] | None = None) -> str:
+    """What an abstention says: that the documents don't say it, what was searched, and what came nearest."""
+    searched = "all documents" if collections is None else "the documents of " + " and ".join(collections)
+    text = f"The documents don't say. I searched {searched}"
     if not passages:
-        return "The documents don't say: I found nothing in them about this."
+        return f"{text} and found nothing near it."
     nearest = list(dict.fromkeys(_place(passage) for passage in passages))[:3]
-    return "The documents don't say. I searched them all; the nearest I found is about " + "; ".join(nearest) + "."
+    return f"{text}; the nearest I found is about {'; '.join(nearest)}."
 
 
 def blockquote(text: str, number: int) -> str:

@@ -14,7 +14,7 @@ from retrieval.words import numerals
 READ = 5
 """Passages that quotes are taken from: in further ones more was wrong than right."""
 MAX_QUOTES = 2
-MAX_QUOTED_WORDS = 60
+MAX_QUOTED_WORDS = 59
 """Of all quotes together."""
 NUMBER_BONUS = 0.25
 """For a sentence that holds a number, where the question asks for one."""
@@ -114,18 +114,24 @@ class _Spans:
         ]
 
     def _fits(self, p: int, s: int) -> bool:
-        return len(self._passages[p].sentences[s].text.split()) <= self._words_left
+        return self._words(p, s) <= self._words_left
 
     def _take(self, p: int, s: int) -> None:
-        self._words_left -= len(self._passages[p].sentences[s].text.split())
+        self._words_left -= self._words(p, s)
+
+    def _words(self, p: int, s: int) -> int:
+        """What a sentence costs; the mark before a list item is one more."""
+        return len(self._passages[p].sentences[s].text.split()) + (s > 0)
 
     def _text(self, p: int, start: int, end: int) -> str:
         """As it stands in the passage, from the first sentence to the last."""
         texts = [sentence.text for sentence in self._passages[p].sentences[start:end]]
         whole = self._passages[p].text
-        first, last = whole.find(texts[0]), whole.find(texts[-1])
-        between = whole[first : last + len(texts[-1])]
-        return between if 0 <= first <= last and len(between.split()) <= MAX_QUOTED_WORDS else " ".join(texts)
+        first = whole.find(texts[0])
+        at = first
+        for text in texts:  # one after the other, for the same words may stand in several places
+            at = whole.find(text, at) + len(text)
+        return whole[first:at]
 
 
 def is_enough(question: str, passages: Sequence[Passage], quotes: Sequence[Quote]) -> bool:
