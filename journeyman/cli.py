@@ -50,7 +50,10 @@ def main() -> NoReturn:
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
-        code = INTERRUPTED
+        sys.stdout.flush()
+        # Everything is closed by now. Python itself would die of SIGINT, although it was caught, if it came while a
+        # string was being executed, as dataclasses do on import (Py_RunMain, unhandled_keyboard_interrupt).
+        os._exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nobody to tell
         code = 1
