@@ -7,7 +7,7 @@ from itertools import pairwise
 from retrieval.answer import Passage
 from retrieval.words import WORD, content, denies, is_covered, is_number, names
 
-MIN_SUPPORT = 0.85
+MIN_SUPPORT = 0.8
 """Least share of a statement's words that two neighbouring sentences of the passage must hold."""
 MIN_WORDS = 3
 """Words of its own, below which a statement says nothing that could be checked."""

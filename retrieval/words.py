@@ -33,6 +33,8 @@ def is_covered(word: str, held: set[str]) -> bool:
     """Whether the words hold this one or, for a word of letters, another form of it (oil, oiled; press, presses)."""
     if word in held:
         return True
+    if word[0].isdigit():  # 400-hour, 12bar: the number counts, not what hangs on it
+        return numerals(word) <= numerals(" ".join(held))
     if is_number(word) or len(word) < 4:
         return False
     stem = word[: max(4, len(word) - 3)]
