@@ -19,6 +19,7 @@ SCOPES_OF_METHODS = {
     "chat_stopStream": "chat:write",
     "chat_stream": "chat:write",
     "chat_update": "chat:write",
+    "usergroups_users_list": "usergroups:read",
 }
 SCOPES_OF_EVENTS = {
     "app_mention": "app_mentions:read",
