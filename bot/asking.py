@@ -22,10 +22,12 @@ from bot import views
 from bot.answers import begin_answer, fail_answer, finish_answer, place_answer
 from bot.conversation import asked_in_thread, thread_history
 from bot.events import Recent, claim_post
+from bot.operations import Operations
 from bot.posting import Reply, StoppedByPerson
 from bot.routing import Identity, Post, Route
 from bot.workspace import SLACK_ERRORS, Capabilities, error_code
 from retrieval.answer import Answer, Done, Event, Question, Reading, Text
+from retrieval.embedding import Embedder
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +47,8 @@ class Runtime:
     client: WebClient
     identity: Identity
     work: Executor
+    embedder: Embedder
+    operations: Operations = field(default_factory=Operations)
     capabilities: Capabilities = field(default_factory=Capabilities)
     stopping: Flag = field(default_factory=Flag)
     recent_posts: Recent = field(default_factory=Recent)

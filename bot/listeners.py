@@ -10,16 +10,19 @@ from typing import Any
 
 import psycopg
 import structlog
-from slack_bolt import Ack, App, Respond
+from slack_bolt import Ack, App
 
-from bot import views
+from bot import admin, views
 from bot.asking import INTAKE_TIMEOUT, Runtime, receive
-from bot.commands import status_text
+from bot.commands import Word, on_command
 from bot.feedback import Thumb, read_button, vote
 from bot.routing import route
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
+
+# What `/journeyman` understands: each module's words, in the order of the help.
+WORDS: dict[str, Word] = {word.name: word for word in (*admin.WORDS,)}
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -27,7 +30,7 @@ def register(app: App, runtime: Runtime) -> None:
     app.event("app_mention")(partial(on_post, runtime=runtime))
     app.event("message")(partial(on_post, runtime=runtime))
     app.action(re.compile("|".join(views.THUMB_ACTIONS)))(partial(on_thumb, runtime=runtime))
-    app.command("/journeyman")(partial(on_command, runtime=runtime))
+    app.command("/journeyman")(partial(on_command, words=WORDS, runtime=runtime))
     app.error(on_error)
 
 
@@ -44,22 +47,6 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
         log.warning("unknown_thumb", action_id=action.get("action_id"))
         return
     _tell(body, _counted(thumb, body["user"]["id"], runtime), runtime)
-
-
-def on_command(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
-    """`/journeyman help` and `/journeyman status`."""
-    word = str(command.get("text") or "help").split()[:1]
-    if word != ["status"]:
-        ack(views.HELP)
-        return
-    ack()
-    try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            text = status_text(conn)
-    except psycopg.Error as error:
-        log.error("no_status", error=error_code(error))
-        text = views.NO_DATABASE_STATUS
-    respond(text=text, response_type="ephemeral")
 
 
 def on_error(error: Exception, body: dict[str, Any]) -> None:

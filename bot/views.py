@@ -35,11 +35,9 @@ VOTE_FAILED = "I cannot reach my database, so your thumb was not counted. Please
 HELP = (
     "*Ask me* by mentioning me in a channel or by writing me a direct message. In a thread where I was "
     "asked, just go on asking.\nEvery answer names its sources; a :thumbsup: or :thumbsdown: tells us how "
-    "good it was.\n"
-    "`/journeyman status` says how I am, `/journeyman help` shows this."
+    "good it was."
 )
 NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
-NO_DATABASE_STATUS = "I am up, but my database does not respond: I cannot answer until it does."
 FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
 STOPPING = "I am being restarted and had to stop here. Please ask again in a minute."
 RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."

@@ -181,6 +181,7 @@ class Application:
         return build_app(
             pool=self.pool,
             answer=self.answer,
+            embedder=self.embedder,
             token=token,
             signing_secret=reveal(self.settings.slack_signing_secret),
             api_url=self.settings.slack_api_url,
