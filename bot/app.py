@@ -28,6 +28,7 @@ from bot.authorization import configure_admins
 from bot.listeners import register
 from bot.operations import Operations
 from bot.recovery import find_unfinished, make_up_for
+from bot.reindexing import resume_watching
 from bot.routing import Identity
 from bot.workspace import SLACK_ERRORS, error_code, web_client
 from retrieval.embedding import Embedder
@@ -79,6 +80,7 @@ class SlackApp(App):
     def begin(self) -> None:
         """Finds what an earlier process left unfinished, and makes up for it beside the answering of questions."""
         self._name_admins()
+        resume_watching(self.runtime)
         unfinished = find_unfinished(self.runtime)
         if unfinished:
             self._workers.submit(make_up_for, unfinished, self.runtime)

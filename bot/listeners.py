@@ -12,10 +12,11 @@ import psycopg
 import structlog
 from slack_bolt import Ack, App
 
-from bot import admin, views
+from bot import admin, reindexing, views
 from bot.asking import INTAKE_TIMEOUT, Runtime, receive
 from bot.commands import Word, on_command
 from bot.feedback import Thumb, read_button, vote
+from bot.reindex_view import CANCEL_ACTION
 from bot.routing import route
 from bot.workspace import SLACK_ERRORS, error_code
 
@@ -31,6 +32,8 @@ def register(app: App, runtime: Runtime) -> None:
     app.event("message")(partial(on_post, runtime=runtime))
     app.action(re.compile("|".join(views.THUMB_ACTIONS)))(partial(on_thumb, runtime=runtime))
     app.command("/journeyman")(partial(on_command, words=WORDS, runtime=runtime))
+    app.command("/reindex")(partial(reindexing.on_reindex, runtime=runtime))
+    app.action(CANCEL_ACTION)(partial(reindexing.on_cancel, runtime=runtime))
     app.error(on_error)
 
 

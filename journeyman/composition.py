@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bot.app import SlackApp
+    from bot.operations import ModelState
     from retrieval.answer import Event, Passage, Question
     from retrieval.chain import AnswerChain
     from retrieval.embedding import Embedder
     from retrieval.index import IndexReport, Progress, SourceRow
+    from retrieval.reindexing import Run
 
 EMBEDDED_MODEL = "embedded"
 
@@ -157,6 +159,42 @@ class Application:
         limit = self.settings.max_file_megabytes * 1_000_000
         return index_sources(conn, self.embedder, sources, max_bytes=limit, progress=progress)
 
+    def reindex(self, conn: "Connection[Any]", run_id: int) -> "Run | None":
+        """Carry out a run that somebody asked for, in this process; None if another one does."""
+        from retrieval.reindexing import carry_out
+
+        return carry_out(conn, self.embedder, run_id, max_bytes=self.settings.max_file_megabytes * 1_000_000)
+
+    def start_reindex(self, run_id: int) -> None:
+        """Have a worker carry out a run; where none answers, a thread of this process does."""
+        from workers.app import enqueue_reindex, has_worker
+
+        celery = self.celery()
+        if has_worker(celery):
+            enqueue_reindex(celery, run_id)
+        else:
+            threading.Thread(target=self._reindex_here, args=(run_id,), name="reindex", daemon=True).start()
+
+    def _reindex_here(self, run_id: int) -> None:
+        import structlog
+
+        from journeyman.failures import explain
+
+        try:
+            with self.connect() as conn:
+                self.reindex(conn, run_id)
+        except Exception as error:  # noqa: BLE001 - a thread's edge: the run's row tells the person
+            structlog.get_logger().error("the run failed", run=run_id, reason=explain(error).sentence)
+
+    def model_state(self) -> "ModelState":
+        """Which model answers, without loading it."""
+        from bot.operations import ModelState
+
+        if self.settings.model_url:
+            return ModelState(self.settings.model, "on the server in JOURNEYMAN_MODEL_URL", None, loaded=None)
+        loaded = "model" in self.__dict__
+        return ModelState(self.settings.model, f"in this process ({self.settings.device})", None, loaded)
+
     def celery(self) -> "Celery":
         """The app of the workers and of beat."""
         from workers.app import build_app
@@ -165,6 +203,7 @@ class Application:
             self.stack.redis_url,
             connect=self.connect,
             index_all=self.index_all,
+            reindex=self.reindex,
             scan_seconds=self.settings.scan_minutes * 60.0,
         )
 
@@ -177,6 +216,7 @@ class Application:
                 "SLACK_SIGNING_SECRET for HTTP (docs/slack.md shows where to find them)."
             )
         from bot.app import build_app
+        from bot.operations import Operations
 
         return build_app(
             pool=self.pool,
@@ -185,6 +225,8 @@ class Application:
             token=token,
             signing_secret=reveal(self.settings.slack_signing_secret),
             api_url=self.settings.slack_api_url,
+            admins=self.settings.admins,
+            operations=Operations(reindex=self.start_reindex, model=self.model_state),
         )
 
     def close(self) -> None:

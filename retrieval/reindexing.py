@@ -27,12 +27,12 @@ _REQUEST_LOCK = 0x1DE9
 _LOCK_CLASS = 0x1DEA
 _COLUMNS = """id, target, collections, documents, dry_run, force, started_by, state, cancelled_by, queued_at,
     started_at, finished_at, document, done, total, embedded, reused, removed, failed, report, error"""
-_COLLECTIONS = "SELECT DISTINCT collection FROM source ORDER BY collection"
 _DOCUMENTS = """
 SELECT d.source_id, d.name, s.collection FROM document d JOIN source s ON s.id = d.source_id
-WHERE d.url = %(named)s OR d.name = %(named)s OR lower(d.title) = lower(%(named)s)
+WHERE s.id = ANY (%(sources)s) AND (
+    d.url = %(named)s OR d.name = %(named)s OR lower(d.title) = lower(%(named)s)
     OR right(d.name, length(%(named)s) + 1) = '/' || %(named)s
-    OR s.uri || '/' || d.name = %(named)s OR s.uri = %(named)s
+    OR s.uri || '/' || d.name = %(named)s OR s.uri = %(named)s)
 ORDER BY d.source_id, d.name
 """
 _OPEN = f"""
@@ -131,12 +131,14 @@ class Run:
 
 def find_target(conn: Connection[Any], named: str) -> Target | None:
     """All, a collection, or the documents with this name, file name, title, path or URL; None if there is none."""
-    collections = known_collections(conn)
+    sources = list_sources(conn)
+    collections = sorted({source.collection for source in sources})
     if named in ("", "all"):
         return Target("all", tuple(collections)) if collections else None
     if named in collections:
         return Target(named, (named,))
-    rows = conn.execute(_DOCUMENTS, {"named": named}).fetchall()
+    values = {"named": named, "sources": [source.id for source in sources]}
+    rows = conn.execute(_DOCUMENTS, values).fetchall()
     if not rows:
         return None
     return Target(
@@ -147,8 +149,8 @@ def find_target(conn: Connection[Any], named: str) -> Target | None:
 
 
 def known_collections(conn: Connection[Any]) -> list[str]:
-    """The collections that have sources."""
-    return [name for (name,) in conn.execute(_COLLECTIONS).fetchall()]
+    """The collections that have sources of files."""
+    return sorted({source.collection for source in list_sources(conn)})
 
 
 def request_run(
