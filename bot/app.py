@@ -25,11 +25,13 @@ from waitress.server import create_server  # type: ignore[import-untyped]
 
 from bot.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.authorization import configure_admins
+from bot.limits import Limits
 from bot.listeners import register
 from bot.operations import Operations
 from bot.recovery import find_unfinished, make_up_for
 from bot.reindexing import resume_watching
 from bot.routing import Identity
+from bot.underway import Underway
 from bot.workspace import SLACK_ERRORS, error_code, web_client
 from retrieval.embedding import Embedder
 
@@ -114,8 +116,13 @@ def build_app(
     workers: int = 16,
     admins: Sequence[str] = (),
     operations: Operations | None = None,
+    limits: Limits | None = None,
+    at_a_time: int = 1,
 ) -> SlackApp:
-    """The app, ready to run; `workers` is how many questions are answered at a time.
+    """The app, ready to run; `workers` is how many questions are in work at a time.
+
+    `limits` are those of fair use; `at_a_time` is how many questions the model answers together, which those who wait
+    are told about.
 
     `admins` are the ids that the setting names, `operations` what the app may set in motion.
 
@@ -124,7 +131,17 @@ def build_app(
     """
     client = web_client(token, api_url, slack_logger())
     pool_of_workers = ThreadPoolExecutor(workers, thread_name_prefix="answer")
-    runtime = Runtime(pool, answer, client, identity_of(client), pool_of_workers, embedder, operations or Operations())
+    runtime = Runtime(
+        pool=pool,
+        answer=answer,
+        client=client,
+        identity=identity_of(client),
+        work=pool_of_workers,
+        embedder=embedder,
+        operations=operations or Operations(),
+        limits=limits or Limits(),
+        underway=Underway(at_a_time),
+    )
     return SlackApp(runtime, pool_of_workers, signing_secret, admins)
 
 

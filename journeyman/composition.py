@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from retrieval.reindexing import Run
 
 EMBEDDED_MODEL = "embedded"
+SERVED_TOGETHER = 16
+"""Questions that a model server answers at a time; a model in this process answers one."""
 
 
 @contextmanager
@@ -216,6 +218,7 @@ class Application:
                 "SLACK_SIGNING_SECRET for HTTP (docs/slack.md shows where to find them)."
             )
         from bot.app import build_app
+        from bot.limits import Limits
         from bot.operations import Operations
 
         return build_app(
@@ -227,6 +230,8 @@ class Application:
             api_url=self.settings.slack_api_url,
             admins=self.settings.admins,
             operations=Operations(reindex=self.start_reindex, model=self.model_state),
+            limits=Limits(self.settings.questions_per_person, self.settings.questions_per_hour),
+            at_a_time=SERVED_TOGETHER if self.settings.model_url else 1,
         )
 
     def close(self) -> None:
