@@ -46,7 +46,8 @@ def reply_to(
     if private:
         thread = post.thread_ts if post.thread_ts != post.ts else None
         send = ephemerally(runtime.client, post.channel, post.person, thread)
-        reply = PrivateReply(runtime.client, post.channel, post.person, send)
+        share = f"{answer_id} {post.thread_ts}".strip()
+        reply = PrivateReply(runtime.client, post.channel, post.person, send, share)
     else:
         placed = partial(_place, runtime.pool, answer_id)
         reply = Reply(runtime.client, runtime.capabilities, post, placed, ts=ts)

@@ -39,6 +39,13 @@ WHERE id = %(id)s AND state = 'pending'
 _CHANGE = "UPDATE answer SET question = %(question)s WHERE id = %(id)s AND finished_at IS NULL"
 _SHOWN = "UPDATE answer SET answer_ts = %(answer_ts)s, finished_at = now() WHERE id = %(id)s"
 _PLACE = "UPDATE answer SET answer_ts = %(answer_ts)s WHERE id = %(id)s"
+_SHARE = """
+UPDATE answer SET private = false
+WHERE id = %(id)s AND asked_by = %(person)s AND private AND state = 'answered'
+RETURNING id, question, text, sources
+"""
+_UNSHARE = "UPDATE answer SET private = true WHERE id = %(id)s"
+_PLACE_SHARED = "UPDATE answer SET thread_ts = %(thread_ts)s, answer_ts = %(answer_ts)s WHERE id = %(id)s"
 _UNFINISHED = """
 SELECT id, asked_by, channel, thread_ts, question_ts, answer_ts, question, text, state = 'abstained' AS abstained,
        sources, passages, private, addressed
@@ -69,6 +76,16 @@ class Unfinished:
     passages: Sequence[dict[str, Any]]
     private: bool
     addressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An answer that its asker wants everybody to see; `sources` as in `Unfinished`."""
+
+    id: UUID
+    question: str
+    text: str
+    sources: Sequence[dict[str, Any]]
 
 
 def begin_answer(
@@ -173,6 +190,22 @@ def stored_nearest(passages: Sequence[dict[str, Any]], most: int = 3) -> list[So
         )
         for number, row in enumerate(list(best.values())[:most], 1)
     ]
+
+
+def share_answer(conn: Connection[Any], answer_id: UUID, person: str) -> Shared | None:
+    """Makes a private answer everybody's; None if it is not private (any more) or not this person's."""
+    with conn.cursor(row_factory=class_row(Shared)) as cursor:
+        return cursor.execute(_SHARE, {"id": answer_id, "person": person}).fetchone()
+
+
+def unshare_answer(conn: Connection[Any], answer_id: UUID) -> None:
+    """Makes it private again: it could not be posted."""
+    conn.execute(_UNSHARE, {"id": answer_id})
+
+
+def place_shared(conn: Connection[Any], answer_id: UUID, thread_ts: str, answer_ts: str | None) -> None:
+    """Remembers where a shared answer stands, so that its thread can go on and reactions find it."""
+    conn.execute(_PLACE_SHARED, {"id": answer_id, "thread_ts": thread_ts, "answer_ts": answer_ts})
 
 
 def unfinished_answers(conn: Connection[Any]) -> list[Unfinished]:

@@ -39,12 +39,16 @@ class Replying(Protocol):
 
 @dataclass(slots=True)
 class PrivateReply:
-    """An answer that its asker alone sees, with a button to share it. Raises one of SLACK_ERRORS if nobody sees it."""
+    """An answer that its asker alone sees, with a button to share it, whose value is `share`.
+
+    `finish` and `stop` raise one of SLACK_ERRORS when Slack takes nothing at all.
+    """
 
     client: WebClient
     channel: str
     person: str
     send: Send
+    share: str
     ts: None = None
     text: str = ""
 
@@ -63,7 +67,7 @@ class PrivateReply:
 
     def finish(self, answer: views.Shown) -> None:
         """Shows all of it: several messages if it is long, the last one with sources, thumbs and the button."""
-        for message in views.answer_messages(answer, "buttons", share=not answer.abstained):
+        for message in views.answer_messages(answer, "buttons", share=None if answer.abstained else self.share):
             self._show(message)
 
     def stop(self, reason: str) -> None:

@@ -67,15 +67,15 @@ class Shown:
     nearest: Sequence[Source] = ()
 
 
-def answer_messages(answer: Shown, thumbs: Thumbs, *, share: bool = False) -> list[Message]:
+def answer_messages(answer: Shown, thumbs: Thumbs, *, share: str | None = None) -> list[Message]:
     """The whole answer: one message, or several of which the last has the sources and thumbs.
 
-    With `share`, it has a button for an asker who alone sees it.
+    `share` is the value of a button for an asker who alone sees it.
     """
     sections = [section(piece) for piece in split(to_mrkdwn(answer.text))]
     pages = [sections[start : start + SECTIONS_PER_MESSAGE] for start in range(0, len(sections), SECTIONS_PER_MESSAGE)]
     pages = pages or [[]]
-    pages[-1] = pages[-1] + closing_blocks(answer, thumbs) + (share_blocks(answer.answer_id) if share else [])
+    pages[-1] = pages[-1] + closing_blocks(answer, thumbs) + (share_blocks(share) if share else [])
     texts = [summary(answer.text), *("(continued)" for _ in pages[1:])]
     return [Message(text, blocks) for text, blocks in zip(texts, pages, strict=True)]
 
@@ -94,9 +94,9 @@ def nearest_blocks(answer: Shown) -> list[Block]:
     return [*title, *listed, {"type": "actions", "elements": [button]}]
 
 
-def share_blocks(answer_id: UUID) -> list[Block]:
+def share_blocks(value: str) -> list[Block]:
     """For the asker of a private answer."""
-    return [{"type": "actions", "elements": [_button("Share in channel", "share_answer", str(answer_id))]}]
+    return [{"type": "actions", "elements": [_button("Share in channel", "share_answer", value)]}]
 
 
 def source_blocks(answer: Shown) -> list[Block]:
@@ -183,6 +183,16 @@ def limit_reached(limit: Exceeded) -> str:
             f"Please ask again {again}."
         )
     return f"I was asked {limit.most} questions within an hour, which is the most I take. Please ask again {again}."
+
+
+def asked_privately(question: str) -> str:
+    """What the asker sees at once."""
+    return f"You asked: {plain(_shortened(question))}\n{PLACEHOLDER}"
+
+
+def asked_by(person: str, question: str) -> str:
+    """Above an answer that its asker shares."""
+    return f"<@{person}> asked: {plain(_shortened(question))}"
 
 
 def waiting(before: int) -> str:
