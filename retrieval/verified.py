@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pgvector.psycopg import register_vector
 from psycopg import Connection
 
 from retrieval.chunking import Chunk, embedding_text
@@ -57,6 +58,7 @@ def put_verified(
 
     `name` is what people are shown (see `verified_name`) and differs from every other verified answer's.
     """
+    register_vector(conn)
     with conn.transaction():
         if instead_of is not None:
             delete_document(conn, instead_of)
