@@ -7,7 +7,10 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from bot.mrkdwn import plain
+from bot.mrkdwn import escape, plain
+from retrieval.reindexing import Run, open_runs
+
+CONSOLE = "console"  # who asks at the command line
 
 _COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'answered') AS answered,
@@ -58,15 +61,20 @@ class Status:
 
     day: Day
     collections: tuple[Collection, ...]
+    runs: tuple[Run, ...]
 
 
 def read_status(conn: Connection[Any]) -> Status:
     """The state of answers and index now."""
     with conn.cursor(row_factory=class_row(Day)) as cursor:
         day = cursor.execute(_COUNTS).fetchone() or Day(0, 0, 0, 0, 0, 0)
+    return Status(day, tuple(read_collections(conn)), tuple(open_runs(conn)))
+
+
+def read_collections(conn: Connection[Any]) -> list[Collection]:
+    """What each collection holds, by name."""
     with conn.cursor(row_factory=class_row(Collection)) as cursor:
-        collections = cursor.execute(_COLLECTIONS).fetchall()
-    return Status(day, tuple(collections))
+        return cursor.execute(_COLLECTIONS).fetchall()
 
 
 def status_text(conn: Connection[Any]) -> str:
@@ -79,7 +87,9 @@ def status_text(conn: Connection[Any]) -> str:
         f"Thumbs: {day.thumbs_up} :thumbsup: {day.thumbs_down} :thumbsdown:"
     ]
     lines += [_collection(collection) for collection in status.collections]
-    return "\n".join(lines if status.collections else [*lines, "Nothing is indexed yet."])
+    if not status.collections:
+        lines.append("Nothing is indexed yet.")
+    return "\n".join([*lines, *(_run(run) for run in status.runs)])
 
 
 def _collection(collection: Collection) -> str:
@@ -87,6 +97,16 @@ def _collection(collection: Collection) -> str:
     # Slack shows the date in the reader's own time zone.
     when = "never looked through" if scanned is None else f"looked through {slack_date(scanned)}"
     return f"• {plain(collection.name)}: {collection.documents} documents, {collection.passages} passages, {when}"
+
+
+def _run(run: Run) -> str:
+    stands = "waits for a worker" if run.state == "queued" else f"{run.done} of {run.total} documents done"
+    return f"• Being indexed: {plain(run.target)}, {stands}, started by {who(run.started_by)}"
+
+
+def who(person: str) -> str:
+    """A mention, or where they sit who have none."""
+    return "somebody at the command line" if person == CONSOLE else f"<@{escape(person)}>"
 
 
 def slack_date(moment: datetime) -> str:
