@@ -1,9 +1,9 @@
 """The words of `/journeyman` about the installation itself: status, admins, model, finetune, rollback."""
 
-from bot.asking import INTAKE_TIMEOUT, Runtime
 from bot.authorization import Admin, add_admin, authorize, is_group, list_admins, read_member, remove_admin
 from bot.commands import REFUSED, Said, Word
 from bot.operations import ModelState
+from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.status import status_text
 
 NO_ADMINS = (

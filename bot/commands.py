@@ -13,9 +13,9 @@ import structlog
 from slack_bolt import Ack, Respond
 
 from bot import views
-from bot.asking import INTAKE_TIMEOUT, Runtime
 from bot.authorization import authorize
 from bot.mrkdwn import plain
+from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from slack_bolt import App
 
-from bot import admin, asking_privately, home, reindexing, reviewing, thumbs
+from bot import admin, asking_privately, export, home, reindexing, reviewing, thumbs
 from bot.asking import Runtime, receive, receive_change
 from bot.commands import Word, on_command
 from bot.reindex_view import CANCEL_ACTION
@@ -20,7 +20,7 @@ from bot.workspace import error_code
 log = structlog.get_logger(__name__)
 
 # What `/journeyman` understands: each module's words, in the order of the help.
-WORDS: dict[str, Word] = {word.name: word for word in (*admin.WORDS, *reviewing.WORDS)}
+WORDS: dict[str, Word] = {word.name: word for word in (*admin.WORDS, *export.WORDS, *reviewing.WORDS)}
 
 
 def register(app: App, runtime: Runtime) -> None:

@@ -3,15 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from bot.mrkdwn import escape, plain, split
-from bot.status import slack_date
+from bot.mrkdwn import plain, split
+from bot.status import CONSOLE, slack_date, who
 from bot.views import Block, Message, section
 from retrieval.reindexing import Run
 
 CANCEL_ACTION = "reindex_cancel"
 MOST_FAILURES = 20
 BAR = 20  # characters
-CONSOLE = "console"
 
 
 def run_message(run: Run, now: datetime) -> Message:
@@ -30,11 +29,6 @@ def already_running(run: Run) -> str:
         f"*{plain(run.target)}* is being indexed already: {who(run.started_by)} started it "
         f"{slack_date(run.queued_at)}, and {stands}. Ask again when it is done."
     )
-
-
-def who(person: str) -> str:
-    """A mention, or where they sit who have none."""
-    return "somebody at the command line" if person == CONSOLE else f"<@{escape(person)}>"
 
 
 def duration(seconds: float) -> str:

@@ -16,11 +16,12 @@ import structlog
 from psycopg import Connection
 from slack_bolt import Ack, Respond
 
-from bot.asking import INTAKE_TIMEOUT, Runtime
 from bot.authorization import authorize
 from bot.commands import REFUSED, Said, carry_out, said_in, send_direct
 from bot.mrkdwn import plain
-from bot.reindex_view import CONSOLE, already_running, run_message
+from bot.reindex_view import already_running, run_message
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.status import CONSOLE
 from bot.views import Message
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.reindexing import (

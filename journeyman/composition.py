@@ -161,11 +161,14 @@ class Application:
         limit = self.settings.max_file_megabytes * 1_000_000
         return index_sources(conn, self.embedder, sources, max_bytes=limit, progress=progress)
 
-    def reindex(self, conn: "Connection[Any]", run_id: int) -> "Run | None":
+    def reindex(
+        self, conn: "Connection[Any]", run_id: int, progress: "Callable[[Progress], None] | None" = None
+    ) -> "Run | None":
         """Carry out a run that somebody asked for, in this process; None if another one does."""
         from retrieval.reindexing import carry_out
 
-        return carry_out(conn, self.embedder, run_id, max_bytes=self.settings.max_file_megabytes * 1_000_000)
+        limit = self.settings.max_file_megabytes * 1_000_000
+        return carry_out(conn, self.embedder, run_id, max_bytes=limit, progress=progress)
 
     def start_reindex(self, run_id: int) -> None:
         """Have a worker carry out a run; where none answers, a thread of this process does."""

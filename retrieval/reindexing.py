@@ -211,7 +211,14 @@ def is_worked_on(conn: Connection[Any], run_id: int) -> bool:
     return not (row and row[0])
 
 
-def carry_out(conn: Connection[Any], embedder: Embedder, run_id: int, *, max_bytes: int) -> Run | None:
+def carry_out(
+    conn: Connection[Any],
+    embedder: Embedder,
+    run_id: int,
+    *,
+    max_bytes: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> Run | None:
     """Does the run and returns how it ended; None if another process does it, or it has ended already.
 
     `conn` is in autocommit mode. An error is recorded in the run, and rises.
@@ -224,7 +231,7 @@ def carry_out(conn: Connection[Any], embedder: Embedder, run_id: int, *, max_byt
         only = None if run.documents is None else frozenset((source, name) for source, name in run.documents)
         extent = Extent(only, run.force, run.dry_run)
         try:
-            tell = _teller(conn, run_id, _count_documents(sources, extent))
+            tell = _teller(conn, run_id, _count_documents(sources, extent), progress or (lambda _: None))
             report = index_sources(conn, embedder, sources, max_bytes=max_bytes, progress=tell, extent=extent)
         except Cancelled:
             _finish(conn, run_id, "cancelled")
@@ -250,17 +257,21 @@ def _begin(conn: Connection[Any], run_id: int) -> Run | None:
     return run
 
 
-def _teller(conn: Connection[Any], run_id: int, total: int) -> Callable[[Progress], None]:
-    """Writes the progress into the run, and raises Cancelled once somebody asked it to stop."""
+def _teller(
+    conn: Connection[Any], run_id: int, total: int, show: Callable[[Progress], None]
+) -> Callable[[Progress], None]:
+    """Shows the progress, writes it into the run, and raises Cancelled once somebody asked it to stop."""
     written_at = float("-inf")
 
     def tell(progress: Progress) -> None:
         nonlocal written_at
+        progress = replace(progress, total=max(total, progress.total))
+        show(progress)
         now = time.monotonic()
         if now - written_at < PACE and progress.done < total:
             return
         written_at = now
-        values = asdict(replace(progress, total=max(total, progress.total))) | {"run": run_id}
+        values = asdict(progress) | {"run": run_id}
         row = conn.execute(_PROGRESS, values).fetchone()
         if row and row[0] is not None:
             raise Cancelled
