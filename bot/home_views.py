@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.charts import in_words
 from bot.complaints import ToFix
 from bot.figures import Figures
-from bot.mrkdwn import plain
+from bot.mrkdwn import fitting, plain
 from bot.personal_data import Kept, Mine
 from bot.review import Waiting
 from bot.review_views import button, context, queue_blocks, to_fix_blocks
@@ -93,13 +93,13 @@ def _figures(admin: Administrative) -> list[Block]:
         return [{"type": "image", "slack_file": {"id": admin.picture}, "alt_text": words}]
     missing = [f"• {plain(cluster.name)} ({cluster.size}×)" for cluster in admin.figures.unanswered]
     heading = ["*Asked most without an answer in the documents*"] if missing else []
-    return [section("\n".join([words, *heading, *missing])[:3000])]
+    return [section(fitting("\n".join([words, *heading, *missing])))]
 
 
 def _index(collections: Sequence[Collection]) -> list[Block]:
     if not collections:
         return [section("Nothing yet: an admin has to index documents first.")]
-    return [section("\n".join(map(_collection, collections[:20])))]
+    return [section(fitting("\n".join(map(_collection, collections))))]
 
 
 def _collection(collection: Collection) -> str:
@@ -112,7 +112,7 @@ def _mine(personal: Personal) -> list[Block]:
         return [section("You have not asked me anything yet.")]
     lines = [_question(mine) for mine in personal.mine]
     total = f"Kept of yours: {_total(personal.kept)}."
-    return [*([section("\n".join(lines))] if lines else []), context(total), _delete_button(personal.kept)]
+    return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.kept)]
 
 
 def _question(mine: Mine) -> str:

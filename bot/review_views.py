@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bot.complaints import REASONS, ToFix
-from bot.mrkdwn import escape, plain, split, to_mrkdwn
+from bot.mrkdwn import escape, fitting, plain, to_mrkdwn
 from bot.review import Judged, Read, Verified, Waiting
 from bot.views import Block, section
 
@@ -98,12 +98,13 @@ def _queued(item: Waiting) -> Block:
 def _to_fix(item: ToFix) -> Block:
     said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     where = "; ".join(plain(name) for name in item.documents) or "no document says it"
-    line = section(f"*{where}*\n{said} · {item.people}× · asked: “{plain(_short(item.question))}”")
+    asked = f"{said} · {item.people}× · asked: “{plain(_short(item.question))}”"
+    line = section(f"*{fitting(where, 2000)}*\n{asked}")
     return {**line, "accessory": button("Fixed", FIXED, str(item.answer_id))}
 
 
 def _evidence(judged: Judged) -> list[Block]:
-    answer = next(split(to_mrkdwn(judged.text), 2500), "_There was none._")
+    answer = fitting(to_mrkdwn(judged.text)) or "_There was none._"
     said = [
         f"<@{complaint.person}>: {REASONS[complaint.reason].lower()}"
         + (f" — {plain(_short(complaint.correction, 600))}" if complaint.correction else "")
@@ -116,14 +117,14 @@ def _evidence(judged: Judged) -> list[Block]:
         {"type": "divider"},
     ]
     if said:
-        blocks.append(section("*What people say*\n" + "\n".join(said)[:2900]))
+        blocks.append(section(fitting("*What people say*\n" + "\n".join(said))))
     return [*blocks, context("*Passages that it was written from*"), *map(_passage, judged.passages)]
 
 
 def _passage(read: Read) -> Block:
     where = " › ".join(plain(part) for part in (read.title, read.heading) if part)
     text = "_no longer in the index_" if read.text is None else plain(_short(read.text, 600))
-    return context(f"*{where}*\n{text}"[:2900])
+    return context(fitting(f"*{where}*\n{text}"))
 
 
 def _answer_input(draft: str) -> Block:
