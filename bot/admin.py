@@ -15,8 +15,9 @@ ADMINS_USAGE = (
     "remove @person`; a user group or an id like `U012AB3CD` can stand in place of the person."
 )
 _LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
-_VOTES = """
-SELECT count(*) FILTER (WHERE vote = 1), count(*) FILTER (WHERE vote = -1) FROM feedback
+_LEARNT_FROM = """
+SELECT count(*) FILTER (WHERE vote = 1), count(*) FILTER (WHERE vote = -1), (SELECT count(*) FROM training_example)
+FROM feedback
 """
 
 
@@ -57,11 +58,11 @@ def model(said: Said, runtime: Runtime) -> str:
 def finetune(said: Said, runtime: Runtime) -> str:
     """That there are no rounds yet, and what they will learn from."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        up, down = conn.execute(_VOTES).fetchone() or (0, 0)
+        up, down, examples = conn.execute(_LEARNT_FROM).fetchone() or (0, 0, 0)
     return (
         "Fine-tuning rounds are not set up in this version, so there is none to start or to look at. What they will "
-        f"learn from is being kept: {up} :thumbsup: and {down} :thumbsdown: so far. "
-        "`/journeyman export` gives you all of it."
+        f"learn from is being kept: {up} :thumbsup:, {down} :thumbsdown: and {examples} reviewed examples so far. "
+        "`/journeyman review` makes more of those."
     )
 
 

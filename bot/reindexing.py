@@ -49,6 +49,7 @@ NOT_HERE = "I cannot index from here. `journeyman reindex` does it at the comman
 NOTHING_REGISTERED = (
     "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
 )
+NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
 NO_LONGER = "That run has ended already."
 WILL_STOP = "I stop it after the document at hand."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
@@ -170,14 +171,13 @@ def _reindex(said: Said, runtime: Runtime) -> str | None:
             run = request_run(conn, target, started_by=said.person, force=wanted.force, dry_run=wanted.dry_run)
         except AlreadyRunning as error:
             return already_running(error.run)
-    _hand_out(run.id, runtime)
     place = _post(said, run, runtime)
-    if place is None:
-        return "It has begun, but I cannot post its progress anywhere. `/journeyman status` says how far it is."
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        conn.execute(_PLACE, {"run": run.id, "channel": place.channel, "ts": place.ts})
-    start_watching(place, runtime)
-    return None
+    if place is not None:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_PLACE, {"run": run.id, "channel": place.channel, "ts": place.ts})
+        start_watching(place, runtime)
+    _hand_out(run.id, runtime)  # after its message, which people see at once: looking for a worker takes a second
+    return NOWHERE_TO_SHOW if place is None else None
 
 
 def _cancel(said: Said, runtime: Runtime) -> str:

@@ -174,11 +174,14 @@ class Application:
         """Have a worker carry out a run; where none answers, a thread of this process does."""
         from workers.app import enqueue_reindex, has_worker
 
-        celery = self.celery()
-        if has_worker(celery):
-            enqueue_reindex(celery, run_id)
+        if has_worker(self._enqueuing):
+            enqueue_reindex(self._enqueuing, run_id)
         else:
             threading.Thread(target=self._reindex_here, args=(run_id,), name="reindex", daemon=True).start()
+
+    @cached_property
+    def _enqueuing(self) -> "Celery":
+        return self.celery()
 
     def _reindex_here(self, run_id: int) -> None:
         import structlog

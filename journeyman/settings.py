@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         default=2000, ge=0, description="Most questions of everybody within an hour; 0 for no limit."
     )
     admins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Slack user ids of the admins, comma separated."
+        default=(), description="Slack ids of the admins, people or user groups, comma separated."
     )
 
     @field_validator("admins", mode="before")

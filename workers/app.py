@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename
+from kombu.exceptions import OperationalError
 
 from workers.schedule import beat_schedule
 from workers.tasks import Connect, IndexAll, Reindex, register_tasks
@@ -69,8 +70,11 @@ def enqueue_reindex(app: Celery, run_id: int) -> None:
 
 
 def has_worker(app: Celery, timeout: float = 1.0) -> bool:
-    """Whether a worker answers within so many seconds; one that is at work does, too."""
-    return bool(app.control.ping(timeout=timeout, limit=1))
+    """Whether a worker answers within so many seconds, as one that is at work does, too; none does without Redis."""
+    try:
+        return bool(app.control.ping(timeout=timeout, limit=1))
+    except OperationalError:
+        return False
 
 
 def run_worker(app: Celery, *, name: str) -> int:
