@@ -16,7 +16,7 @@ from psycopg.rows import class_row, dict_row
 from bot.complaints import IN_REVIEW, Reason
 from bot.people import shown_name
 from bot.runtime import Runtime
-from retrieval.verified import Prepared, prepare, put_verified, verified_name
+from retrieval.verified import Prepared, prepare, put_verified, remove_verified, verified_name
 
 PASSAGES = 4  # of those that the answer was written from
 
@@ -71,6 +71,11 @@ VALUES (%(id)s, %(question)s, %(prompt)s, %(target)s, nullif(%(rejected)s, %(tar
 ON CONFLICT (verified_id) DO UPDATE SET question = excluded.question, prompt = excluded.prompt,
     target = excluded.target, rejected = excluded.rejected, made_at = now()
 """
+_VERIFIED = """
+SELECT id AS number, question, text, verified_by, verified_at, count(*) OVER () AS kept FROM verified_answer
+ORDER BY verified_at DESC LIMIT %(limit)s
+"""
+_WITHDRAW = "DELETE FROM verified_answer WHERE id = %(number)s RETURNING document_id"
 _DECIDE = """
 UPDATE complaint SET verdict = %(verdict)s, reviewed_by = %(person)s, reviewed_at = now()
 WHERE answer_id = %(answer_id)s AND verdict IS NULL
@@ -123,6 +128,18 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """A verified answer in the list of them; `kept` there are in all. `verified_by` None: not said."""
+
+    number: int
+    question: str
+    text: str
+    verified_by: str | None
+    verified_at: datetime
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """A verified answer that search finds from now on; `name` is how it is marked."""
 
@@ -171,6 +188,21 @@ def save_verified(
         verified = _store(conn, prepared, values, name, rejected=asked["text"])
         decide(conn, answer_id, verified_by, "approved")
     return verified
+
+
+def verified_answers(conn: Connection[Any], limit: int = 5) -> list[Vouched]:
+    """The newest of them first."""
+    with conn.cursor(row_factory=class_row(Vouched)) as cursor:
+        return cursor.execute(_VERIFIED, {"limit": limit}).fetchall()
+
+
+def withdraw(conn: Connection[Any], number: int) -> bool:
+    """Takes a verified answer back, out of search and out of fine-tuning; False if it was not there."""
+    with conn.transaction():
+        row = conn.execute(_WITHDRAW, {"number": number}).fetchone()
+        if row is not None and row[0] is not None:
+            remove_verified(conn, row[0])
+    return row is not None
 
 
 def reject(conn: Connection[Any], answer_id: UUID, person: str) -> bool:

@@ -7,11 +7,12 @@ from uuid import UUID
 
 from bot.complaints import REASONS, ToFix
 from bot.mrkdwn import escape, fitting, plain, to_mrkdwn
-from bot.review import Judged, Read, Verified, Waiting
+from bot.review import Judged, Read, Verified, Vouched, Waiting
 from bot.views import Block, section
 
 REVIEW = "review"  # callback id of the form that approves
-OPEN, REJECT, FIXED = "review_open", "review_reject", "documents_fixed"  # action ids of buttons
+QUEUE = "review_queue"  # of the modal that lists what waits
+OPEN, REJECT, FIXED, WITHDRAW = "review_open", "review_reject", "documents_fixed", "verified_withdraw"  # of buttons
 TEXT_LIMIT = 3000  # characters of the approved answer; Slack's for an input
 
 _MARKS = re.compile(r"^>[ ]?|[ ]*\[\d+\]", re.MULTILINE)
@@ -25,9 +26,9 @@ DECIDED = "Somebody else has judged it already: it is off the queue."
 WITHOUT_TEXT = "Write the answer that people shall get."
 
 
-def queue_modal(waiting: Sequence[Waiting]) -> Block:
-    """What `/journeyman review` opens."""
-    return _modal("Review queue", queue_blocks(waiting))
+def queue_modal(waiting: Sequence[Waiting], verified: Sequence[Vouched]) -> Block:
+    """What `/journeyman review` opens: what waits, and below it what was approved."""
+    return {**_modal("Review", [*queue_blocks(waiting), *verified_blocks(verified)]), "callback_id": QUEUE}
 
 
 def queue_blocks(waiting: Sequence[Waiting]) -> list[Block]:
@@ -36,6 +37,15 @@ def queue_blocks(waiting: Sequence[Waiting]) -> list[Block]:
         return [section(EMPTY)]
     more = waiting[0].waiting - len(waiting)
     return [*map(_queued, waiting), *([context(f"and {more} more")] if more > 0 else [])]
+
+
+def verified_blocks(verified: Sequence[Vouched]) -> list[Block]:
+    """What people get as verified answers, each with a button that takes it back."""
+    if not verified:
+        return []
+    more = verified[0].kept - len(verified)
+    rest = [context(f"and {more} more")] if more > 0 else []
+    return [{"type": "divider"}, section("*Verified answers*"), *map(_vouched, verified), *rest]
 
 
 def judge_modal(judged: Judged) -> Block:
@@ -93,6 +103,21 @@ def _queued(item: Waiting) -> Block:
     proposal = " · with the right answer" if item.corrected else ""
     line = section(f"*{plain(_short(item.question))}*\n{said} · {people}{proposal} · {item.asked_at:%Y-%m-%d}")
     return {**line, "accessory": button("Judge", OPEN, str(item.answer_id))}
+
+
+def _vouched(item: Vouched) -> Block:
+    by = f"<@{item.verified_by}>, " if item.verified_by else ""
+    line = section(
+        f"*{plain(_short(item.question))}*\n{plain(_short(item.text, 300))}\n_{by}{item.verified_at:%Y-%m-%d}_"
+    )
+    confirm = {
+        "title": _plain("Take it back?"),
+        "text": _plain("Nobody finds this answer any more, and the next round of fine-tuning does not learn from it."),
+        "confirm": _plain("Take it back"),
+        "deny": _plain("Keep"),
+        "style": "danger",
+    }
+    return {**line, "accessory": button("Take back", WITHDRAW, str(item.number), confirm=confirm)}
 
 
 def _to_fix(item: ToFix) -> Block:

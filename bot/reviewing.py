@@ -16,7 +16,7 @@ from bot.authorization import authorize
 from bot.commands import REFUSED, Said, Word
 from bot.complaints import documents_fixed
 from bot.home import refresh_home
-from bot.review import read_answer, reject, review_queue, save_verified
+from bot.review import read_answer, reject, review_queue, save_verified, verified_answers, withdraw
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.views import Block
 from bot.workspace import SLACK_ERRORS, error_code
@@ -32,14 +32,15 @@ def register(app: App, runtime: Runtime) -> None:
     app.action(review_views.OPEN)(partial(on_open, runtime=runtime))
     app.action(review_views.REJECT)(partial(on_reject, runtime=runtime))
     app.action(review_views.FIXED)(partial(on_fixed, runtime=runtime))
+    app.action(review_views.WITHDRAW)(partial(on_withdraw, runtime=runtime))
     app.view(review_views.REVIEW)(partial(on_approve, runtime=runtime))
 
 
 def review(said: Said, runtime: Runtime) -> str | None:
     """`/journeyman review`: the queue in a modal."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        waiting = review_queue(conn, IN_A_MODAL)
-    runtime.client.views_open(trigger_id=said.trigger_id, view=review_views.queue_modal(waiting))
+        view = _queue(conn)
+    runtime.client.views_open(trigger_id=said.trigger_id, view=view)
     return None
 
 
@@ -107,6 +108,25 @@ def on_fixed(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     refresh_home(person, runtime)
 
 
+def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """A verified answer is taken back: from now on nobody finds it."""
+    ack()
+    person, number = body["user"]["id"], int(action["value"])
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            if authorize(conn, runtime.client, person, "review withdraw", {"verified": number}):
+                withdraw(conn, number)
+    except psycopg.Error as error:
+        log.error("not_withdrawn", number=number, error=error_code(error))
+    if body["view"]["type"] == "modal":
+        _refresh_queue(body["view"]["id"], runtime)
+    refresh_home(person, runtime)
+
+
+def _queue(conn: psycopg.Connection[Any]) -> Block:
+    return review_views.queue_modal(review_queue(conn, IN_A_MODAL), verified_answers(conn, IN_A_MODAL))
+
+
 def _judge(conn: psycopg.Connection[Any], answer_id: UUID, person: str, runtime: Runtime) -> Block:
     if not authorize(conn, runtime.client, person, "review", {"answer": str(answer_id)}):
         return review_views.outcome_modal(_REFUSED)
@@ -148,14 +168,18 @@ def _show(body: dict[str, Any], view: Block, runtime: Runtime) -> None:
 def _refresh(view: dict[str, Any], person: str, runtime: Runtime) -> None:
     """The queue below the form, and the one in the Home tab, lose what was judged."""
     if view.get("previous_view_id"):
-        try:
-            with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-                waiting = review_queue(conn, IN_A_MODAL)
-        except psycopg.Error as error:
-            log.error("queue_not_read", error=error_code(error))
-        else:
-            _update(view["previous_view_id"], review_views.queue_modal(waiting), runtime)
+        _refresh_queue(view["previous_view_id"], runtime)
     refresh_home(person, runtime)
+
+
+def _refresh_queue(view_id: str, runtime: Runtime) -> None:
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            view = _queue(conn)
+    except psycopg.Error as error:
+        log.error("queue_not_read", error=error_code(error))
+        return
+    _update(view_id, view, runtime)
 
 
 def _update(view_id: str, view: Block, runtime: Runtime) -> None:

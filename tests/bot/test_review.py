@@ -12,7 +12,7 @@ from bot.answers import begin_answer, finish_answer
 from bot.app import SlackApp
 from bot.commands import REFUSED
 from bot.complaints import complain
-from bot.review import read_answer, review_queue, save_verified
+from bot.review import read_answer, review_queue, save_verified, withdraw
 from retrieval.answer import Question
 from retrieval.search import search
 from tests.bot.conftest import EMBEDDER, Connect, Rows
@@ -140,6 +140,21 @@ def test_what_was_typed_is_not_lost(
     pool.close()
     workspace.wait_until_settled(workspace.submit("ada", form, {"answer": "edited"}))
     assert form.errors == {"answer": review_views.NOT_SAVED}
+
+
+def test_a_verified_answer_can_be_taken_back(workspace: Workspace, bot: SlackApp, doubted: UUID, rows: Rows) -> None:
+    """Out of search and out of training, by admins alone; the list says who vouched for it."""
+    save_verified(bot.runtime, doubted, RIGHT, verified_by=workspace.ada.id)
+    workspace.slash("ada", "maintenance", "/journeyman", "review")
+    listed = opened(workspace, 1)
+    assert f"<@{workspace.ada.id}>" in words(listed)
+    assert RIGHT in words(listed)
+    workspace.press("ada", listed, review_views.WITHDRAW)
+    workspace.wait_for(lambda: RIGHT not in words(listed))
+    with bot.runtime.pool.connection() as conn:
+        assert search(conn, EMBEDDER, QUESTION) == []
+        assert not withdraw(conn, 1)
+    assert rows("SELECT count(*) FROM training_example") == [(0,)]
 
 
 def test_a_second_approval_replaces_the_first(bot: SlackApp, workspace: Workspace, doubted: UUID) -> None:

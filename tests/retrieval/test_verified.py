@@ -3,8 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from pgvector.psycopg import register_vector
 from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
+from retrieval.answer import Done, Question
+from retrieval.chain import AnswerChain
 from retrieval.embedding import MiniLM
 from retrieval.index import index_sources, list_sources, register_sources
 from retrieval.search import search
@@ -56,6 +62,21 @@ def test_a_scan_leaves_it_alone(conn: Connection, tmp_path: Path) -> None:
     report = index_sources(conn, EMBEDDER, list_sources(conn), max_bytes=10**6)
     assert report.failures == []
     assert search(conn, EMBEDDER, QUESTION)[0].title == TITLE
+
+
+def test_the_chain_quotes_it_and_marks_the_source(database: str) -> None:
+    """Asked in other words, beside a manual that says something else: the verified answer is quoted first."""
+    with ConnectionPool(database, min_size=1, configure=register_vector) as pool:
+        with pool.connection() as conn:
+            put(conn)
+        model = GenericFakeChatModel(messages=iter([AIMessage("It needs grease KP2K-30.")]))
+        *_, done = AnswerChain(pool, EMBEDDER, model).stream(
+            Question("what grease does the bearing of the spindle take?")
+        )
+    assert isinstance(done, Done)
+    assert done.answer.text.startswith("> The spindle bearing needs grease KP2K-30.")
+    (source,) = done.answer.sources
+    assert (source.title, source.document) == (TITLE, "no. 1, verified by Ada Alvarez on 2026-11-22")
 
 
 def test_a_long_question_is_cut_in_the_heading(conn: Connection) -> None:
