@@ -3,7 +3,6 @@
 First what Postgres knows, at once; for admins then the figures, whose picture takes a second to draw and upload.
 """
 
-import hashlib
 import time
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,7 @@ from bot import home_views
 from bot.authorization import is_admin
 from bot.charts import can_draw, in_words, picture
 from bot.complaints import documents_to_fix
-from bot.figures import Figures, figures, read_days, read_unanswered
+from bot.figures import DayFigures, Figures, figures, read_days, read_unanswered
 from bot.home_views import Administrative, Personal
 from bot.mrkdwn import plain
 from bot.personal_data import delete_data, kept, my_questions
@@ -95,8 +94,7 @@ def _add_figures(
 ) -> None:
     """What takes longer: clusters and picture. If the picture fails, the figures stay as text."""
     try:
-        found = figures(admin.figures.days, unanswered, runtime.embedder)
-        file = _picture(found, runtime)
+        found, file = _drawn(admin.figures.days, unanswered, runtime)
         _publish_picture(person, personal, replace(admin, figures=found, picture=file), note, runtime)
     except Exception as error:  # noqa: BLE001 - the edge of a worker: the tab shows the figures as text already
         log.error("figures_not_shown", error=error_code(error))
@@ -113,25 +111,22 @@ def _publish_picture(
     _publish(person, home_views.home_view(personal, replace(admin, picture=None), note), runtime)
 
 
-# The last picture of each client: what has not changed is not uploaded again.
-_PICTURES: WeakKeyDictionary[WebClient, tuple[str, str]] = WeakKeyDictionary()
-_PICTURES_LOCK = Lock()
+# The last figures of each client, with what they were made of: nothing is computed and uploaded twice.
+_DRAWN: WeakKeyDictionary[WebClient, tuple[object, Figures, str | None]] = WeakKeyDictionary()
+_DRAWN_LOCK = Lock()
 
 
-def _picture(found: Figures, runtime: Runtime) -> str | None:
-    """The id of the Slack file that shows the figures; None where files or matplotlib are missing."""
-    if not runtime.capabilities.files or not can_draw():
-        return None
-    key = hashlib.sha256(repr(found).encode()).hexdigest()
-    with _PICTURES_LOCK:
-        known, file = _PICTURES.get(runtime.client, ("", ""))
-        if known != key:
-            uploaded = _upload(picture(found), in_words(found), runtime)
-            if uploaded is None:
-                return None
-            file = uploaded
-            _PICTURES[runtime.client] = (key, file)
-    return file
+def _drawn(days: tuple[DayFigures, ...], unanswered: list[str], runtime: Runtime) -> tuple[Figures, str | None]:
+    """The figures, and the id of the Slack file that shows them: None where files or matplotlib are missing."""
+    with _DRAWN_LOCK:
+        known, found, file = _DRAWN.get(runtime.client, (None, None, None))
+        if found is None or known != (days, unanswered):
+            found = figures(days, unanswered, runtime.embedder)
+            file = None
+        if file is None and runtime.capabilities.files and can_draw():
+            file = _upload(picture(found), in_words(found), runtime)
+        _DRAWN[runtime.client] = ((days, unanswered), found, file)
+    return found, file
 
 
 def _upload(png: bytes, description: str, runtime: Runtime) -> str | None:

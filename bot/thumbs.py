@@ -40,7 +40,8 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     if thumb is None:
         log.warning("unknown_thumb", action_id=action.get("action_id"))
         return
-    about = About(thumb.answer_id, body["channel"]["id"], (body.get("message") or {}).get("thread_ts"))
+    shown = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
+    about = About(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
     asked = thumb.value == -1 and _ask(about, body, runtime)  # first: its trigger expires after three seconds
     text = _counted(thumb, body["user"]["id"], runtime)
     offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
