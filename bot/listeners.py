@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 from slack_bolt import App
 
-from bot import admin, asking_privately, export, home, reindexing, reviewing, thumbs
+from bot import admin, asking_privately, channel_modal, experts, export, home, passages, reindexing, reviewing, thumbs
 from bot.asking import Runtime, receive, receive_change
 from bot.commands import Word, on_command
+from bot.experts import heard_expert
 from bot.reindex_view import CANCEL_ACTION
 from bot.routing import change, route
 from bot.workspace import error_code
@@ -20,7 +21,9 @@ from bot.workspace import error_code
 log = structlog.get_logger(__name__)
 
 # What `/journeyman` understands: each module's words, in the order of the help.
-WORDS: dict[str, Word] = {word.name: word for word in (*admin.WORDS, *export.WORDS, *reviewing.WORDS)}
+WORDS: dict[str, Word] = {
+    word.name: word for word in (*admin.WORDS, *channel_modal.WORDS, *export.WORDS, *reviewing.WORDS)
+}
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -34,6 +37,9 @@ def register(app: App, runtime: Runtime) -> None:
     reviewing.register(app, runtime)
     home.register(app, runtime)
     asking_privately.register(app, runtime)
+    channel_modal.register(app, runtime)
+    experts.register(app, runtime)
+    passages.register(app, runtime)
     app.command("/ask")(partial(asking_privately.on_ask, runtime=runtime))
     app.command("/journeyman")(partial(on_command, words=WORDS, runtime=runtime))
     app.command("/reindex")(partial(reindexing.on_reindex, runtime=runtime))
@@ -45,8 +51,10 @@ def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime) ->
     """A message that this bot may see. Bolt acknowledged it before it called us."""
     if changed := change(event, runtime.identity):
         receive_change(changed, runtime)
-    else:
-        receive(route(event, str(body.get("event_id", "")), runtime.identity), runtime)
+        return
+    event_id = str(body.get("event_id", ""))
+    if not heard_expert(event, event_id, runtime):
+        receive(route(event, event_id, runtime.identity), runtime)
 
 
 def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:

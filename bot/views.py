@@ -178,11 +178,10 @@ def limit_reached(limit: Exceeded) -> str:
     """When the person may ask again, in their own time zone."""
     when = limit.again_at.astimezone(UTC)
     again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"
+    many = f"{limit.most} question{'s' if limit.most > 1 else ''} within an hour"
     if limit.person:
-        return f"You have asked {limit.most} questions within an hour, the most that I take from one person. " + (
-            f"Please ask again {again}."
-        )
-    return f"I was asked {limit.most} questions within an hour, which is the most I take. Please ask again {again}."
+        return f"You have asked {many}, the most that I take from one person. Please ask again {again}."
+    return f"I was asked {many}, which is the most that I take. Please ask again {again}."
 
 
 def asked_privately(question: str) -> str:

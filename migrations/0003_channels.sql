@@ -24,6 +24,7 @@ CREATE TABLE expert_request (
     thread_ts text NOT NULL,
     asked_by  text NOT NULL,           -- who pressed the button
     experts   text[] NOT NULL,
-    asked_at  timestamptz NOT NULL DEFAULT now()
+    asked_at  timestamptz NOT NULL DEFAULT now(),
+    saved_at  timestamptz                -- when a reply became a verified answer
 );
 CREATE INDEX expert_request_thread ON expert_request (channel, thread_ts);

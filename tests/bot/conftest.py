@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp, build_app, run_http, run_socket_mode
 from bot.asking import Answerer
+from bot.limits import Limits
 from bot.operations import Operations
 from retrieval.embedding import MiniLM
 from tests.bot.samples import stand_in_chain
@@ -37,6 +38,7 @@ class Connect(Protocol):
         http_port: int | None = None,
         admins: Sequence[str] = ...,
         operations: Operations | None = None,
+        limits: Limits | None = None,
     ) -> SlackApp: ...
 
 
@@ -63,6 +65,7 @@ def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect
             http_port: int | None = None,
             admins: Sequence[str] = (),
             operations: Operations | None = None,
+            limits: Limits | None = None,
         ) -> SlackApp:
             app = build_app(
                 pool=pool,
@@ -73,6 +76,7 @@ def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect
                 api_url=workspace.api_url,
                 admins=admins,
                 operations=operations,
+                limits=limits,
             )
             if http_port:
                 running.enter_context(_thread(lambda stop: run_http(app, "127.0.0.1", http_port, stop=stop)))
