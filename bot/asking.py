@@ -1,79 +1,71 @@
-"""From a post that is for us to its answer: taken on in one transaction, then answered, then recorded.
+"""From a post that may be for us to a question that is being answered: taken on in one transaction, then handed on.
 
-Taking on is short and done before anything else, so that a restart finds what it began. Every way out of
-here ends in words: an answer, or the reason why there is none.
+Taking on is short and done before anything else, so that a restart finds what it began. What is refused is refused
+with a reason.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import closing
-from dataclasses import dataclass, field
-from threading import Event as Flag
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
 from psycopg import Connection
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 from slack_sdk import WebClient
 
 from bot import views
-from bot.answers import begin_answer, fail_answer, finish_answer, place_answer
+from bot.answering import begin, reply_to
+from bot.answers import begin_answer
+from bot.channels import ChannelSettings, channel_settings
+from bot.classifier import question_score
 from bot.conversation import asked_in_thread, thread_history
-from bot.events import Recent, claim_post
-from bot.posting import Reply, StoppedByPerson
-from bot.routing import Identity, Post, Route
-from bot.workspace import SLACK_ERRORS, Capabilities, error_code
-from retrieval.answer import Answer, Done, Event, Question, Reading, Text
+from bot.events import claim_post
+from bot.limits import Exceeded, Limits, check_limits
+from bot.routing import Change, Post, Route
+from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
+from bot.underway import Job
+from bot.workspace import SLACK_ERRORS, error_code
+from retrieval.answer import Question
+
+__all__ = ["INTAKE_TIMEOUT", "Answerer", "Pool", "Runtime", "Taken", "receive", "receive_change", "say", "take_on"]
 
 log = structlog.get_logger(__name__)
-
-Answerer = Callable[[Question], Iterator[Event]]
-Pool = ConnectionPool[Connection[Any]]
-
-INTAKE_TIMEOUT = 5.0  # seconds to wait for Postgres before the person is told that it is down
-RECORD_TIMEOUT = 60.0  # seconds to wait for it when there is an answer to keep
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What the listeners need, built once by `bot.app`."""
-
-    pool: Pool
-    answer: Answerer
-    client: WebClient
-    identity: Identity
-    work: Executor
-    capabilities: Capabilities = field(default_factory=Capabilities)
-    stopping: Flag = field(default_factory=Flag)
-    recent_posts: Recent = field(default_factory=Recent)
-    recent_threads: Recent = field(default_factory=Recent)
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A post that is ours to answer; `answer_id` and `question` are None for small talk."""
+    """A post that is ours to answer; `answer_id` and `question` are None for small talk and where a limit is reached.
+
+    `private`: its asker alone is to see the answer.
+    """
 
     post: Post
     answer_id: UUID | None = None
     question: Question | None = None
+    private: bool = False
+    exceeded: Exceeded | None = None
 
 
-class Stopped(Exception):
-    """This process is being stopped."""
-
-
-def take_on(conn: Connection[Any], route: Route) -> Taken | None:
+def take_on(conn: Connection[Any], route: Route, limits: Limits | None = None) -> Taken | None:
     """Claims the post and begins its answer. None: not for us after all, or taken on before."""
     post = route.post
-    if post is None or (route.if_in_thread and not asked_in_thread(conn, post.channel, post.thread_ts)):
+    if post is None:
         return None
-    if not claim_post(conn, post.event_id, post.channel, post.ts):
+    settings = ChannelSettings() if post.direct else channel_settings(conn, post.channel)
+    if not _is_for_us(conn, route, post, settings) or not claim_post(conn, post.event_id, post.channel, post.ts):
         return None
     if route.kind != "question":
         return Taken(post)
-    question = Question(route.text, thread_history(conn, post.channel, post.thread_ts))
+    if exceeded := check_limits(conn, limits or Limits(), post.person):
+        return Taken(post, exceeded=exceeded)
+    question = Question(
+        route.text,
+        thread_history(conn, post.channel, post.thread_ts, person=post.person),
+        settings.collections,
+        settings.language,
+    )
+    private = settings.place == "ephemeral"
     answer_id = begin_answer(
         conn,
         asked_by=post.person,
@@ -81,8 +73,10 @@ def take_on(conn: Connection[Any], route: Route) -> Taken | None:
         channel=post.channel,
         thread_ts=post.thread_ts,
         question_ts=post.ts,
+        private=private,
+        addressed=post.addressed,
     )
-    return None if answer_id is None else Taken(post, answer_id, question)
+    return None if answer_id is None else Taken(post, answer_id, question, private)
 
 
 def receive(route: Route, runtime: Runtime) -> None:
@@ -91,7 +85,7 @@ def receive(route: Route, runtime: Runtime) -> None:
     if route.kind == "ignored" or post is None:
         return
     try:
-        taken = _taken_on(route, runtime.pool)
+        taken = _taken_on(route, runtime)
     except psycopg.Error as error:
         log.error("not_taken_on", channel=post.channel, error=error_code(error))
         _receive_without_database(route, post, runtime)
@@ -100,52 +94,22 @@ def receive(route: Route, runtime: Runtime) -> None:
         return
     runtime.recent_posts.add((post.channel, post.ts))
     runtime.recent_threads.add((post.channel, post.thread_ts))
-    if taken.answer_id is None or taken.question is None:
+    if taken.exceeded is not None:
+        if post.addressed:
+            say(post, views.limit_reached(taken.exceeded), runtime.client)
+    elif taken.answer_id is None or taken.question is None:
         say(post, _small_talk(route), runtime.client)
     else:
-        runtime.work.submit(answer_post, post, taken.answer_id, taken.question, runtime=runtime)
+        reply = reply_to(post, taken.answer_id, runtime, private=taken.private)
+        begin(Job(post, taken.answer_id, taken.question, reply), runtime)
 
 
-def answer_post(post: Post, answer_id: UUID, question: Question, *, runtime: Runtime) -> None:
-    """Answers one question in its thread. Never raises: this is where a failure becomes a sentence."""
-    reply = Reply(runtime.client, runtime.capabilities, post, lambda ts: _place(runtime.pool, answer_id, ts))
-    try:
-        reply.think()
-        answer = relay(runtime.answer(question), reply, runtime.stopping)
-        # Kept before it is shown to its end: a follow-up finds it, and a restart can still show it.
-        _record(runtime.pool, lambda conn: finish_answer(conn, answer_id, answer, shown=False), INTAKE_TIMEOUT)
-        reply.finish(views.Shown(answer_id, answer.text, answer.sources))
-    except StoppedByPerson:
-        _record(runtime.pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
-    except Stopped:
-        _give_up(reply, answer_id, views.STOPPING, runtime.pool)
-    except psycopg.Error as error:
-        log.error("answer_failed", answer_id=str(answer_id), error=error_code(error))
-        _give_up(reply, answer_id, views.NO_DATABASE, runtime.pool)
-    except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person who asked is told
-        log.error("answer_failed", answer_id=str(answer_id), error=error_code(error), where=_where(error))
-        _give_up(reply, answer_id, views.FAILED, runtime.pool)
+def receive_change(changed: Change, runtime: Runtime) -> None:
+    """An edit restarts the answer that is underway, a deletion cancels it; what was answered stays as it is."""
+    if changed.text:
+        runtime.underway.edit(changed.channel, changed.ts, changed.text)
     else:
-        _record(runtime.pool, lambda conn: finish_answer(conn, answer_id, answer, reply.ts))
-
-
-def relay(events: Iterator[Event], reply: Reply, stopping: Flag) -> Answer:
-    """Shows the events as they come and returns the finished answer; closing the iterator cancels the model.
-
-    Raises Stopped between two events when the process is to end, RuntimeError if there is no `Done`.
-    """
-    with closing(cast(Any, events)):
-        for event in events:
-            if stopping.is_set():
-                raise Stopped
-            match event:
-                case Reading(passages):
-                    reply.status(f"is reading {len(passages)} passages…")
-                case Text(text):
-                    reply.write(text)
-                case Done(answer):
-                    return answer
-    raise RuntimeError("the chain ended without an answer")
+        runtime.underway.delete(changed.channel, changed.ts)
 
 
 def say(post: Post, text: str, client: WebClient) -> None:
@@ -156,20 +120,26 @@ def say(post: Post, text: str, client: WebClient) -> None:
         log.error("not_said", channel=post.channel, error=error_code(error))
 
 
-def _taken_on(route: Route, pool: Pool) -> Taken | None:
+def _is_for_us(conn: Connection[Any], route: Route, post: Post, settings: ChannelSettings) -> bool:
+    if not post.addressed:
+        return settings.answers == "questions" and question_score(route.text) >= settings.threshold
+    return not route.if_in_thread or asked_in_thread(conn, post.channel, post.thread_ts, post.person)
+
+
+def _taken_on(route: Route, runtime: Runtime) -> Taken | None:
     try:
-        with pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            return take_on(conn, route)
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            return take_on(conn, route, runtime.limits)
     except PoolTimeout:
         raise
     except psycopg.OperationalError:  # the pool may hold connections from before Postgres was restarted
-        with pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            return take_on(conn, route)
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            return take_on(conn, route, runtime.limits)
 
 
 def _receive_without_database(route: Route, post: Post, runtime: Runtime) -> None:
     """Postgres is down: no duplicates and no unknown threads, as far as this process remembers them."""
-    if route.if_in_thread and (post.channel, post.thread_ts) not in runtime.recent_threads:
+    if not post.addressed or (route.if_in_thread and (post.channel, post.thread_ts) not in runtime.recent_threads):
         return
     if runtime.recent_posts.add((post.channel, post.ts)):
         runtime.recent_threads.add((post.channel, post.thread_ts))
@@ -178,31 +148,3 @@ def _receive_without_database(route: Route, post: Post, runtime: Runtime) -> Non
 
 def _small_talk(route: Route) -> str:
     return {"greeting": views.GREETING, "thanks": views.THANKS}.get(route.kind, views.EMPTY)
-
-
-def _give_up(reply: Reply, answer_id: UUID, reason: str, pool: Pool) -> None:
-    try:
-        reply.stop(reason)
-    except SLACK_ERRORS as error:
-        log.error("reason_not_shown", answer_id=str(answer_id), error=error_code(error))
-    _record(pool, lambda conn: fail_answer(conn, answer_id, reason))
-
-
-def _place(pool: Pool, answer_id: UUID, ts: str) -> None:
-    _record(pool, lambda conn: place_answer(conn, answer_id, ts), INTAKE_TIMEOUT)
-
-
-def _record(pool: Pool, write: Callable[[Connection[Any]], None], timeout: float = RECORD_TIMEOUT) -> None:
-    try:
-        with pool.connection(timeout=timeout) as conn:
-            write(conn)
-    except psycopg.Error as error:
-        log.error("not_recorded", error=error_code(error))
-
-
-def _where(error: Exception) -> str:
-    """File and line where it was raised; not the exception's text, which may hold a message's words."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -1,29 +1,127 @@
-"""What `/journeyman` answers: short texts about the bot itself."""
+"""`/journeyman WORD …`: finds the word, asks whether the person may use it, and tells them what came of it.
 
+Each word is one function, listed in `bot.listeners`. It answers with a text that the person alone sees, or with None
+if it has shown something itself, such as a modal. Those for admins are authorized here and written to the audit log.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from psycopg import Connection
+import psycopg
+import structlog
+from slack_bolt import Ack, Respond
 
-_COUNTS = """
-SELECT count(*) FILTER (WHERE state = 'answered'),
-       count(*) FILTER (WHERE state = 'abstained'),
-       count(*) FILTER (WHERE state = 'failed'),
-       count(*) FILTER (WHERE state = 'pending')
-FROM answer
-WHERE asked_at > now() - interval '1 day'
-"""
-_THUMBS = """
-SELECT count(*) FILTER (WHERE vote = 1), count(*) FILTER (WHERE vote = -1)
-FROM feedback
-WHERE voted_at > now() - interval '1 day'
-"""
+from bot import views
+from bot.authorization import authorize
+from bot.mrkdwn import plain
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.workspace import SLACK_ERRORS, error_code
+
+log = structlog.get_logger(__name__)
+
+REFUSED = (
+    "I am sorry, {command} is for my admins only. `/journeyman admins` says who they are; any of them can do this for "
+    "you, or make you one."
+)
+FAILED = "I could not do that: something failed on my side, and my log says what."
+NO_DATABASE = "I cannot do that right now: my database does not respond. Please try again in a few minutes."
 
 
-def status_text(conn: Connection[Any]) -> str:
-    """How the bot did in the last 24 hours."""
-    answered, abstained, failed, pending = conn.execute(_COUNTS).fetchone() or (0, 0, 0, 0)
-    up, down = conn.execute(_THUMBS).fetchone() or (0, 0)
-    return (
-        f"*I am up.* In the last 24 hours: {answered} answered, {abstained} where the documents don't say, "
-        f"{failed} failed, {pending} under way. Thumbs: {up} :thumbsup: {down} :thumbsdown:"
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One use of a slash command; `rest` is what stands behind its first word."""
+
+    person: str
+    channel: str
+    trigger_id: str
+    rest: str
+    respond: Respond
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of `/journeyman`: `usage` and `meaning` are its line in the help."""
+
+    name: str
+    usage: str
+    meaning: str
+    run: Callable[[Said, Runtime], str | None]
+    admins: bool = False
+
+
+def on_command(
+    ack: Ack, respond: Respond, command: dict[str, Any], *, words: Mapping[str, Word], runtime: Runtime
+) -> None:
+    """`/journeyman`: acknowledged at once, then answered for the person alone."""
+    name, _, rest = str(command.get("text") or "").strip().partition(" ")
+    word = words.get(name.lower())
+    if word is None:
+        unknown = f"I don't know `/journeyman {plain(name)}`.\n\n" if name and name.lower() != "help" else ""
+        ack(unknown + help_text(list(words.values())))
+        return
+    ack()
+    said = said_in(command, rest.strip(), respond)
+    carry_out(said, f"/journeyman {word.name}", lambda: _run(word, said, runtime), runtime)
+
+
+def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Said:
+    """The parts of Slack's payload that words use."""
+    return Said(
+        person=str(command.get("user_id", "")),
+        channel=str(command.get("channel_id", "")),
+        trigger_id=str(command.get("trigger_id", "")),
+        rest=rest,
+        respond=respond,
     )
+
+
+def carry_out(said: Said, command: str, run: Callable[[], str | None], runtime: Runtime) -> None:
+    """Runs a command and tells the person what it says. Never raises: a failure becomes a sentence."""
+    try:
+        text = run()
+    except psycopg.Error as error:
+        log.error("command_failed", command=command, error=error_code(error))
+        text = NO_DATABASE
+    except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person is told
+        log.error("command_failed", command=command, error=error_code(error))
+        text = FAILED
+    if text is not None:
+        tell(said, text, runtime)
+
+
+def tell(said: Said, text: str, runtime: Runtime) -> None:
+    """Tells the person alone: where they typed the command, or in a direct message if Slack does not let us."""
+    try:
+        if said.respond.response_url and said.respond(text=text, response_type="ephemeral").status_code == 200:
+            return
+    except SLACK_ERRORS as error:
+        log.warning("response_url_failed", error=error_code(error))
+    try:
+        runtime.client.chat_postEphemeral(channel=said.channel, user=said.person, text=text)
+    except SLACK_ERRORS as error:
+        log.warning("not_told_in_channel", error=error_code(error))
+        send_direct(said.person, text, runtime)
+
+
+def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
+    """A direct message; returns the id of its conversation, or None if Slack does not take it."""
+    try:
+        return str(runtime.client.chat_postMessage(channel=person, text=text)["channel"])
+    except SLACK_ERRORS as error:
+        log.error("not_told", error=error_code(error))
+        return None
+
+
+def help_text(words: Sequence[Word]) -> str:
+    """How to ask, and every word with its meaning."""
+    lines = [f"• `{word.usage}` {word.meaning}{' _(admins)_' if word.admins else ''}" for word in words]
+    return "\n".join([views.HELP, "", *lines])
+
+
+def _run(word: Word, said: Said, runtime: Runtime) -> str | None:
+    if word.admins:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            if not authorize(conn, runtime.client, said.person, word.name, {"text": said.rest[:200]}):
+                return REFUSED.format(command=f"`/journeyman {word.name}`")
+    return word.run(said, runtime)

@@ -1,16 +1,19 @@
 """Thumbs: one row per answer and person, and the last one counts.
 
 Slack's feedback buttons are a toggle that sends an event on every change, so events are never counted, only
-rows.
+rows. Reactions with a thumb count as well: what somebody put and took away is kept by Slack's own time, because its
+events come late, twice, and in any order.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import Connection
 
 Vote = Literal[1, -1]
+THUMBS: dict[str, Vote] = {"+1": 1, "thumbsup": 1, "-1": -1, "thumbsdown": -1}
 
 _VOTE = """
 INSERT INTO feedback (answer_id, person, vote)
@@ -18,6 +21,22 @@ SELECT id, %(person)s, %(vote)s FROM answer WHERE id = %(answer_id)s
 ON CONFLICT (answer_id, person) DO UPDATE SET vote = excluded.vote, voted_at = now()
 RETURNING vote
 """
+_REACTION = """
+INSERT INTO reaction (channel, message_ts, person, vote, present, event_ts)
+VALUES (%(channel)s, %(message_ts)s, %(person)s, %(vote)s, %(present)s, %(event_ts)s)
+ON CONFLICT (channel, message_ts, person, vote) DO UPDATE SET present = excluded.present, event_ts = excluded.event_ts
+WHERE reaction.event_ts < excluded.event_ts
+"""
+_STANDING = """
+SELECT vote FROM reaction
+WHERE channel = %(channel)s AND message_ts = %(message_ts)s AND person = %(person)s AND present
+ORDER BY event_ts DESC LIMIT 1
+"""
+# Locked: two events of one person that arrive together are counted one after the other.
+_ANSWER_IN = """
+SELECT id, thread_ts FROM answer WHERE channel = %(channel)s AND answer_ts = %(message_ts)s FOR NO KEY UPDATE
+"""
+_WITHDRAW = "DELETE FROM feedback WHERE answer_id = %(answer_id)s AND person = %(person)s AND vote = %(vote)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +51,54 @@ def vote(conn: Connection[Any], answer_id: UUID, person: str, value: Vote) -> bo
     """Records the person's opinion in place of an earlier one. False if there is no such answer."""
     row = conn.execute(_VOTE, {"answer_id": answer_id, "person": person, "vote": value}).fetchone()
     return row is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """A thumb that a person put under a message, or took away if it is not `present`. `event_ts` is Slack's time."""
+
+    channel: str
+    message_ts: str
+    person: str
+    vote: Vote
+    present: bool
+    event_ts: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Reacted:
+    """The answer under which a person's thumb is `vote` now, None: no thumb any more."""
+
+    answer_id: UUID
+    thread_ts: str | None
+    vote: Vote | None
+
+
+def withdraw(conn: Connection[Any], answer_id: UUID, person: str, value: Vote) -> bool:
+    """Takes the vote back if it is still this one."""
+    return conn.execute(_WITHDRAW, {"answer_id": answer_id, "person": person, "vote": value}).rowcount > 0
+
+
+def react(conn: Connection[Any], reaction: Reaction) -> Reacted | None:
+    """Counts a reaction as the person's vote, or takes the vote away with it.
+
+    None for a message that is no answer of ours and for an event that a later one has overtaken.
+    """
+    place = asdict(reaction)
+    row = conn.execute(_ANSWER_IN, place).fetchone()
+    if row is None or conn.execute(_REACTION, place).rowcount == 0:
+        return None
+    answer_id, thread_ts = row
+    (standing,) = conn.execute(_STANDING, place).fetchone() or (None,)
+    counts = reaction.present or withdraw(conn, answer_id, reaction.person, reaction.vote)
+    if counts and standing is not None:
+        vote(conn, answer_id, reaction.person, standing)
+    return Reacted(answer_id, thread_ts, standing)
+
+
+def thumb_of(emoji: str) -> Vote | None:
+    """What a reaction says, whatever its skin tone; None for an emoji that is no thumb."""
+    return THUMBS.get(emoji.split("::")[0])
 
 
 def button_value(answer_id: UUID, value: Vote) -> str:

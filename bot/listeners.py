@@ -4,87 +4,65 @@ Bolt fills in arguments by their positional names and runs the first listener th
 `message` listener, and what we bind is keyword-only.
 """
 
-import re
 from functools import partial
 from typing import Any
 
-import psycopg
 import structlog
-from slack_bolt import Ack, App, Respond
+from slack_bolt import App
 
-from bot import views
-from bot.asking import INTAKE_TIMEOUT, Runtime, receive
-from bot.commands import status_text
-from bot.feedback import Thumb, read_button, vote
-from bot.routing import route
-from bot.workspace import SLACK_ERRORS, error_code
+from bot import admin, asking_privately, channel_modal, experts, export, home, passages, reindexing, reviewing, thumbs
+from bot.asking import Runtime, receive, receive_change
+from bot.commands import Word, on_command
+from bot.experts import heard_expert
+from bot.reindex_view import CANCEL_ACTION
+from bot.routing import change, route
+from bot.workspace import error_code
 
 log = structlog.get_logger(__name__)
+
+# What `/journeyman` understands: each module's words, in the order of the help.
+WORDS: dict[str, Word] = {
+    word.name: word for word in (*admin.WORDS, *channel_modal.WORDS, *export.WORDS, *reviewing.WORDS)
+}
 
 
 def register(app: App, runtime: Runtime) -> None:
     """Every listener of the bot, in one place."""
     app.event("app_mention")(partial(on_post, runtime=runtime))
     app.event("message")(partial(on_post, runtime=runtime))
-    app.action(re.compile("|".join(views.THUMB_ACTIONS)))(partial(on_thumb, runtime=runtime))
-    app.command("/journeyman")(partial(on_command, runtime=runtime))
+    app.event("reaction_added")(partial(thumbs.on_reaction, runtime=runtime))
+    app.event("reaction_removed")(partial(thumbs.on_reaction, runtime=runtime))
+    app.event("app_home_opened")(partial(on_app_opened, runtime=runtime))
+    thumbs.register(app, runtime)
+    reviewing.register(app, runtime)
+    home.register(app, runtime)
+    asking_privately.register(app, runtime)
+    channel_modal.register(app, runtime)
+    experts.register(app, runtime)
+    passages.register(app, runtime)
+    app.command("/ask")(partial(asking_privately.on_ask, runtime=runtime))
+    app.command("/journeyman")(partial(on_command, words=WORDS, runtime=runtime))
+    app.command("/reindex")(partial(reindexing.on_reindex, runtime=runtime))
+    app.action(CANCEL_ACTION)(partial(reindexing.on_cancel, runtime=runtime))
     app.error(on_error)
 
 
 def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime) -> None:
     """A message that this bot may see. Bolt acknowledged it before it called us."""
-    receive(route(event, str(body.get("event_id", "")), runtime.identity), runtime)
-
-
-def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """A thumb under an answer: counted, and only the person who pressed it is told."""
-    ack()
-    thumb = read_button(str(action.get("value", "")))
-    if thumb is None:
-        log.warning("unknown_thumb", action_id=action.get("action_id"))
+    if changed := change(event, runtime.identity):
+        receive_change(changed, runtime)
         return
-    _tell(body, _counted(thumb, body["user"]["id"], runtime), runtime)
+    event_id = str(body.get("event_id", ""))
+    if not heard_expert(event, event_id, runtime):
+        receive(route(event, event_id, runtime.identity), runtime)
 
 
-def on_command(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
-    """`/journeyman help` and `/journeyman status`."""
-    word = str(command.get("text") or "help").split()[:1]
-    if word != ["status"]:
-        ack(views.HELP)
-        return
-    ack()
-    try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            text = status_text(conn)
-    except psycopg.Error as error:
-        log.error("no_status", error=error_code(error))
-        text = views.NO_DATABASE_STATUS
-    respond(text=text, response_type="ephemeral")
+def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
+    """Somebody looks at one of the app's tabs."""
+    if event.get("tab") == "home":
+        home.on_home_opened(event, runtime=runtime)
 
 
 def on_error(error: Exception, body: dict[str, Any]) -> None:
     """What no listener caught. Bolt would log the exception's text, which may hold a message's words."""
     log.error("listener_failed", type=body.get("type"), event_id=body.get("event_id"), error=error_code(error))
-
-
-def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:
-    try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            known = vote(conn, thumb.answer_id, person, thumb.value)
-    except psycopg.Error as error:
-        log.error("thumb_not_counted", answer_id=str(thumb.answer_id), error=error_code(error))
-        return views.VOTE_FAILED
-    return views.vote_counted(thumb.value) if known else views.NO_SUCH_ANSWER
-
-
-def _tell(body: dict[str, Any], text: str, runtime: Runtime) -> None:
-    message = body.get("message") or {}
-    try:
-        runtime.client.chat_postEphemeral(
-            channel=body["channel"]["id"],
-            user=body["user"]["id"],
-            thread_ts=message.get("thread_ts"),
-            text=text,
-        )
-    except SLACK_ERRORS as error:
-        log.warning("voter_not_told", error=error_code(error))

@@ -63,6 +63,11 @@ def split(text: str, limit: int = SECTION_LIMIT) -> Iterator[str]:
         yield rest
 
 
+def fitting(text: str, limit: int = SECTION_LIMIT) -> str:
+    """As much of the text as `limit` allows, cut as `split` does."""
+    return next(split(text, limit), "")
+
+
 def _cut(text: str, limit: int) -> int:
     """Where to cut before `limit`: never inside an entity, and no earlier than half way for a nicer place."""
     for end in ("\n\n", "\n", ". ", " "):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import RLock
 
 import structlog
 from slack_sdk import WebClient
@@ -44,7 +45,7 @@ def _nowhere(ts: str) -> None:
 
 @dataclass(slots=True)
 class Reply:
-    """The answer to one post, in its thread; used by one thread of the process at a time.
+    """The answer to one post, in its thread. Several threads of the process may use it: each waits for its turn.
 
     `ts` is the message that shows the answer, once there is one; `on_placed` is told as soon as it is known.
     `finish` and `stop` raise one of `SLACK_ERRORS` when Slack takes nothing at all, `write` and `finish`
@@ -60,42 +61,84 @@ class Reply:
     _stream: ChatStream | None = None
     _unsent: str = field(default="", repr=False)
     _shown_at: float = float("-inf")
+    _waits: str = ""
+    _ended: bool = False
+    _turn: RLock = field(default_factory=RLock, repr=False)
 
     def think(self) -> None:
         """Shows at once that the question was taken on."""
-        if not self._set_status(views.SEARCHING):
-            self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
+        with self._turn:
+            if not self._set_status(views.SEARCHING):
+                self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
 
-    def status(self, text: str) -> None:
-        """Says what is being done, where Slack has a place for it."""
-        if self.ts is None:
-            self._set_status(text)
+    def wait(self, before: int) -> None:
+        """Says how many questions are before this one, as long as nothing of its answer is shown."""
+        with self._turn:
+            text = views.waiting(before)
+            if self.text or self._ended or text == self._waits or not (before or self._waits):
+                return
+            self._waits = text
+            if not self._status(text) and self._stream is None:
+                self._try(lambda: self._show(views.Message(views.waiting_placeholder(before), [])))
+
+    def read(self, passages: int) -> None:
+        """Says what is being read."""
+        with self._turn:
+            self._status(views.reading(passages))
+
+    def _status(self, text: str) -> bool:
+        return self.ts is None and self._set_status(text)
 
     def write(self, piece: str) -> None:
         """Adds the next piece of the answer, in Markdown, and shows it as soon as the pace allows."""
-        self.text += piece
-        self._unsent += piece
-        if self._streams():
-            if self._due(STREAM_PACE):
-                self._append()
-        elif self._due(UPDATE_PACE):
-            self._try(lambda: self._show(views.partial_message(self.text)))
+        with self._turn:
+            self.text += piece
+            self._unsent += piece
+            if self._streams():
+                if self._due(STREAM_PACE):
+                    self._append()
+            elif self._due(UPDATE_PACE):
+                self._try(lambda: self._show(views.partial_message(self.text)))
 
     def finish(self, answer: views.Shown) -> None:
         """Shows the whole answer with its sources and thumbs."""
-        if not self.text:
-            self.text = self._unsent = answer.text
-        if self.text == answer.text and self._streams():
-            self._append()
-            if self._stream is not None and self._stop_stream(self._stream, answer):
-                return
-        self._leave_stream()
-        self._show_pages(answer)
+        with self._turn:
+            self._ended = True
+            if not self.text:
+                self.text = self._unsent = answer.text
+            if self.text == answer.text and self._streams():
+                self._append()
+                if self._stream is not None and self._stop_stream(self._stream, answer):
+                    return
+            self._leave_stream()
+            self._show_pages(answer)
 
     def stop(self, reason: str) -> None:
         """Ends without an answer: what there is of it stays, followed by the reason."""
-        self._leave_stream()
-        self._show(views.stopped_message(self.text, reason))
+        with self._turn:
+            self._ended = True
+            self._leave_stream()
+            self._show(views.stopped_message(self.text, reason))
+
+    def restart(self) -> None:
+        """Begins again: the question has changed. What was shown gives way to a placeholder."""
+        with self._turn:
+            self._leave_stream()
+            self.text = self._unsent = self._waits = ""
+            if self.ts is None:
+                self.think()
+            else:
+                self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
+
+    def withdraw(self) -> None:
+        """Takes away what was shown: the question is gone. Raises one of SLACK_ERRORS if Slack does not let us."""
+        with self._turn:
+            self._ended = True
+            self._leave_stream()
+            if self.ts is not None:
+                self.client.chat_delete(channel=self.post.channel, ts=self.ts)
+            else:
+                self._set_status("")
 
     # The streamed way
 

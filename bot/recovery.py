@@ -11,11 +11,13 @@ import psycopg
 import structlog
 
 from bot import views
-from bot.answers import Unfinished, answer_shown, fail_answer, unfinished_answers
-from bot.asking import INTAKE_TIMEOUT, Runtime
+from bot.answering import reply_to
+from bot.answers import Unfinished, answer_shown, fail_answer, stored_nearest, unfinished_answers
 from bot.events import forget_events
-from bot.posting import Reply, StoppedByPerson
+from bot.posting import StoppedByPerson
+from bot.replies import Replying
 from bot.routing import Post
+from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.answer import Source
 
@@ -50,22 +52,26 @@ def _make_up_for(row: Unfinished, runtime: Runtime) -> None:
             fail_answer(conn, row.id, views.RESTARTED)
         return
     # What was posted already is updated with the same words, so a crash after the last of them doubles nothing.
-    reply.finish(views.Shown(row.id, row.text, [Source(**source) for source in row.sources]))
+    sources = [Source(**source) for source in row.sources]
+    nearest = stored_nearest(row.passages) if row.abstained else []
+    reply.finish(views.Shown(row.id, row.text, sources, row.abstained, nearest))
     with runtime.pool.connection() as conn:
         answer_shown(conn, row.id, reply.ts)
 
 
-def _reply_to(answer: Unfinished, runtime: Runtime) -> Reply:
+def _reply_to(answer: Unfinished, runtime: Runtime) -> Replying:
     if answer.answer_ts is not None:
         with suppress(*SLACK_ERRORS):  # a stream that is still open cannot be updated
             runtime.client.chat_stopStream(channel=answer.channel, ts=answer.answer_ts)
+    ts = answer.question_ts or ""
     post = Post(
         event_id="",
         channel=answer.channel,
-        ts=answer.question_ts,
-        thread_ts=answer.thread_ts or answer.question_ts,
+        ts=ts,
+        thread_ts=answer.thread_ts or ts,
         person=answer.asked_by,
         team_id=runtime.identity.team_id,
         direct=answer.channel.startswith("D"),
+        addressed=answer.addressed,
     )
-    return Reply(runtime.client, runtime.capabilities, post, ts=answer.answer_ts)
+    return reply_to(post, answer.id, runtime, private=answer.private, ts=answer.answer_ts)

@@ -2,12 +2,13 @@
 
 The second step of a question's journey, after Slack's event was acknowledged. Addressed are: a message that
 mentions the bot, every direct message, and a reply in a thread where the bot was asked (`if_in_thread`: the
-caller looks that up). Bots, ourselves, edits, joins and all other subtypes are not for us.
+caller looks that up). Other messages may be questions to the whole channel; its settings say whether they are for us.
+Bots, ourselves, joins and all other subtypes are not for us; edits and deletions are read by `change`.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Kind = Literal["question", "greeting", "thanks", "empty", "ignored"]
@@ -63,11 +64,15 @@ class Post:
     person: str
     team_id: str
     direct: bool
+    addressed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What to do with a post. `if_in_thread`: only if the bot was asked in this thread before."""
+    """What to do with a post. `if_in_thread`: only if the bot was asked in this thread before.
+
+    A post that is not `addressed` to the bot is for it only where its channel wants every question answered.
+    """
 
     kind: Kind
     post: Post | None = None
@@ -86,16 +91,41 @@ def route(event: Mapping[str, Any], event_id: str, bot: Identity) -> Route:
     raw = str(event.get("text") or "")
     mentioned = _mentions(raw, bot) or event.get("type") == "app_mention"
     reply = bool(event.get("thread_ts")) and event["thread_ts"] != event["ts"]
-    if not (mentioned or post.direct or reply):
-        return IGNORED
-    only_thread = not (mentioned or post.direct)
-    if only_thread and _speaks_to_somebody_else(raw):
+    called = mentioned or post.direct
+    if not called and _speaks_to_somebody_else(raw):
         return IGNORED
     text = clean_text(raw, bot)
     kind = kind_of(text)
-    if only_thread and kind == "empty":
-        return IGNORED
-    return Route(kind, post, text, if_in_thread=only_thread)
+    if called or (reply and kind != "empty"):
+        return Route(kind, post, text, if_in_thread=not called)
+    if not reply and kind == "question":
+        return Route(kind, replace(post, addressed=False), text)
+    return IGNORED
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A post that its author edited (`text` is what it says now) or deleted (None)."""
+
+    channel: str
+    ts: str
+    text: str | None
+
+
+def change(event: Mapping[str, Any], bot: Identity) -> Change | None:
+    """What a `message` event says about an earlier post; None if it tells of nothing else than a new one.
+
+    Slack sends `message_changed` for its own changes, too, such as a link that it unfurled: the text tells.
+    """
+    channel, subtype = event.get("channel"), event.get("subtype")
+    if subtype == "message_deleted" and event.get("deleted_ts"):
+        return Change(str(channel), str(event["deleted_ts"]), None)
+    message = event.get("message")
+    if subtype != "message_changed" or not isinstance(message, Mapping) or not message.get("ts"):
+        return None
+    if message.get("subtype") == "tombstone":  # a thread's root that was deleted
+        return Change(str(channel), str(message["ts"]), None)
+    return Change(str(channel), str(message["ts"]), clean_text(str(message.get("text") or ""), bot))
 
 
 def clean_text(raw: str, bot: Identity) -> str:

@@ -8,10 +8,12 @@ model's words are data.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 from bot.feedback import Vote, button_value
+from bot.limits import Exceeded
 from bot.mrkdwn import escape, link, plain, split, to_mrkdwn
 from retrieval.answer import Source
 
@@ -35,11 +37,9 @@ VOTE_FAILED = "I cannot reach my database, so your thumb was not counted. Please
 HELP = (
     "*Ask me* by mentioning me in a channel or by writing me a direct message. In a thread where I was "
     "asked, just go on asking.\nEvery answer names its sources; a :thumbsup: or :thumbsdown: tells us how "
-    "good it was.\n"
-    "`/journeyman status` says how I am, `/journeyman help` shows this."
+    "good it was."
 )
 NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
-NO_DATABASE_STATUS = "I am up, but my database does not respond: I cannot answer until it does."
 FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
 STOPPING = "I am being restarted and had to stop here. Please ask again in a minute."
 RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
@@ -55,33 +55,56 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What people see of an answer; `answer_id` is what its thumbs are for."""
+    """What people see of an answer; `answer_id` is what its thumbs are for.
+
+    `nearest` is what search found where the documents don't say.
+    """
 
     answer_id: UUID
     text: str
     sources: Sequence[Source]
+    abstained: bool = False
+    nearest: Sequence[Source] = ()
 
 
-def answer_messages(answer: Shown, thumbs: Thumbs) -> list[Message]:
-    """The whole answer: one message, or several of which the last has the sources and thumbs."""
+def answer_messages(answer: Shown, thumbs: Thumbs, *, share: str | None = None) -> list[Message]:
+    """The whole answer: one message, or several of which the last has the sources and thumbs.
+
+    `share` is the value of a button for an asker who alone sees it.
+    """
     sections = [section(piece) for piece in split(to_mrkdwn(answer.text))]
     pages = [sections[start : start + SECTIONS_PER_MESSAGE] for start in range(0, len(sections), SECTIONS_PER_MESSAGE)]
     pages = pages or [[]]
-    pages[-1] = pages[-1] + closing_blocks(answer, thumbs)
+    pages[-1] = pages[-1] + closing_blocks(answer, thumbs) + (share_blocks(share) if share else [])
     texts = [summary(answer.text), *("(continued)" for _ in pages[1:])]
     return [Message(text, blocks) for text, blocks in zip(texts, pages, strict=True)]
 
 
 def closing_blocks(answer: Shown, thumbs: Thumbs) -> list[Block]:
-    """What stands below an answer's text: its sources and the thumbs."""
-    return source_blocks(answer.sources, answer.text) + thumb_blocks(answer.answer_id, thumbs)
+    """What stands below an answer's text: its sources, or what is nearest and a way to people, and the thumbs."""
+    below = nearest_blocks(answer) if answer.abstained else source_blocks(answer)
+    return below + thumb_blocks(answer.answer_id, thumbs)
 
 
-def source_blocks(sources: Sequence[Source], shown: str = "") -> list[Block]:
-    """Numbered sources; a quote that `shown` (the answer's text) already holds is not said twice."""
+def nearest_blocks(answer: Shown) -> list[Block]:
+    """The passages that came nearest to a question that the documents don't answer, and "ask a person"."""
+    listed = [_source_block(answer, source, f"• {_place(source)}") for source in answer.nearest]
+    title = [{"type": "divider"}, _context("*Nearest passages*")] if listed else []
+    button = _button("Ask a person", "ask_person", str(answer.answer_id))
+    return [*title, *listed, {"type": "actions", "elements": [button]}]
+
+
+def share_blocks(value: str) -> list[Block]:
+    """For the asker of a private answer."""
+    return [{"type": "actions", "elements": [_button("Share in channel", "share_answer", value)]}]
+
+
+def source_blocks(answer: Shown) -> list[Block]:
+    """Numbered sources; a quote that the answer's text already holds is not said twice."""
+    sources = answer.sources
     if not sources:
         return []
-    listed = [section(_source(source, shown)) for source in sources[:MOST_SOURCES]]
+    listed = [_source_block(answer, source, _source(source, answer.text)) for source in sources[:MOST_SOURCES]]
     more = len(sources) - MOST_SOURCES
     rest = [_context(f"and {more} more")] if more > 0 else []
     return [{"type": "divider"}, _context("*Sources*"), *listed, *rest]
@@ -140,12 +163,83 @@ def section(mrkdwn: str) -> Block:
     return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn}}
 
 
+def age(modified: str | None, today: date | None = None) -> str:
+    """How long ago a document was changed, in words; empty where that is not known."""
+    if modified is None:
+        return ""
+    days = ((today or datetime.now(UTC).date()) - date.fromisoformat(modified)).days
+    for unit, length in (("year", 365), ("month", 30), ("week", 7), ("day", 1)):
+        if (count := days // length) > 0:
+            return f"updated {count} {unit}{'s' if count > 1 else ''} ago"
+    return "updated today"
+
+
+def limit_reached(limit: Exceeded) -> str:
+    """When the person may ask again, in their own time zone."""
+    when = limit.again_at.astimezone(UTC)
+    again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"
+    many = f"{limit.most} question{'s' if limit.most > 1 else ''} within an hour"
+    if limit.person:
+        return f"You have asked {many}, the most that I take from one person. Please ask again {again}."
+    return f"I was asked {many}, which is the most that I take. Please ask again {again}."
+
+
+def asked_privately(question: str) -> str:
+    """What the asker sees at once."""
+    return f"You asked: {plain(_shortened(question))}\n{PLACEHOLDER}"
+
+
+def asked_by(person: str, question: str) -> str:
+    """Above an answer that its asker shares."""
+    return f"<@{person}> asked: {plain(_shortened(question))}"
+
+
+def waiting(before: int) -> str:
+    """The status of a question whose turn has not come; of one whose turn it is, with none before it."""
+    if before == 0:
+        return SEARCHING
+    return f"is busy: {before} question{'s' if before > 1 else ''} before yours…"
+
+
+def waiting_placeholder(before: int) -> str:
+    """The same where Slack has no place for a status."""
+    return f"_{before} question{'s' if before > 1 else ''} before yours…_" if before else PLACEHOLDER
+
+
+def reading(passages: int) -> str:
+    """The status while the model reads."""
+    return f"is reading {passages} passage{'' if passages == 1 else 's'}…"
+
+
+def _source_block(answer: Shown, source: Source, text: str) -> Block:
+    """With a button that shows the passage, where there is no link to follow."""
+    shown = section(text)
+    if source.url is None and source.chunk_id is not None:
+        value = f"{answer.answer_id} {source.chunk_id}"
+        shown["accessory"] = _button("Show passage", f"show_passage_{source.number}", value)
+    return shown
+
+
 def _source(source: Source, shown: str) -> str:
+    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(_shortened(source.quote))}"
+    return f"*[{source.number}]* {_place(source)}{quote}"
+
+
+def _place(source: Source) -> str:
     heading = f" › {plain(source.heading)}" if source.heading and source.heading != source.title else ""
     # Without a link the path is how a person finds it.
     path = f" ({plain(source.document)})" if source.url is None and source.document != source.title else ""
-    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(_shortened(source.quote))}"
-    return f"*[{source.number}]* {_titled(source)}{heading}{path}{quote}"
+    changed = age(source.modified)
+    return f"{_titled(source)}{heading}{path}{f' · {changed}' if changed else ''}"
+
+
+def _button(label: str, action_id: str, value: str) -> Block:
+    return {
+        "type": "button",
+        "action_id": action_id,
+        "text": {"type": "plain_text", "text": label},
+        "value": value,
+    }
 
 
 def _is_shown(quote: str, text: str) -> bool:

@@ -36,6 +36,7 @@ class Capabilities:
     status: bool = True  # assistant.threads.setStatus
     streaming: bool = True  # chat.startStream and its sisters
     feedback_buttons: bool = True  # the context_actions block
+    files: bool = True  # files.getUploadURLExternal and its sister
 
 
 class NotSentRetryHandler(RetryHandler):

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from journeyman import __version__
+from journeyman.cli_admin import admins, export, reindex, slack, status
 from journeyman.cli_documents import evaluate, index, search
 from journeyman.cli_questions import ask
 from journeyman.cli_services import beat, bot, doctor, migrate, up, worker
@@ -33,7 +34,12 @@ def cli() -> None:
     """
 
 
-for command in (up, index, search, ask, evaluate, bot, worker, beat, migrate, doctor):
+COMMANDS = (
+    *(up, index, search, ask, evaluate),
+    *(status, reindex, export, admins, slack),
+    *(bot, worker, beat, migrate, doctor),
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -24,12 +24,16 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bot.app import SlackApp
+    from bot.operations import ModelState
     from retrieval.answer import Event, Passage, Question
     from retrieval.chain import AnswerChain
     from retrieval.embedding import Embedder
     from retrieval.index import IndexReport, Progress, SourceRow
+    from retrieval.reindexing import Run
 
 EMBEDDED_MODEL = "embedded"
+SERVED_TOGETHER = 16
+"""Questions that a model server answers at a time; a model in this process answers one."""
 
 
 @contextmanager
@@ -163,6 +167,48 @@ class Application:
         limit = self.settings.max_file_megabytes * 1_000_000
         return index_sources(conn, self.embedder, sources, max_bytes=limit, progress=progress)
 
+    def reindex(
+        self, conn: "Connection[Any]", run_id: int, progress: "Callable[[Progress], None] | None" = None
+    ) -> "Run | None":
+        """Carry out a run that somebody asked for, in this process; None if another one does."""
+        from retrieval.reindexing import carry_out
+
+        limit = self.settings.max_file_megabytes * 1_000_000
+        return carry_out(conn, self.embedder, run_id, max_bytes=limit, progress=progress)
+
+    def start_reindex(self, run_id: int) -> None:
+        """Have a worker carry out a run; where none answers, a thread of this process does."""
+        from workers.app import enqueue_reindex, has_worker
+
+        if has_worker(self._enqueuing):
+            enqueue_reindex(self._enqueuing, run_id)
+        else:
+            threading.Thread(target=self._reindex_here, args=(run_id,), name="reindex", daemon=True).start()
+
+    @cached_property
+    def _enqueuing(self) -> "Celery":
+        return self.celery()
+
+    def _reindex_here(self, run_id: int) -> None:
+        import structlog
+
+        from journeyman.failures import explain
+
+        try:
+            with self.connect() as conn:
+                self.reindex(conn, run_id)
+        except Exception as error:  # noqa: BLE001 - a thread's edge: the run's row tells the person
+            structlog.get_logger().error("the run failed", run=run_id, reason=explain(error).sentence)
+
+    def model_state(self) -> "ModelState":
+        """Which model answers, without loading it."""
+        from bot.operations import ModelState
+
+        if self.settings.model_url:
+            return ModelState(self.settings.model, "on the server in JOURNEYMAN_MODEL_URL", None, loaded=None)
+        loaded = "model" in self.__dict__
+        return ModelState(self.settings.model, f"in this process ({self.settings.device})", None, loaded)
+
     def celery(self) -> "Celery":
         """The app of the workers and of beat."""
         from workers.app import build_app
@@ -171,6 +217,7 @@ class Application:
             self.stack.redis_url,
             connect=self.connect,
             index_all=self.index_all,
+            reindex=self.reindex,
             scan_seconds=self.settings.scan_minutes * 60.0,
         )
 
@@ -183,13 +230,20 @@ class Application:
                 "SLACK_SIGNING_SECRET for HTTP (docs/slack.md shows where to find them)."
             )
         from bot.app import build_app
+        from bot.limits import Limits
+        from bot.operations import Operations
 
         return build_app(
             pool=self.pool,
             answer=self.answer,
+            embedder=self.embedder,
             token=token,
             signing_secret=reveal(self.settings.slack_signing_secret),
             api_url=self.settings.slack_api_url,
+            admins=self.settings.admins,
+            operations=Operations(reindex=self.start_reindex, model=self.model_state),
+            limits=Limits(self.settings.questions_per_person, self.settings.questions_per_hour),
+            at_a_time=SERVED_TOGETHER if self.settings.model_url else 1,
         )
 
     def close(self) -> None:

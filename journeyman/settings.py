@@ -61,8 +61,14 @@ class Settings(BaseSettings):
     )
     http_host: str = Field(default="127.0.0.1", description="Address for Slack's HTTP events.")
     http_port: int = Field(default=3000, ge=0, le=65535, description="Port for Slack's HTTP events.")
+    questions_per_person: int = Field(
+        default=120, ge=0, description="Most questions of one person within an hour; 0 for no limit."
+    )
+    questions_per_hour: int = Field(
+        default=2000, ge=0, description="Most questions of everybody within an hour; 0 for no limit."
+    )
     admins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Slack user ids of the admins, comma separated."
+        default=(), description="Slack ids of the admins, people or user groups, comma separated."
     )
 
     @field_validator("admins", mode="before")

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,8 +12,11 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
+    from bot.operations import ModelState
+    from bot.status import Status
     from retrieval.answer import Event, Passage, Source
     from retrieval.index import IndexReport, Progress
+    from retrieval.reindexing import Run
 
 CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
 
@@ -82,6 +85,33 @@ def describe_index(report: "IndexReport") -> str:
     lines = [f"Documents: {documents}. Chunks: {chunks}. {report.seconds:.1f} s."]
     lines += [f"  {printable(f['document'])}: {printable(f['error'])}" for f in report.failures]
     return "\n".join(lines)
+
+
+def describe_run(run: "Run") -> str:
+    """How a run that somebody asked for ended."""
+    if run.report is not None:
+        from retrieval.index import IndexReport
+
+        wrote = "\nNothing was written: this was a dry run." if run.dry_run else ""
+        return describe_index(IndexReport(**run.report)) + wrote
+    return f"{run.target}: {run.state}" + (f" ({run.error})" if run.error else "")
+
+
+def describe_status(status: "Status", model: "ModelState") -> str:
+    """Answers, index, runs and model, a line each."""
+    day = status.day
+    lines = [
+        f"Last 24 hours: {day.answered} answered, {day.abstained} where the documents don't say, {day.failed} failed, "
+        f"{day.pending} under way; {day.thumbs_up} thumbs up, {day.thumbs_down} down."
+    ]
+    for name, documents, passages, scanned in map(astuple, status.collections):
+        when = f"looked through {scanned:%Y-%m-%d %H:%M}" if scanned else "never looked through"
+        lines.append(f"{printable(name)}: {documents} documents, {passages} passages, {when}.")
+    if not status.collections:
+        lines.append("Nothing is indexed yet.")
+    for run in status.runs:
+        lines.append(f"Being indexed: {printable(run.target)}, {run.done} of {run.total} documents ({run.state}).")
+    return "\n".join([*lines, f"Model: {model.name}, {model.place}, {model.adapter or 'no'} adapter."])
 
 
 def passage_as_dict(passage: "Passage") -> dict[str, Any]:

@@ -6,6 +6,7 @@ number of `Text`, one `Done`. The texts of `Text` concatenated are `Answer.text`
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 
@@ -19,11 +20,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person asked. `history` is oldest first; `collections` None means all that there are."""
+    """What a person asked. `history` is oldest first; `collections` None means all that there are.
+
+    `language` is the text search configuration of Postgres that stems the question's words.
+    """
 
     text: str
     history: Sequence[Turn] = ()
     collections: Sequence[str] | None = None
+    language: str = "english"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +72,15 @@ class Passage:
     lexical: float = 0.0
     coverage: float = 0.0
     sentences: Sequence[Sentence] = ()
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage that an answer cites as [number], with the words that it rests on."""
+    """A passage that an answer cites as [number], with the words that it rests on.
+
+    `modified` is the day on which its document was last changed, as YYYY-MM-DD.
+    """
 
     number: int
     document: str
@@ -79,6 +88,8 @@ class Source:
     heading: str
     url: str | None
     quote: str
+    chunk_id: int | None = None
+    modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,14 @@ class AnswerChain:
         asked = standalone(question)
         yield Searching(asked)
         with self._pool.connection() as conn:
-            passages = search(conn, self._embedder, asked, k=PASSAGES, collections=question.collections)
+            passages = search(
+                conn,
+                self._embedder,
+                asked,
+                k=PASSAGES,
+                collections=question.collections,
+                language=question.language,
+            )
         draft = _Draft(question, asked, passages, started)
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
@@ -190,6 +197,8 @@ def _sources(cited: Mapping[int, str], order: Sequence[Passage]) -> list[Source]
             heading=order[number - 1].heading,
             url=order[number - 1].url,
             quote=quote,
+            chunk_id=order[number - 1].chunk_id,
+            modified=_day(order[number - 1]),
         )
         for number, quote in sorted(cited.items())
     ]
@@ -197,6 +206,10 @@ def _sources(cited: Mapping[int, str], order: Sequence[Passage]) -> list[Source]
 
 def _place(passage: Passage) -> str:
     return f"{passage.title} ({passage.heading})" if passage.heading else passage.title
+
+
+def _day(passage: Passage) -> str | None:
+    return passage.modified_at.date().isoformat() if passage.modified_at else None
 
 
 def _name(model: BaseChatModel) -> str:

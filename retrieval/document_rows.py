@@ -31,6 +31,8 @@ _DELETE = "DELETE FROM document WHERE id = %(document)s"
 _OLD_CHUNKS = """
 SELECT id, content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s ORDER BY ordinal
 """
+_HASHES = "SELECT content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s"
+_FORGET = "DELETE FROM embedding WHERE content_hash = ANY (%(hashes)s) AND model = %(model)s"
 _DROP_CHUNKS = "DELETE FROM chunk WHERE document_id = %(document)s AND id <> ALL (%(kept)s)"
 _LEXEMES = """
     (SELECT to_tsvector(language, %(searched)s) || %(identifiers)s::tsvector AS lexemes
@@ -111,17 +113,32 @@ def cache_vectors(conn: Connection[Any], hashes: Sequence[bytes], vectors: Vecto
         cursor.executemany(_CACHE, rows)
 
 
-def swap_document(conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: str) -> int:
+def forget_vectors(conn: Connection[Any], hashes: Sequence[bytes], model: str) -> None:
+    """Takes vectors of this model out of the cache, to be made anew. Chunks keep the vectors that they have."""
+    with conn.transaction():
+        conn.execute(_FORGET, {"hashes": list(hashes), "model": model})
+
+
+def chunk_hashes(conn: Connection[Any], document: int, model: str) -> list[bytes]:
+    """The content hashes of a document's chunks, in no order."""
+    with conn.transaction():
+        rows = conn.execute(_HASHES, {"document": document, "model": model}).fetchall()
+    return [bytes(content_hash) for (content_hash,) in rows]
+
+
+def swap_document(
+    conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: str, *, keep: bool = True
+) -> int:
     """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
 
-    Chunks whose embedded text is the same keep their row and its id. The vectors of all chunks and of their
-    sentences must be in the cache.
+    Chunks whose embedded text is the same keep their row and its id, unless `keep` is False. The vectors of all
+    chunks and of their sentences must be in the cache.
     """
     with conn.transaction(), conn.cursor() as cursor:
         (document,) = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None,)
         key = {"document": document, "model": model}
         old: dict[bytes, deque[int]] = defaultdict(deque)
-        for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall():
+        for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall() if keep else ():
             old[bytes(content_hash)].append(chunk_id)
         kept, added = [], []
         for ordinal, chunk in enumerate(chunks):

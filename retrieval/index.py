@@ -6,6 +6,7 @@ that it had made stay in the cache, and the next run goes on from there.
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +21,10 @@ from retrieval.document_rows import (
     DocumentRow,
     NewDocument,
     cache_vectors,
+    chunk_hashes,
     delete_document,
     documents_of,
+    forget_vectors,
     missing_vectors,
     rename_document,
     swap_document,
@@ -33,6 +36,7 @@ from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 
 __all__ = [
+    "Extent",
     "IndexReport",
     "MissingPath",
     "Progress",
@@ -54,14 +58,32 @@ _SCANNED = "UPDATE source SET scanned_at = now() WHERE id = %(source)s"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `document` is at hand, `done` of `total` files are finished, `chunks` texts were
-    embedded.
+    """How far a run is: `document` is at hand, `done` of `total` files are finished, `failed` of them could not
+    be read, `chunks` were embedded, `reused` and `removed`.
     """
 
     document: str
     done: int
     total: int
     chunks: int
+    reused: int = 0
+    removed: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How much a run does. `only`: documents by source id and name, None for all. `force`: parse and embed
+    unchanged ones, too. `dry_run`: report what would be done, and write nothing.
+    """
+
+    only: frozenset[tuple[int, str]] | None = None
+    force: bool = False
+    dry_run: bool = False
+
+    def holds(self, source: int, name: str) -> bool:
+        """Whether the run is about this document."""
+        return self.only is None or (source, name) in self.only
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +110,17 @@ def index_sources(
     *,
     max_bytes: int,
     progress: Callable[[Progress], None] | None = None,
+    extent: Extent = Extent(),
 ) -> IndexReport:
     """Brings the index up to date with the sources' files and reports what changed and what failed, file by
     file.
 
     A file that cannot be read keeps its earlier version. A source that has vanished as a whole is a failure
-    and loses nothing. Runs on the same source wait for each other. An error of the embedder or the database
-    rises; the documents finished before it are in the index, the others are as they were.
+    and loses nothing. Runs on the same source wait for each other. An error of the embedder, of the database or of
+    `progress` rises; the documents finished before it are in the index, the others are as they were.
     """
     register_vector(conn)
-    run = _Run(conn, embedder, max_bytes, progress or (lambda _: None))
+    run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)
     started = time.monotonic()
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
@@ -128,12 +151,14 @@ class _Run:
     embedder: Embedder
     max_bytes: int
     progress: Callable[[Progress], None]
+    extent: Extent
     report: IndexReport = field(default_factory=IndexReport)
     done: int = 0
     total: int = 0
 
     def index(self, source: SourceRow) -> None:
         known = {row.name: row for row in documents_of(self.conn, source.id)}
+        known = {name: row for name, row in known.items() if self.extent.holds(source.id, name)}
         try:
             found = _scan(Path(source.uri), known)
         except OSError as error:
@@ -142,18 +167,21 @@ class _Run:
         for folder in found.unreadable:
             self._fail(folder, "this folder cannot be read; its documents stay in the index")
         gone = [row for name, row in known.items() if name not in found.files and not found.may_hold(name)]
-        self.total += len(found.files)
-        for name, path in found.files.items():
+        files = {name: path for name, path in found.files.items() if self.extent.holds(source.id, name)}
+        self.total += len(files)
+        for name, path in files.items():
             self._tell(name)
             self._index_file(source.id, name, path, known.get(name), gone)
             self.done += 1
             self._tell(name)
         for row in gone:
-            delete_document(self.conn, row.id)
+            if not self.extent.dry_run:
+                delete_document(self.conn, row.id)
             self.report.documents["removed"] += 1
             self.report.chunks["removed"] += row.chunks
-        with self.conn.transaction():
-            self.conn.execute(_SCANNED, {"source": source.id})
+        if self.extent.only is None and not self.extent.dry_run:
+            with self.conn.transaction():
+                self.conn.execute(_SCANNED, {"source": source.id})
 
     def _index_file(
         self, source: int, name: str, path: Path, known: DocumentRow | None, gone: list[DocumentRow]
@@ -162,7 +190,7 @@ class _Run:
         try:
             data, modified_at = read_file(path, self.max_bytes)
             raw_hash = self._raw_hash(path, data)
-            if known and known.raw_hash == raw_hash:
+            if known and known.raw_hash == raw_hash and not self.extent.force:
                 self._count("unchanged", reused=known.chunks)
                 return
             if not known and self._is_renamed(name, raw_hash, gone):
@@ -172,10 +200,27 @@ class _Run:
             self._fail(name, f"{error}; the version indexed before stays" if known else str(error))
             return
         chunks = chunk_document(document)
-        embedded = self._embed(name, document.title, chunks)
         new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at)
-        self.report.chunks["removed"] += swap_document(self.conn, new, chunks, self.embedder.name)
-        self._count("changed" if known else "new", reused=len(chunks) - embedded)
+        outcome = ("unchanged" if known.raw_hash == raw_hash else "changed") if known else "new"
+        if self.extent.dry_run:
+            self._foresee(known, chunks, outcome)
+            return
+        embedded = self._embed(name, document.title, chunks)
+        self.report.chunks["removed"] += swap_document(
+            self.conn, new, chunks, self.embedder.name, keep=not self.extent.force
+        )
+        self._count(outcome, reused=len(chunks) - embedded)
+
+    def _foresee(self, known: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
+        """Counts what a run that is not dry would do with a document's chunks."""
+        hashes = [chunk.content_hash for chunk in chunks]
+        model = self.embedder.name
+        missing = set(hashes) if self.extent.force else missing_vectors(self.conn, hashes, model)
+        stands = Counter(chunk_hashes(self.conn, known.id, model) if known else ())
+        gone = stands if self.extent.force else stands - Counter(hashes)
+        self.report.chunks["removed"] += gone.total()
+        self.report.chunks["embedded"] += len(missing)
+        self._count(outcome, reused=len(chunks) - len(missing))
 
     def _raw_hash(self, path: Path, data: bytes) -> bytes:
         """The hash of all that decides what becomes of a file: its bytes, who parses and who embeds them."""
@@ -187,7 +232,8 @@ class _Run:
         for row in gone:
             if row.raw_hash == raw_hash:
                 gone.remove(row)
-                rename_document(self.conn, row.id, name)
+                if not self.extent.dry_run:
+                    rename_document(self.conn, row.id, name)
                 self.report.documents["removed"] += 1
                 self._count("new", reused=row.chunks)
                 return True
@@ -203,6 +249,8 @@ class _Run:
 
     def _embed_missing(self, name: str, texts: Mapping[bytes, str], *, are_chunks: bool) -> int:
         """Embeds the texts that the cache has no vector for, batch by batch; returns how many those were."""
+        if self.extent.force:
+            forget_vectors(self.conn, list(texts), self.embedder.name)
         missing = missing_vectors(self.conn, list(texts), self.embedder.name)
         wanted = [content_hash for content_hash in texts if content_hash in missing]
         for start in range(0, len(wanted), BATCH):
@@ -223,7 +271,18 @@ class _Run:
         self.report.failures.append({"document": document, "error": error})
 
     def _tell(self, document: str) -> None:
-        self.progress(Progress(document, self.done, self.total, self.report.chunks["embedded"]))
+        chunks = self.report.chunks
+        self.progress(
+            Progress(
+                document,
+                self.done,
+                self.total,
+                chunks["embedded"],
+                chunks["reused"],
+                chunks["removed"],
+                self.report.documents["failed"],
+            )
+        )
 
 
 def _scan(root: Path, known: Mapping[str, DocumentRow]) -> Scan:

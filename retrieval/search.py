@@ -35,7 +35,7 @@ WITH asked AS MATERIALIZED (
     SELECT lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS term
     FROM unnest(to_tsvector(%(language)s::regconfig, %(text)s) || %(identifiers)s::tsvector)
 ), allowed AS MATERIALIZED (
-    SELECT d.id, d.name, d.title, d.url, s.collection, d.language
+    SELECT d.id, d.name, d.title, d.url, d.modified_at, s.collection, d.language
     FROM document d JOIN source s ON s.id = d.source_id
     WHERE %(collections)s::text[] IS NULL OR s.collection = ANY (%(collections)s)
 ), corpus AS MATERIALIZED (
@@ -77,7 +77,7 @@ WITH asked AS MATERIALIZED (
         CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank
     FROM scored
 )
-SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url,
+SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url, a.modified_at,
     encode(c.content_hash, 'hex') AS content_hash, a.collection, r.score, r.similarity, r.lexical,
     r.dense_rank, r.sentence_rank, r.lexical_rank,
     (SELECT coalesce(sum(t.idf), 0) / max(best.idf) FROM term t, best
@@ -151,4 +151,5 @@ def _passage(row: Mapping[str, Any]) -> Passage:
         lexical=float(row["lexical"]),
         coverage=float(row["coverage"] or 0),
         sentences=tuple(Sentence(text, *scores) for text, *scores in row["sentences"]),
+        modified_at=row["modified_at"],
     )

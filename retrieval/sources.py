@@ -19,8 +19,11 @@ INSERT INTO source (collection, uri) VALUES (%(collection)s, %(uri)s)
 ON CONFLICT (collection, uri) DO UPDATE SET uri = excluded.uri
 RETURNING {_COLUMNS}
 """  # noqa: S608
-_LIST_SOURCES = f"SELECT {_COLUMNS} FROM source ORDER BY collection, uri"  # noqa: S608
+_LIST_SOURCES = f"SELECT {_COLUMNS} FROM source WHERE uri <> %(verified)s ORDER BY collection, uri"  # noqa: S608
 _REMOVE_SOURCE = "DELETE FROM source WHERE collection = %(collection)s AND uri = %(uri)s"
+
+VERIFIED = "journeyman:verified"
+"""The address of the source that holds a collection's verified answers: no path, and never scanned."""
 
 
 class MissingPath(Exception):
@@ -60,9 +63,18 @@ def register_sources(
 
 
 def list_sources(conn: Connection[Any]) -> list[SourceRow]:
-    """All registered sources, by collection and path."""
+    """All registered sources of files, by collection and path."""
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
-        return cursor.execute(_LIST_SOURCES).fetchall()
+        return cursor.execute(_LIST_SOURCES, {"verified": VERIFIED}).fetchall()
+
+
+def verified_source(conn: Connection[Any], collection: str) -> int:
+    """The id of the source that holds the collection's verified answers; made if there is none yet."""
+    values = {"collection": collection, "uri": VERIFIED}
+    with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
+        cursor.execute(_ADD_COLLECTION, values)
+        (row,) = cursor.execute(_ADD_SOURCE, values).fetchall()
+    return row.id
 
 
 def remove_source(conn: Connection[Any], uri: str | Path, collection: str = "default") -> bool:

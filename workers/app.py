@@ -9,13 +9,16 @@ from urllib.parse import parse_qs, urlsplit
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename
+from kombu.exceptions import OperationalError
 
 from workers.schedule import beat_schedule
-from workers.tasks import Connect, IndexAll, register_tasks
-from workers.topology import INGEST, QUEUES, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
+from workers.tasks import Connect, IndexAll, Reindex, register_tasks
+from workers.topology import INGEST, QUEUES, REINDEX, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
 
 
-def build_app(redis_url: str, *, connect: Connect, index_all: IndexAll, scan_seconds: float) -> Celery:
+def build_app(
+    redis_url: str, *, connect: Connect, index_all: IndexAll, reindex: Reindex, scan_seconds: float
+) -> Celery:
     """The app for worker, beat and whoever enqueues.
 
     A task is acknowledged when it is done, so a killed worker's task is run again: tasks are idempotent.
@@ -42,7 +45,7 @@ def build_app(redis_url: str, *, connect: Connect, index_all: IndexAll, scan_sec
         worker_soft_shutdown_timeout=10.0,
         beat_schedule=beat_schedule(scan_seconds),
     )
-    register_tasks(app, connect=connect, index_all=index_all)
+    register_tasks(app, connect=connect, index_all=index_all, reindex=reindex)
     return app
 
 
@@ -59,6 +62,19 @@ def broker_url(redis_url: str) -> str:
 def enqueue_scan(app: Celery) -> None:
     """Have a worker look for changed documents now."""
     app.send_task(SCAN_SOURCES)
+
+
+def enqueue_reindex(app: Celery, run_id: int) -> None:
+    """Have a worker carry out the run with this id."""
+    app.send_task(REINDEX, args=[run_id])
+
+
+def has_worker(app: Celery, timeout: float = 1.0) -> bool:
+    """Whether a worker answers within so many seconds, as one that is at work does, too; none does without Redis."""
+    try:
+        return bool(app.control.ping(timeout=timeout, limit=1))
+    except OperationalError:
+        return False
 
 
 def run_worker(app: Celery, *, name: str) -> int:

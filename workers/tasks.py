@@ -9,17 +9,21 @@ from celery import Celery
 from psycopg import Connection
 
 from retrieval.index import IndexReport
+from retrieval.reindexing import Run
 from workers.locks import SCAN, try_lock
-from workers.topology import SCAN_SOURCES
+from workers.topology import REINDEX, SCAN_SOURCES
 
 log = structlog.get_logger()
 
 Connect = Callable[[], AbstractContextManager[Connection[Any]]]
 IndexAll = Callable[[Connection[Any]], IndexReport]
+Reindex = Callable[[Connection[Any], int], Run | None]
 
 
-def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll) -> None:
-    """Give the app its tasks. `connect` opens autocommit connections, `index_all` indexes every source."""
+def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll, reindex: Reindex) -> None:
+    """Give the app its tasks. `connect` opens autocommit connections, `index_all` indexes every source, `reindex`
+    carries out the run with an id.
+    """
 
     @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def scan_sources() -> None:
@@ -29,3 +33,9 @@ def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll) -> Non
                 return
             report = index_all(conn)
         log.info("scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1))
+
+    @app.task(name=REINDEX, shared=False)  # type: ignore[untyped-decorator]
+    def reindex_run(run_id: int) -> None:
+        with connect() as conn:
+            run = reindex(conn, run_id)
+        log.info("reindexed", run=run_id, state="done elsewhere" if run is None else run.state)

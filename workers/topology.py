@@ -1,10 +1,11 @@
 """Task names, queues and routes: one table that the worker, beat and whoever enqueues agree on."""
 
 SCAN_SOURCES = "sources.scan"
+REINDEX = "sources.reindex"
 
 INGEST = "ingest"
 
-ROUTES = {SCAN_SOURCES: {"queue": INGEST}}
+ROUTES = {SCAN_SOURCES: {"queue": INGEST}, REINDEX: {"queue": INGEST}}
 QUEUES = tuple(sorted({route["queue"] for route in ROUTES.values()}))
 
 # Seconds after which Redis gives a task that nobody has acknowledged to another worker. It must be longer

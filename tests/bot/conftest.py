@@ -1,7 +1,7 @@
 """The real bot in this process, connected to the tests' Slack, with a chain that is given as an argument."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Event as Flag
 from threading import Thread
@@ -13,6 +13,9 @@ from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp, build_app, run_http, run_socket_mode
 from bot.asking import Answerer
+from bot.limits import Limits
+from bot.operations import Operations
+from retrieval.embedding import MiniLM
 from tests.bot.samples import stand_in_chain
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
@@ -21,13 +24,22 @@ from tests.slack_workspace.model import Message
 __all__ = ["workspace"]
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
+EMBEDDER = MiniLM()  # loads its weights when it first embeds
 ASKED = "what does alarm 4 mean?"
 
 
 class Connect(Protocol):
     """Starts the bot with a chain, over Socket Mode or, given a port, over HTTP; it ends with the test."""
 
-    def __call__(self, chain: Answerer = ..., *, http_port: int | None = None) -> SlackApp: ...
+    def __call__(
+        self,
+        chain: Answerer = ...,
+        *,
+        http_port: int | None = None,
+        admins: Sequence[str] = ...,
+        operations: Operations | None = None,
+        limits: Limits | None = None,
+    ) -> SlackApp: ...
 
 
 def ask(workspace: Workspace, text: str = ASKED, **where: Any) -> Message:
@@ -47,13 +59,24 @@ def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect
     """Start the bot in this process and wait until it is connected."""
     with ExitStack() as running:
 
-        def start(chain: Answerer = stand_in_chain, *, http_port: int | None = None) -> SlackApp:
+        def start(
+            chain: Answerer = stand_in_chain,
+            *,
+            http_port: int | None = None,
+            admins: Sequence[str] = (),
+            operations: Operations | None = None,
+            limits: Limits | None = None,
+        ) -> SlackApp:
             app = build_app(
                 pool=pool,
                 answer=chain,
+                embedder=EMBEDDER,
                 token=workspace.app.bot_token,
                 signing_secret=workspace.app.signing_secret if http_port else None,
                 api_url=workspace.api_url,
+                admins=admins,
+                operations=operations,
+                limits=limits,
             )
             if http_port:
                 running.enter_context(_thread(lambda stop: run_http(app, "127.0.0.1", http_port, stop=stop)))

@@ -1,6 +1,7 @@
 """Answers, passages and chains for the bot's tests, with values that a person can compute."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from retrieval.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
 
@@ -27,16 +28,16 @@ def passage(number: int = 1, *, document: str = "alarms.md", title: str = "Alarm
     )
 
 
-def source(number: int = 1, **changes: str | None) -> Source:
+def source(number: int = 1, **changes: Any) -> Source:
     """The source of an answer's [n]."""
-    values: dict[str, str | None] = {
+    values: dict[str, Any] = {
         "document": "alarms.md",
         "title": "Alarm manual",
         "heading": "Alarms > Probe",
         "url": "https://docs.example.com/alarms?a=1&b=2",
         "quote": "The probe did not contact the workpiece.",
     }
-    return Source(number=number, **{**values, **changes})  # type: ignore[arg-type]
+    return Source(number=number, **{**values, **changes})
 
 
 def answer_to(question: str, text: str = ANSWER_TEXT, *, abstained: bool = False) -> Answer:

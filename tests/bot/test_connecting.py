@@ -7,7 +7,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from bot.app import SlackRefused, build_app, run_http, run_socket_mode
-from tests.bot.conftest import Connect, Rows, ask
+from tests.bot.conftest import EMBEDDER, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, stand_in_chain
 from tests.slack_workspace import Workspace
 
@@ -35,7 +35,13 @@ def test_over_http_only_slack_is_heard(workspace: Workspace, connect: Connect, r
 
 def test_http_needs_a_signing_secret(workspace: Workspace, pool: ConnectionPool[Any]) -> None:
     """Without one everybody could speak as Slack: the start is refused, with what to set."""
-    app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
+    app = build_app(
+        pool=pool,
+        answer=stand_in_chain,
+        embedder=EMBEDDER,
+        token=workspace.app.bot_token,
+        api_url=workspace.api_url,
+    )
     with pytest.raises(SlackRefused, match="SLACK_SIGNING_SECRET"):
         run_http(app, "127.0.0.1", free_port())
 
@@ -44,7 +50,7 @@ def test_wrong_tokens_and_a_missing_slack_are_said_at_start(workspace: Workspace
     """The setting is named, the token is not shown."""
 
     def built(token: str, api_url: str) -> Any:
-        return build_app(pool=pool, answer=stand_in_chain, token=token, api_url=api_url)
+        return build_app(pool=pool, answer=stand_in_chain, embedder=EMBEDDER, token=token, api_url=api_url)
 
     with pytest.raises(SlackRefused, match="SLACK_BOT_TOKEN") as refused:
         built("xoxb-wrong", workspace.api_url)
@@ -60,6 +66,7 @@ def test_an_occupied_port_is_an_error_at_start(workspace: Workspace, pool: Conne
     app = build_app(
         pool=pool,
         answer=stand_in_chain,
+        embedder=EMBEDDER,
         token=workspace.app.bot_token,
         signing_secret="secret",
         api_url=workspace.api_url,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.routing import Identity, clean_text, kind_of, route
+from bot.routing import Change, Identity, change, clean_text, kind_of, route
 
 BOT = Identity(user_id="UBOT", bot_id="BBOT", team_id="T1")
 
@@ -64,7 +64,7 @@ def test_a_reply_in_a_thread_is_ours_only_if_we_were_asked_there() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        message(),
+        message("good morning"),
         message("<@U2> what is alarm 4?"),
         message("<@U2> what do you think?", thread_ts="99.9"),
         message(":tada:", thread_ts="99.9"),
@@ -89,6 +89,28 @@ def test_a_reply_in_a_thread_is_ours_only_if_we_were_asked_there() -> None:
 def test_what_is_not_for_us_is_ignored(event: dict[str, Any]) -> None:
     """Others' talk, bots, ourselves, edits, joins and subtypes that we do not know are ignored."""
     assert route(event, "Ev1", BOT).kind == "ignored"
+
+
+def test_a_question_to_the_channel_is_not_addressed() -> None:
+    """It is left to the channel's settings; polite words and replies are not."""
+    found = route(message(), "Ev1", BOT)
+    assert found.post is not None
+    assert (found.kind, found.post.addressed) == ("question", False)
+    addressed = route(message("<@UBOT> what is alarm 4?"), "Ev1", BOT).post
+    assert addressed is not None
+    assert addressed.addressed
+
+
+def test_edits_and_deletions_are_changes_of_a_post() -> None:
+    """Both name the post that they change; a thread's root that was deleted leaves a tombstone."""
+    edited = message(subtype="message_changed", ts="200.1", message={"ts": "100.1", "text": "<@UBOT> and alarm 5?"})
+    assert change(edited, BOT) == Change("C1", "100.1", "and alarm 5?")
+    deleted = message(subtype="message_deleted", ts="200.1", deleted_ts="100.1")
+    assert change(deleted, BOT) == Change("C1", "100.1", None)
+    tombstone = {"ts": "100.1", "text": "This message was deleted.", "subtype": "tombstone"}
+    assert change(message(subtype="message_changed", message=tombstone), BOT) == Change("C1", "100.1", None)
+    assert change(message(), BOT) is None
+    assert change(message(subtype="message_changed", message=None), BOT) is None
 
 
 @pytest.mark.parametrize("subtype", ["thread_broadcast", "file_share"])

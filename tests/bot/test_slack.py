@@ -12,9 +12,9 @@ from psycopg_pool import ConnectionPool
 
 from bot import views
 from bot.answers import begin_answer, finish_answer, place_answer
-from bot.app import build_app
+from bot.app import SlackApp, build_app
 from retrieval.answer import Done, Event, Question, Text
-from tests.bot.conftest import ASKED, Connect, Rows, ask
+from tests.bot.conftest import ASKED, EMBEDDER, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
@@ -288,6 +288,17 @@ def test_the_last_thumb_counts(workspace: Workspace, connect: Connect, rows: Row
     ]
 
 
+def bot_app(workspace: Workspace, pool: ConnectionPool[Any]) -> SlackApp:
+    """The bot, to write with its client as an earlier process did."""
+    return build_app(
+        pool=pool,
+        answer=stand_in_chain,
+        embedder=EMBEDDER,
+        token=workspace.app.bot_token,
+        api_url=workspace.api_url,
+    )
+
+
 def begun(pool: ConnectionPool[Any], post: Message) -> UUID:
     """The row of an answer to the post, as a process that was killed leaves it."""
     with pool.connection() as conn:
@@ -309,7 +320,7 @@ def test_unfinished_answers_are_apologised_for(
     """A restart finds what the process before it left: a question without a word, one with a placeholder."""
     first = workspace.post("ada", "maintenance", "asked before the restart")
     second = workspace.post("ben", "maintenance", "this one, too")
-    app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
+    app = bot_app(workspace, pool)
     placeholder = app.client.chat_postMessage(channel=second.channel, thread_ts=second.ts, text=views.PLACEHOLDER)
     begun(pool, first)
     with_placeholder = begun(pool, second)
@@ -332,7 +343,7 @@ def test_an_answer_that_only_remained_to_be_shown_is_shown(
     with pool.connection() as conn:
         finish_answer(conn, answer_id, answer_to("q"), shown=False)
         if streamed_before:
-            app = build_app(pool=pool, answer=stand_in_chain, token=workspace.app.bot_token, api_url=workspace.api_url)
+            app = bot_app(workspace, pool)
             stream = app.client.chat_stream(
                 channel=question.channel,
                 thread_ts=question.ts,

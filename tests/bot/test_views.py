@@ -1,8 +1,13 @@
 """From an answer's data to blocks that Slack takes."""
 
+from datetime import UTC, date, datetime
 from uuid import UUID
 
+import pytest
+
 from bot import views
+from bot.limits import Exceeded
+from retrieval.answer import Source
 from tests.bot.samples import ANSWER_TEXT, source
 
 ANSWER_ID = UUID(int=7)
@@ -13,6 +18,11 @@ def texts(blocks: list[views.Block]) -> str:
     """Every text in the blocks."""
     found = [block["text"]["text"] for block in blocks if block["type"] == "section"]
     return "\n".join(found)
+
+
+def shown(text: str, *sources: Source) -> views.Shown:
+    """An answer that cites the sources."""
+    return views.Shown(ANSWER_ID, text, sources)
 
 
 def test_an_answer_shows_text_sources_and_thumbs() -> None:
@@ -36,7 +46,7 @@ def test_older_workspaces_get_plain_buttons() -> None:
 def test_a_document_cannot_speak_to_slack() -> None:
     """Title, heading and quote of a source are escaped wherever they are shown."""
     hostile = source(title="<!channel> & co", heading="<@U1>", quote="see <@U1> & <!here>", url=None)
-    blocks = views.source_blocks([hostile])
+    blocks = views.source_blocks(shown("", hostile))
     assert "<" not in texts(blocks)
     assert "&lt;!channel&gt; &amp; co › &lt;@U1&gt;" in texts(blocks)
 
@@ -45,22 +55,53 @@ def test_a_quote_that_the_answer_shows_is_not_said_twice() -> None:
     """The source's quote is left out where the text above already has it."""
     quoted = source(quote="The probe did not contact the workpiece. … Move it closer.")
     assert "\n>" not in texts(
-        views.source_blocks([quoted], "> The probe did not\n> contact the workpiece. [1]\n> Move it closer. [1]\n")
+        views.source_blocks(shown("> The probe did not\n> contact the workpiece. [1]\n> Move it closer. [1]\n", quoted))
     )
-    assert "\n>" in texts(views.source_blocks([quoted], "> Move it closer. [1]\n"))
+    assert "\n>" in texts(views.source_blocks(shown("> Move it closer. [1]\n", quoted)))
 
 
 def test_a_source_without_a_link_names_its_file() -> None:
     """So that a person finds it; where there is a link, that is enough."""
-    assert "Alarm manual › Alarms &gt; Probe (alarms.md)" in texts(views.source_blocks([source(url=None)]))
-    assert "(alarms.md)" not in texts(views.source_blocks([source()]))
+    assert "Alarm manual › Alarms &gt; Probe (alarms.md)" in texts(views.source_blocks(shown("", source(url=None))))
+    assert "(alarms.md)" not in texts(views.source_blocks(shown("", source())))
 
 
-def test_an_abstention_has_thumbs_and_no_sources() -> None:
-    """Whoever is told that the documents don't say can still say that they do."""
-    abstention = views.Shown(ANSWER_ID, "The documents don't say.", [])
+def test_an_abstention_names_what_is_nearest_and_offers_people() -> None:
+    """Passages with a link or a button to show them, "ask a person", and thumbs."""
+    nearest = [source(1, quote="", chunk_id=1), source(2, quote="", url=None, chunk_id=2)]
+    abstention = views.Shown(ANSWER_ID, "The documents don't say.", [], abstained=True, nearest=nearest)
     (message,) = views.answer_messages(abstention, "buttons")
-    assert [block["type"] for block in message.blocks] == ["section", "actions"]
+    kinds = [block["type"] for block in message.blocks]
+    assert kinds == ["section", "divider", "context", "section", "section", "actions", "actions"]
+    assert "• <https://docs.example.com/alarms?a=1&amp;b=2|Alarm manual>" in texts(message.blocks)
+    assert "accessory" not in message.blocks[3]
+    assert message.blocks[4]["accessory"]["value"] == f"{ANSWER_ID} 2"
+    assert message.blocks[5]["elements"][0]["action_id"] == "ask_person"
+
+
+@pytest.mark.parametrize(
+    ("modified", "words"),
+    [
+        (None, ""),
+        ("2026-03-10", "updated today"),
+        ("2026-03-09", "updated 1 day ago"),
+        ("2026-02-20", "updated 2 weeks ago"),
+        ("2025-12-01", "updated 3 months ago"),
+        ("2024-01-01", "updated 2 years ago"),
+    ],
+)
+def test_a_source_tells_its_age(modified: str | None, words: str) -> None:
+    """In the largest unit that fits, counted from the day on which the document was changed."""
+    assert views.age(modified, date(2026, 3, 10)) == words
+
+
+def test_a_limit_says_when_to_try_again() -> None:
+    """In the reader's time zone, and in words that say whose limit it is."""
+    again = datetime(2026, 3, 10, 14, 5, tzinfo=UTC)
+    mine = views.limit_reached(Exceeded(True, 30, again))
+    assert "30 questions" in mine
+    assert "|14:05 UTC>" in mine
+    assert views.limit_reached(Exceeded(False, 900, again)) != mine
 
 
 def test_long_answers_are_split_at_slacks_limits() -> None:

@@ -13,10 +13,10 @@ import pytest
 from celery import Celery
 
 from retrieval.index import IndexReport
-from workers.app import broker_url, build_app
+from workers.app import broker_url, build_app, has_worker
 from workers.locks import SCAN, try_lock
 from workers.schedule import beat_schedule
-from workers.topology import ROUTES, SCAN_SOURCES
+from workers.topology import REINDEX, ROUTES, SCAN_SOURCES
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,10 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
         calls.append("scan")
         return IndexReport()
 
-    return build_app(redis_url, connect=connect, index_all=index_all, scan_seconds=60)
+    def reindex(conn: psycopg.Connection[Any], run_id: int) -> None:
+        calls.append(f"reindex {run_id}")
+
+    return build_app(redis_url, connect=connect, index_all=index_all, reindex=reindex, scan_seconds=60)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,19 @@ def test_a_scan_runs_alone(redis_url: str, database: str) -> None:
         assert calls == []
     scan()
     assert calls == ["scan"]
+
+
+def test_a_run_is_carried_out_by_its_id(redis_url: str, database: str) -> None:
+    """The task carries nothing else: what the run is about stands in its row."""
+    calls: list[str] = []
+    an_app(redis_url, database, calls).tasks[REINDEX](7)
+    assert calls == ["reindex 7"]
+
+
+def test_without_a_worker_none_answers(stack: Any, database_url: str) -> None:
+    """Then whoever asks for a run carries it out itself."""
+    redis = stack.redis_url.replace("db=0", "db=8")
+    assert not has_worker(an_app(redis, database_url, []), timeout=0.3)
 
 
 def test_a_lock_ends_with_its_connection(database: str) -> None:

@@ -1,0 +1,179 @@
+"""From a question that was taken on to what people see of its answer, and to its row.
+
+Every way out of here ends in words: an answer, or the reason why there is none. The one exception is a question that
+its asker took back, or that nobody asked of the bot.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from threading import Event as Flag
+from typing import Any, cast
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import Connection
+
+from bot import views
+from bot.answers import change_question, fail_answer, finish_answer, nearest_passages, place_answer
+from bot.posting import Reply, StoppedByPerson
+from bot.replies import IfAnswered, PrivateReply, Replying, ephemerally
+from bot.routing import Post
+from bot.runtime import INTAKE_TIMEOUT, Pool, Runtime
+from bot.underway import Job
+from bot.workspace import SLACK_ERRORS, error_code
+from retrieval.answer import Answer, Done, Event, Reading, Text
+
+log = structlog.get_logger(__name__)
+
+RECORD_TIMEOUT = 60.0  # seconds to wait for Postgres when there is an answer to keep
+
+
+class Stopped(Exception):
+    """This process is being stopped."""
+
+
+class Changed(Exception):
+    """The question was edited or deleted while it was being answered."""
+
+
+def reply_to(
+    post: Post, answer_id: UUID, runtime: Runtime, *, private: bool = False, ts: str | None = None
+) -> Replying:
+    """How the post is answered: in its thread or to its asker alone; without ado if it did not address the bot."""
+    reply: Replying
+    if private:
+        thread = post.thread_ts if post.thread_ts != post.ts else None
+        send = ephemerally(runtime.client, post.channel, post.person, thread)
+        share = f"{answer_id} {post.thread_ts}".strip()
+        reply = PrivateReply(runtime.client, post.channel, post.person, send, share)
+    else:
+        placed = partial(_place, runtime.pool, answer_id)
+        reply = Reply(runtime.client, runtime.capabilities, post, placed, ts=ts)
+    return reply if post.addressed else IfAnswered(reply)
+
+
+def begin(job: Job, runtime: Runtime) -> None:
+    """Takes a place in the queue, tells the asker how many are before it, and hands the job to the workers."""
+    runtime.underway.begin(job)
+    runtime.work.submit(answer_job, job, runtime=runtime)
+    job.reply.wait(runtime.underway.before(job))
+
+
+def answer_job(job: Job, *, runtime: Runtime) -> None:
+    """Answers one question. Never raises: this is where a failure becomes a sentence."""
+    try:
+        _answer(job, runtime)
+    finally:
+        runtime.underway.end(job)
+    for other, before in runtime.underway.waiting():
+        other.reply.wait(before)
+
+
+def relay(events: Iterator[Event], job: Job, stopping: Flag) -> Answer:
+    """Shows the events as they come and returns the finished answer; closing the iterator cancels the model.
+
+    Raises Changed or Stopped between two events, when the question has changed or the process is to end, and
+    RuntimeError if there is no `Done`.
+    """
+    with closing(cast(Any, events)):
+        for event in events:
+            if stopping.is_set():
+                raise Stopped
+            if job.changed:
+                raise Changed
+            match event:
+                case Reading(passages):
+                    job.reply.read(len(passages))
+                case Text(text):
+                    job.writing = True
+                    job.reply.write(text)
+                case Done(answer):
+                    return answer
+    raise RuntimeError("the chain ended without an answer")
+
+
+def shown(answer_id: UUID, answer: Answer) -> views.Shown:
+    """What people see of an answer."""
+    nearest = nearest_passages(answer.passages) if answer.abstained else []
+    return views.Shown(answer_id, answer.text, answer.sources, answer.abstained, nearest)
+
+
+def _answer(job: Job, runtime: Runtime) -> None:
+    reply, answer_id, pool = job.reply, job.answer_id, runtime.pool
+    try:
+        reply.think()
+        answer = _final_answer(job, runtime)
+        # Kept before it is shown to its end: a follow-up finds it, and a restart can still show it.
+        _record(pool, lambda conn: finish_answer(conn, answer_id, answer, shown=False), INTAKE_TIMEOUT)
+        reply.finish(shown(answer_id, answer))
+    except StoppedByPerson:
+        _record(pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
+    except Changed:
+        _withdraw(job, pool)
+    except Stopped:
+        _give_up(reply, answer_id, views.STOPPING, pool)
+    except psycopg.Error as error:
+        log.error("answer_failed", answer_id=str(answer_id), error=error_code(error))
+        _give_up(reply, answer_id, views.NO_DATABASE, pool)
+    except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person who asked is told
+        log.error("answer_failed", answer_id=str(answer_id), error=error_code(error), where=_where(error))
+        _give_up(reply, answer_id, views.FAILED, pool)
+    else:
+        _record(pool, lambda conn: finish_answer(conn, answer_id, answer, reply.ts))
+
+
+def _final_answer(job: Job, runtime: Runtime) -> Answer:
+    """The answer to the question as it reads in the end; raises Changed if it was deleted."""
+    while True:
+        try:
+            answer = relay(runtime.answer(job.question), job, runtime.stopping)
+        except Changed:
+            pass
+        else:
+            if not job.changed:
+                return answer
+        edited = runtime.underway.take_edit(job)
+        if job.deleted or edited is None:
+            raise Changed
+        job.question, job.writing = edited, False
+        _record(runtime.pool, lambda conn: change_question(conn, job.answer_id, job.question.text), INTAKE_TIMEOUT)
+        job.reply.restart()
+
+
+def _withdraw(job: Job, pool: Pool) -> None:
+    """The question was deleted: what was shown of its answer goes, too."""
+    try:
+        job.reply.withdraw()
+    except SLACK_ERRORS as error:
+        log.warning("not_withdrawn", answer_id=str(job.answer_id), error=error_code(error))
+    _record(pool, lambda conn: fail_answer(conn, job.answer_id, "the question was deleted"))
+
+
+def _give_up(reply: Replying, answer_id: UUID, reason: str, pool: Pool) -> None:
+    try:
+        reply.stop(reason)
+    except SLACK_ERRORS as error:
+        log.error("reason_not_shown", answer_id=str(answer_id), error=error_code(error))
+    _record(pool, lambda conn: fail_answer(conn, answer_id, reason))
+
+
+def _place(pool: Pool, answer_id: UUID, ts: str) -> None:
+    _record(pool, lambda conn: place_answer(conn, answer_id, ts), INTAKE_TIMEOUT)
+
+
+def _record(pool: Pool, write: Callable[[Connection[Any]], None], timeout: float = RECORD_TIMEOUT) -> None:
+    try:
+        with pool.connection(timeout=timeout) as conn:
+            write(conn)
+    except psycopg.Error as error:
+        log.error("not_recorded", error=error_code(error))
+
+
+def _where(error: Exception) -> str:
+    """File and line where it was raised; not the exception's text, which may hold a message's words."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

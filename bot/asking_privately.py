@@ -1,0 +1,195 @@
+"""`/ask`, the message shortcut "Ask Journeyman about this", and the button that shares such an answer.
+
+The asker alone sees the answer, wherever they are: through the response URL that Slack hands out for the command, which
+works in channels without the bot, too, else as an ephemeral message, else in a direct message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import Connection
+from slack_bolt import Ack, App, Respond
+
+from bot import views
+from bot.answering import begin
+from bot.answers import Shared, begin_answer, place_shared, share_answer, unshare_answer
+from bot.channels import channel_settings
+from bot.limits import Exceeded, Limits, check_limits
+from bot.posting import Reply
+from bot.replies import PrivateReply, Send, ephemerally
+from bot.routing import Post, clean_text, kind_of
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.underway import Job
+from bot.views import NO_DATABASE
+from bot.workspace import SLACK_ERRORS, error_code
+from retrieval.answer import Question, Source
+
+log = structlog.get_logger(__name__)
+
+SHORTCUT = "ask_about_message"
+USAGE = "Write your question behind the command, for example `/ask what does alarm 4 mean?`. You alone see the answer."
+NO_WORDS = "There are no words in that message that I could look for in the documents."
+SHARED_BEFORE = "That answer has been shared already, or it is not yours to share."
+NOT_SHARED = "Slack did not let me post the answer here. Invite me to the channel and try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question for its asker's eyes; `about_ts` is the thread that it is about, if any."""
+
+    channel: str
+    person: str
+    text: str
+    about_ts: str | None = None
+
+
+def register(app: App, runtime: Runtime) -> None:
+    """The shortcut and the button; the command is registered with the others."""
+    app.message_shortcut(SHORTCUT)(partial(on_shortcut, runtime=runtime))
+    app.action("share_answer")(partial(on_share, runtime=runtime))
+
+
+def on_ask(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
+    """`/ask QUESTION`: acknowledged with the question, which Slack shows nowhere else."""
+    text = clean_text(str(command.get("text") or ""), runtime.identity)
+    if kind_of(text) == "empty":
+        ack(USAGE)
+        return
+    ack(views.asked_privately(text))
+    _ask(Asked(str(command["channel_id"]), str(command["user_id"]), text), respond, runtime)
+
+
+def on_shortcut(ack: Ack, respond: Respond, body: dict[str, Any], *, runtime: Runtime) -> None:
+    """The shortcut in a message's menu: its words are the question."""
+    ack()
+    message = body.get("message") or {}
+    text = clean_text(str(message.get("text") or ""), runtime.identity)
+    channel, person = body["channel"]["id"], body["user"]["id"]
+    about = message.get("thread_ts") or message.get("ts")
+    asked = Asked(channel, person, text, about)
+    empty = kind_of(text) == "empty"
+    _tell(asked, NO_WORDS if empty else views.asked_privately(text), respond, runtime)
+    if not empty:
+        _ask(asked, respond, runtime)
+
+
+def on_share(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """The button below a private answer: everybody sees it from now on, and it stands where it belongs."""
+    ack()
+    answer_id, _, thread_ts = str(action.get("value", "")).partition(" ")
+    asked = Asked(body["channel"]["id"], body["user"]["id"], "", thread_ts or None)
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            shared = share_answer(conn, UUID(answer_id), asked.person)
+        if shared is None:
+            _tell(asked, SHARED_BEFORE, respond, runtime)
+        elif _post(shared, asked, respond, runtime):
+            respond(delete_original=True)
+        else:
+            with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                unshare_answer(conn, shared.id)
+            _tell(asked, NOT_SHARED, respond, runtime)
+    except psycopg.Error as error:
+        log.error("not_shared", error=error_code(error))
+        _tell(asked, NO_DATABASE, respond, runtime)
+
+
+def take_on_privately(conn: Connection[Any], asked: Asked, limits: Limits) -> tuple[UUID, Question] | Exceeded:
+    """Begins the answer, as the channel's settings say where to search; or the limit that is reached."""
+    if exceeded := check_limits(conn, limits, asked.person):
+        return exceeded
+    settings = channel_settings(conn, asked.channel)
+    question = Question(asked.text, collections=settings.collections, language=settings.language)
+    answer_id = begin_answer(conn, asked_by=asked.person, question=question, channel=asked.channel, private=True)
+    if answer_id is None:
+        raise RuntimeError("a question without a post cannot be underway already")
+    return answer_id, question
+
+
+def _ask(asked: Asked, respond: Respond, runtime: Runtime) -> None:
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            taken = take_on_privately(conn, asked, runtime.limits)
+    except psycopg.Error as error:
+        log.error("not_taken_on", channel=asked.channel, error=error_code(error))
+        _tell(asked, NO_DATABASE, respond, runtime)
+        return
+    if isinstance(taken, Exceeded):
+        _tell(asked, views.limit_reached(taken), respond, runtime)
+        return
+    answer_id, question = taken
+    share = f"{answer_id} {asked.about_ts or ''}".strip()
+    send = _sender(asked, respond, runtime)
+    reply = PrivateReply(runtime.client, asked.channel, asked.person, send, share)
+    begin(Job(_post_of(asked, "", runtime), answer_id, question, reply), runtime)
+
+
+def _sender(asked: Asked, respond: Respond, runtime: Runtime) -> Send:
+    """Through the response URL, which lives for half an hour; then as an ephemeral message."""
+    otherwise = ephemerally(runtime.client, asked.channel, asked.person, None)
+
+    def send(content: Mapping[str, Any]) -> bool:
+        try:
+            if respond(response_type="ephemeral", replace_original=False, **content).status_code == 200:
+                return True
+        except SLACK_ERRORS as error:
+            log.warning("response_url_failed", error=error_code(error))
+        return otherwise(content)
+
+    return send
+
+
+def _tell(asked: Asked, text: str, respond: Respond, runtime: Runtime) -> None:
+    try:
+        _sender(asked, respond, runtime)({"text": text})
+    except SLACK_ERRORS as error:
+        log.error("not_told", channel=asked.channel, error=error_code(error))
+
+
+def _post(shared: Shared, asked: Asked, respond: Respond, runtime: Runtime) -> bool:
+    """Posts question and answer; False if Slack takes them in no way."""
+    answer = views.Shown(shared.id, shared.text, [Source(**source) for source in shared.sources])
+    header = views.asked_by(asked.person, shared.question)
+    try:
+        first = runtime.client.chat_postMessage(channel=asked.channel, thread_ts=asked.about_ts, text=header)
+        root = asked.about_ts or str(first["ts"])
+        reply = Reply(runtime.client, runtime.capabilities, _post_of(asked, root, runtime))
+        reply.finish(answer)
+    except SLACK_ERRORS as error:
+        log.info("not_posted", channel=asked.channel, error=error_code(error))
+        return _respond_in_channel(header, answer, respond)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        place_shared(conn, shared.id, root, reply.ts)
+    return True
+
+
+def _respond_in_channel(header: str, answer: views.Shown, respond: Respond) -> bool:
+    """Where the bot is no member, the response URL still may post."""
+    messages = views.answer_messages(answer, "buttons")
+    messages[0].blocks.insert(0, views.section(header))
+    try:
+        sent = [
+            respond(response_type="in_channel", replace_original=False, text=page.text, blocks=page.blocks)
+            for page in messages
+        ]
+    except SLACK_ERRORS as error:
+        log.warning("response_url_failed", error=error_code(error))
+        return False
+    return all(response.status_code == 200 for response in sent)
+
+
+def _post_of(asked: Asked, thread_ts: str, runtime: Runtime) -> Post:
+    return Post(
+        event_id="",
+        channel=asked.channel,
+        ts="",
+        thread_ts=thread_ts,
+        person=asked.person,
+        team_id=runtime.identity.team_id,
+        direct=asked.channel.startswith("D"),
+    )

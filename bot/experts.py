@@ -1,0 +1,245 @@
+"""What the documents don't say, people may: a channel's experts are asked in the thread, and their reply can be kept.
+
+The request is a row, so that it is made once, and that an expert's reply in its thread is known for what it is: it is
+no question to the bot. One click makes the reply a verified answer, which search finds from then on.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg.rows import class_row
+from slack_bolt import Ack, App
+
+from bot import views
+from bot.authorization import is_admin
+from bot.channels import channel_settings
+from bot.classifier import question_score
+from bot.events import claim_event
+from bot.expert_views import (
+    ASKED_BEFORE,
+    NO_EXPERTS,
+    NO_EXPERTS_HERE,
+    NOT_FOUND,
+    NOT_POSTED,
+    NOT_YOURS,
+    offer_message,
+    request_text,
+    saved_text,
+)
+from bot.review import save_verified
+from bot.routing import Identity, Post, clean_text, kind_of, route
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.workspace import SLACK_ERRORS, error_code
+
+log = structlog.get_logger(__name__)
+
+LEAST_WORDS = 3  # of a reply that is worth keeping
+_ADDRESSEE = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
+
+_ANSWER = """
+SELECT id, channel, coalesce(thread_ts, question_ts) AS thread_ts, question, asked_by FROM answer
+WHERE id = %(id)s AND channel IS NOT NULL
+"""
+_REQUEST = """
+INSERT INTO expert_request (answer_id, channel, thread_ts, asked_by, experts)
+VALUES (%(id)s, %(channel)s, %(thread_ts)s, %(asked_by)s, %(experts)s)
+ON CONFLICT (answer_id) DO NOTHING
+RETURNING answer_id
+"""
+_PLACE = "UPDATE expert_request SET thread_ts = %(thread_ts)s WHERE answer_id = %(id)s"
+_WITHDRAW = "DELETE FROM expert_request WHERE answer_id = %(id)s"
+_OPEN = """
+SELECT answer_id FROM expert_request
+WHERE channel = %(channel)s AND thread_ts = %(thread_ts)s AND %(person)s = ANY (experts) AND saved_at IS NULL
+ORDER BY asked_at DESC
+LIMIT 1
+"""
+_EXPERTS = "SELECT experts, channel, thread_ts FROM expert_request WHERE answer_id = %(id)s"
+_SAVED = "UPDATE expert_request SET saved_at = now() WHERE answer_id = %(id)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question that goes to people; `thread_ts` is None for one that was asked privately."""
+
+    id: UUID
+    channel: str
+    thread_ts: str | None
+    question: str
+    asked_by: str
+
+
+def register(app: App, runtime: Runtime) -> None:
+    """The button below "the documents don't say", and the one below an expert's reply."""
+    app.action("ask_person")(partial(on_ask_person, runtime=runtime))
+    app.action("save_reply")(partial(on_save, runtime=runtime))
+
+
+def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """Mentions the channel's experts in the question's thread, once."""
+    ack()
+    person, channel = body["user"]["id"], body["channel"]["id"]
+    try:
+        problem = _ask_experts(UUID(str(action["value"])), person, runtime)
+    except psycopg.Error as error:
+        log.error("experts_not_asked", error=error_code(error))
+        problem = views.NO_DATABASE
+    if problem:
+        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+
+
+def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """Keeps an expert's reply as a verified answer: for the experts who were asked, and for admins."""
+    ack()
+    person, channel = body["user"]["id"], body["channel"]["id"]
+    answer_id, _, ts = str(action.get("value", "")).partition(" ")
+    try:
+        problem = _save(UUID(answer_id), ts, person, body, runtime)
+    except psycopg.Error as error:
+        log.error("reply_not_saved", error=error_code(error))
+        problem = views.NO_DATABASE
+    if problem:
+        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+
+
+def heard_expert(event: Mapping[str, Any], event_id: str, runtime: Runtime) -> bool:
+    """Whether this is an expert's reply in a thread where they were asked; offers to keep it if it may be an answer.
+
+    A reply that mentions the bot, or asks something, is none. While Postgres is down nobody is known as an expert.
+    """
+    routed = route(event, event_id, runtime.identity)
+    post = _reply(event, runtime.identity)
+    if post is None or (routed.post is not None and not routed.if_in_thread):
+        return False
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            given = {"channel": post.channel, "thread_ts": post.thread_ts, "person": post.person}
+            row = conn.execute(_OPEN, given).fetchone()
+            if row is None:
+                return False
+            new = claim_event(conn, f"expert:{post.channel}:{post.ts}")
+    except psycopg.Error as error:
+        log.error("expert_unknown", error=error_code(error))
+        return False
+    if new and is_worth_keeping(clean_reply(event, runtime.identity)):
+        _offer(row[0], post, runtime)
+    return True
+
+
+def is_worth_keeping(text: str) -> bool:
+    """Neither small talk, nor a question back, nor a word or two."""
+    return kind_of(text) == "question" and len(text.split()) >= LEAST_WORDS and question_score(text) < 0.5
+
+
+def _reply(event: Mapping[str, Any], bot: Identity) -> Post | None:
+    """The post of a person's reply in a thread, be it for us or not."""
+    if event.get("subtype") not in (None, "thread_broadcast") or event.get("bot_id") or not event.get("user"):
+        return None
+    thread_ts, ts = event.get("thread_ts"), event.get("ts")
+    if event.get("type") != "message" or not thread_ts or thread_ts == ts or event["user"] == bot.user_id:
+        return None
+    return Post("", str(event["channel"]), str(ts), str(thread_ts), str(event["user"]), bot.team_id, direct=False)
+
+
+def _ask_experts(answer_id: UUID, person: str, runtime: Runtime) -> str | None:
+    """Returns what stands against it, None if they were asked."""
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        with conn.cursor(row_factory=class_row(Unanswered)) as cursor:
+            asked = cursor.execute(_ANSWER, {"id": answer_id}).fetchone()
+        if asked is None:
+            return views.NO_SUCH_ANSWER
+        experts = list(channel_settings(conn, asked.channel).experts)
+        if not experts:
+            return NO_EXPERTS_HERE if asked.channel.startswith("D") else NO_EXPERTS
+        given = {"id": answer_id, "channel": asked.channel, "thread_ts": asked.thread_ts or ""}
+        if conn.execute(_REQUEST, {**given, "asked_by": person, "experts": experts}).fetchone() is None:
+            return ASKED_BEFORE
+    try:
+        posted = runtime.client.chat_postMessage(
+            channel=asked.channel, thread_ts=asked.thread_ts, text=request_text(experts, asked.asked_by, asked.question)
+        )
+    except SLACK_ERRORS as error:
+        log.error("experts_not_asked", channel=asked.channel, error=error_code(error))
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_WITHDRAW, {"id": answer_id})
+        return NOT_POSTED
+    if asked.thread_ts is None:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_PLACE, {"id": answer_id, "thread_ts": str(posted["ts"])})
+    return None
+
+
+def _offer(answer_id: UUID, post: Post, runtime: Runtime) -> None:
+    message = offer_message(answer_id, post.person, post.ts)
+    try:
+        runtime.client.chat_postMessage(
+            channel=post.channel, thread_ts=post.thread_ts, text=message.text, blocks=message.blocks
+        )
+    except SLACK_ERRORS as error:
+        log.error("offer_not_made", channel=post.channel, error=error_code(error))
+
+
+def _save(answer_id: UUID, ts: str, person: str, body: Mapping[str, Any], runtime: Runtime) -> str | None:
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        row = conn.execute(_EXPERTS, {"id": answer_id}).fetchone()
+        if row is None:
+            return views.NO_SUCH_ANSWER
+        experts, channel, thread_ts = row
+        if person not in experts and not is_admin(conn, runtime.client, person):
+            return NOT_YOURS
+    reply = _read_reply(channel, thread_ts, ts, runtime)
+    if reply is None:
+        return NOT_FOUND
+    author, text = reply
+    written_by = author if author != person else None
+    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by)
+    if verified is None:
+        return views.NO_SUCH_ANSWER
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        conn.execute(_SAVED, {"id": answer_id})
+    _show_saved(channel, body, person, runtime)
+    return None
+
+
+def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tuple[str, str] | None:
+    """Who wrote the reply, and its words as they are now. Not kept here before: it is theirs until it is saved."""
+    try:
+        found = runtime.client.conversations_replies(
+            channel=channel, ts=thread_ts, oldest=ts, latest=ts, inclusive=True
+        )
+    except SLACK_ERRORS as error:
+        log.error("reply_not_read", channel=channel, error=error_code(error))
+        return None
+    for message in found.get("messages") or []:
+        if message.get("ts") == ts:
+            text = clean_reply(message, runtime.identity)
+            return (str(message["user"]), text) if text else None
+    return None
+
+
+def clean_reply(message: Mapping[str, Any], bot: Identity) -> str:
+    """The words of a reply, without the name that it opens with."""
+    return clean_text(_ADDRESSEE.sub("", str(message.get("text") or "")), bot)
+
+
+def _show_saved(channel: str, body: Mapping[str, Any], person: str, runtime: Runtime) -> None:
+    ts = str((body.get("message") or {}).get("ts", ""))
+    text = saved_text(person)
+    try:
+        runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
+    except SLACK_ERRORS as error:
+        log.warning("saved_not_shown", channel=channel, error=error_code(error))
+        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), text, runtime)
+
+
+def _tell(channel: str, person: str, thread_ts: str | None, text: str, runtime: Runtime) -> None:
+    try:
+        runtime.client.chat_postEphemeral(channel=channel, user=person, thread_ts=thread_ts, text=text)
+    except SLACK_ERRORS as error:
+        log.warning("not_told", channel=channel, error=error_code(error))

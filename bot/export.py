@@ -1,0 +1,100 @@
+"""Everything that was asked, answered and voted, as JSON lines: for `/journeyman export` and `journeyman export`.
+
+One line per question, oldest first, with its votes. The passages' texts are not among it: the documents have them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from psycopg import Connection
+from psycopg.rows import dict_row
+
+from bot.commands import Said, Word, send_direct
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.workspace import SLACK_ERRORS, error_code
+
+log = structlog.get_logger(__name__)
+
+PIECE = 3_500  # characters of one message
+MOST_PIECES = 20
+NOTHING = "Nothing was asked yet, so there is nothing to export."
+SENT = "I have sent you the export in a direct message."
+NOT_SENT = "I could not send you the export: Slack takes neither a file nor a direct message from me."
+TOO_LARGE = (
+    "This workspace takes no files from me, and the export is too large for messages. "
+    "`journeyman export > FILE` at the command line writes it."
+)
+_ROWS = """
+SELECT a.id, a.asked_at, a.asked_by, a.channel, a.thread_ts, a.question_ts, a.state, a.question, a.standalone,
+       a.collections, a.text, a.sources, a.passages, a.model, a.adapter, a.timings, a.error, a.finished_at,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('person', person, 'vote', vote, 'voted_at', voted_at)
+                                  ORDER BY voted_at)
+                 FROM feedback WHERE answer_id = a.id), '[]') AS votes
+FROM answer a ORDER BY a.asked_at, a.id
+"""
+
+
+def export_lines(conn: Connection[Any]) -> Iterator[str]:
+    """One JSON object per question, without line ends; read as they are asked for, not all at once."""
+    with conn.transaction(), conn.cursor("export", row_factory=dict_row) as cursor:
+        for row in cursor.execute(_ROWS):
+            yield json.dumps(row, ensure_ascii=False, default=_as_json)
+
+
+def export(said: Said, runtime: Runtime) -> str:
+    """Sends the export to the person: as a file, else in messages, where nobody else sees it."""
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        lines = list(export_lines(conn))
+    if not lines:
+        return NOTHING
+    channel = send_direct(said.person, f"Here is what was asked, answered and voted: {len(lines)} questions.", runtime)
+    if channel is None:
+        return NOT_SENT
+    if _uploaded(lines, channel, runtime):
+        return SENT
+    pieces = pieces_of(lines)
+    if len(pieces) > MOST_PIECES:
+        return TOO_LARGE
+    return SENT if all(send_direct(channel, f"```{piece}```", runtime) for piece in pieces) else NOT_SENT
+
+
+def pieces_of(lines: Sequence[str]) -> list[str]:
+    """The lines in pieces that a message can hold, whole lines where they fit. Still JSON: what Slack would read as
+    its own signs is written as JSON's escapes.
+    """
+    pieces, piece = [], ""
+    for line in map(_without_signs, lines):
+        if piece and len(piece) + len(line) >= PIECE:
+            pieces.append(piece)
+            piece = ""
+        piece += line + "\n"
+        while len(piece) > PIECE:
+            pieces.append(piece[:PIECE])
+            piece = piece[PIECE:]
+    return [*pieces, piece] if piece.strip() else pieces
+
+
+def _uploaded(lines: Sequence[str], channel: str, runtime: Runtime) -> bool:
+    name = f"journeyman-{datetime.now(UTC):%Y-%m-%d}.jsonl"
+    try:
+        runtime.client.files_upload_v2(channel=channel, filename=name, title=name, content="\n".join([*lines, ""]))
+    except SLACK_ERRORS as error:
+        log.info("export_not_uploaded", error=error_code(error))
+        return False
+    return True
+
+
+def _without_signs(line: str) -> str:
+    for sign in "&<>`":
+        line = line.replace(sign, f"\\u{ord(sign):04x}")
+    return line
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+WORDS = (Word("export", "/journeyman export", "all questions, answers and votes as JSON lines", export, admins=True),)

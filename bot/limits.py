@@ -1,0 +1,52 @@
+"""Fair use: how many questions one person, and all together, may ask within an hour.
+
+Counted from the answer rows, so that a restart forgets nothing and several processes count together. Questions that
+were refused are no rows and do not count: waiting always helps.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman fair use'))"
+# The oldest of the newest `most` questions: an hour after it, there is room for one more.
+_ROOM_AT = """
+SELECT asked_at + interval '1 hour' FROM answer
+WHERE asked_at > now() - interval '1 hour' AND channel IS NOT NULL
+      AND (%(person)s::text IS NULL OR asked_by = %(person)s)
+ORDER BY asked_at DESC
+OFFSET %(most)s - 1 LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Most questions within an hour, of one person and of everybody; 0 is no limit."""
+
+    person: int = 0
+    everybody: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit that leaves no room before `again_at`; `person` tells whose: this person's, or everybody's."""
+
+    person: bool
+    most: int
+    again_at: datetime
+
+
+def check_limits(conn: Connection[Any], limits: Limits, person: str) -> Exceeded | None:
+    """Whether the person may ask now: call it in the transaction that begins the answer.
+
+    Questions that come at once are counted one after the other: the lock lasts until that transaction's end.
+    """
+    if limits.person or limits.everybody:
+        conn.execute(_LOCK)
+    for most, whose in ((limits.person, person), (limits.everybody, None)):
+        row = conn.execute(_ROOM_AT, {"person": whose, "most": most}).fetchone() if most else None
+        if row is not None:
+            return Exceeded(whose is not None, most, row[0])
+    return None

@@ -1,0 +1,241 @@
+"""`/reindex [all | collection | document or URL] [--dry-run] [--force]`: from the command to its live message.
+
+The run itself is a row that a worker, or this process, carries out (`retrieval.reindexing`). Here it is asked for, and
+a thread keeps its message up to date until it has shown the end, after a restart of the bot, too.
+"""
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection
+from slack_bolt import Ack, Respond
+
+from bot.authorization import authorize
+from bot.commands import REFUSED, Said, carry_out, said_in, send_direct
+from bot.mrkdwn import plain
+from bot.reindex_view import already_running, run_message
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.status import CONSOLE
+from bot.views import Message
+from bot.workspace import SLACK_ERRORS, error_code
+from retrieval.reindexing import (
+    AlreadyRunning,
+    Run,
+    cancel_run,
+    find_target,
+    is_worked_on,
+    known_collections,
+    read_run,
+    request_run,
+)
+
+log = structlog.get_logger(__name__)
+
+PACE = 1.5  # seconds between two updates: chat.update takes about 50 a minute
+AGAIN_AFTER = 60.0  # seconds without anybody at work, after which a run is handed out once more
+TRIES = 5  # to show the end
+
+USAGE = (
+    "It is `/reindex [all | collection | document or URL] [--dry-run] [--force]`. Without a name it is about all. "
+    "`--dry-run` says what would be done, `--force` embeds again what has not changed."
+)
+NOT_HERE = "I cannot index from here. `journeyman reindex` does it at the command line."
+NOTHING_REGISTERED = (
+    "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
+)
+NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
+NO_LONGER = "That run has ended already."
+WILL_STOP = "I stop it after the document at hand."
+_FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
+_LINK = re.compile(r"<([^|>]+)(?:\|[^>]*)?>")
+
+_PLACE = """
+INSERT INTO reindex_message (run_id, channel, ts) VALUES (%(run)s, %(channel)s, %(ts)s) ON CONFLICT DO NOTHING
+"""
+_PLACES = "SELECT run_id, channel, ts FROM reindex_message ORDER BY run_id"
+_SHOWN = "DELETE FROM reindex_message WHERE run_id = %(run)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person typed."""
+
+    name: str = "all"
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The message that shows a run."""
+
+    run_id: int
+    channel: str
+    ts: str
+
+
+def on_reindex(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
+    """The command: acknowledged at once; what goes wrong, the person alone is told."""
+    ack()
+    said = said_in(command, str(command.get("text") or ""), respond)
+    carry_out(said, "/reindex", lambda: _reindex(said, runtime), runtime)
+
+
+def on_cancel(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """The button below a run, for admins."""
+    ack()
+    payload = {"user_id": body["user"]["id"], "channel_id": (body.get("channel") or {}).get("id", "")}
+    said = said_in(payload, str(action.get("value", "")), respond)
+    carry_out(said, "cancel", lambda: _cancel(said, runtime), runtime)
+
+
+def read_wanted(text: str) -> Wanted | None:
+    """The parts of what was typed; None for an option that there is not."""
+    names, flags = [], set()
+    for word in _LINK.sub(r"\1", text).split():
+        if flag := _FLAG.fullmatch(word):
+            flags.add(flag.group(1))
+        else:
+            names.append(word)
+    if not flags <= {"dry-run", "force"}:
+        return None
+    name = " ".join(names).strip("\"'“”`").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return Wanted(name or "all", "dry-run" in flags, "force" in flags)
+
+
+def resume_watching(runtime: Runtime) -> None:
+    """At start: goes on with the messages that an earlier process left before their end."""
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            places = [Place(*row) for row in conn.execute(_PLACES).fetchall()]
+    except psycopg.Error as error:
+        log.error("runs_unknown", error=error_code(error))
+        return
+    for place in places:
+        start_watching(place, runtime)
+
+
+def start_watching(place: Place, runtime: Runtime) -> None:
+    """Keeps a run's message up to date in a thread of its own, which ends with the run or with this process."""
+    Thread(target=watch, args=(place, runtime), name=f"reindex-{place.run_id}", daemon=True).start()
+
+
+def watch(place: Place, runtime: Runtime) -> None:
+    """Shows the run until its end was shown; hands it out again if nobody works on it for long."""
+    shown: Message | None = None
+    at_work = time.monotonic()
+    tries = 0
+    while not runtime.stopping.wait(PACE):
+        try:
+            with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                run = read_run(conn, place.run_id)
+                idle = run is not None and run.is_open and not is_worked_on(conn, run.id)
+        except psycopg.Error as error:
+            log.warning("run_unknown", run=place.run_id, error=error_code(error))
+            continue
+        if run is None:
+            return
+        at_work = at_work if idle else time.monotonic()
+        if idle and time.monotonic() - at_work > AGAIN_AFTER:
+            at_work = time.monotonic()
+            _hand_out(run.id, runtime)
+        message = run_message(run, datetime.now(UTC))
+        if message != shown and _show(place, message, runtime):
+            shown = message
+        if not run.is_open:
+            tries += 1
+            if shown == message or tries == TRIES:
+                _ended(run, place, message, runtime, seen=shown == message)
+                return
+
+
+def _reindex(said: Said, runtime: Runtime) -> str | None:
+    wanted = read_wanted(said.rest)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, said.person, "reindex", {"text": said.rest[:200]}):
+            return REFUSED.format(command="`/reindex`")
+        if wanted is None or wanted.name == "help":
+            return USAGE
+        if runtime.operations.reindex is None:
+            return NOT_HERE
+        target = find_target(conn, wanted.name)
+        if target is None:
+            return _unknown(conn, wanted.name)
+        try:
+            run = request_run(conn, target, started_by=said.person, force=wanted.force, dry_run=wanted.dry_run)
+        except AlreadyRunning as error:
+            return already_running(error.run)
+    place = _post(said, run, runtime)
+    if place is not None:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_PLACE, {"run": run.id, "channel": place.channel, "ts": place.ts})
+        start_watching(place, runtime)
+    _hand_out(run.id, runtime)  # after its message, which people see at once: looking for a worker takes a second
+    return NOWHERE_TO_SHOW if place is None else None
+
+
+def _cancel(said: Said, runtime: Runtime) -> str:
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, said.person, "reindex cancel", {"run": said.rest[:20]}):
+            return REFUSED.format(command="cancelling a run")
+        found = said.rest.isdecimal() and cancel_run(conn, int(said.rest), said.person)
+    return WILL_STOP if found else NO_LONGER
+
+
+def _hand_out(run_id: int, runtime: Runtime) -> None:
+    """Has the run done. If that fails, it stays queued, and whoever watches it tries again."""
+    if runtime.operations.reindex is None:
+        return
+    try:
+        runtime.operations.reindex(run_id)
+    except Exception as error:  # noqa: BLE001 - the edge to the broker: the message says that the run waits
+        log.error("run_not_handed_out", run=run_id, error=error_code(error))
+
+
+def _post(said: Said, run: Run, runtime: Runtime) -> Place | None:
+    """The message: where the command was typed, else in a direct message."""
+    message = run_message(run, datetime.now(UTC))
+    for channel in (said.channel, said.person):
+        try:
+            posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+            return Place(run.id, str(posted["channel"]), str(posted["ts"]))
+        except SLACK_ERRORS as error:
+            log.info("run_not_posted", run=run.id, error=error_code(error))
+    return None
+
+
+def _show(place: Place, message: Message, runtime: Runtime) -> bool:
+    try:
+        runtime.client.chat_update(channel=place.channel, ts=place.ts, text=message.text, blocks=message.blocks)
+    except SLACK_ERRORS as error:
+        log.warning("run_not_shown", run=place.run_id, error=error_code(error))
+        return False
+    return True
+
+
+def _ended(run: Run, place: Place, message: Message, runtime: Runtime, *, seen: bool) -> None:
+    """The end was shown, or the person is told directly, as when somebody has deleted the message."""
+    if not seen and run.started_by != CONSOLE:
+        send_direct(run.started_by, message.text, runtime)
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_SHOWN, {"run": place.run_id})
+    except psycopg.Error as error:
+        log.warning("run_still_to_be_shown", run=place.run_id, error=error_code(error))
+
+
+def _unknown(conn: Connection[Any], name: str) -> str:
+    collections = known_collections(conn)
+    if not collections:
+        return NOTHING_REGISTERED
+    there = ", ".join(f"`{plain(collection)}`" for collection in collections)
+    return (
+        f"I know no collection and no document named “{plain(name)}”. There are the collections {there}; "
+        "`/reindex all` also finds documents that are new."
+    )

@@ -1,0 +1,44 @@
+"""What the bot's listeners and workers share: built once by `bot.app` and handed to each of them."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from typing import Any
+
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+from slack_sdk import WebClient
+
+from bot.events import Recent
+from bot.limits import Limits
+from bot.operations import Operations
+from bot.routing import Identity
+from bot.underway import Underway
+from bot.workspace import Capabilities
+from retrieval.answer import Event, Question
+from retrieval.embedding import Embedder
+
+Answerer = Callable[[Question], Iterator[Event]]
+Pool = ConnectionPool[Connection[Any]]
+
+INTAKE_TIMEOUT = 5.0  # seconds to wait for Postgres before the person is told that it is down
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the listeners need, built once by `bot.app`."""
+
+    pool: Pool
+    answer: Answerer
+    client: WebClient
+    identity: Identity
+    work: Executor
+    embedder: Embedder
+    operations: Operations = field(default_factory=Operations)
+    limits: Limits = field(default_factory=Limits)
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    underway: Underway = field(default_factory=Underway)
+    stopping: Flag = field(default_factory=Flag)
+    recent_posts: Recent = field(default_factory=Recent)
+    recent_threads: Recent = field(default_factory=Recent)
