@@ -36,6 +36,8 @@ class Capabilities:
     status: bool = True  # assistant.threads.setStatus
     streaming: bool = True  # chat.startStream and its sisters
     feedback_buttons: bool = True  # the context_actions block
+    prompts: bool = True  # assistant.threads.setSuggestedPrompts
+    step_cards: bool = True  # task_update chunks in a stream
     files: bool = True  # files.getUploadURLExternal and its sister
 
 
