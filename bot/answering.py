@@ -7,7 +7,6 @@ its asker took back, or that nobody asked of the bot.
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from threading import Event as Flag
 from typing import Any, cast
 from uuid import UUID
 
@@ -71,7 +70,7 @@ def answer_job(job: Job, *, runtime: Runtime) -> None:
         other.reply.wait(before)
 
 
-def relay(events: Iterator[Event], job: Job, stopping: Flag) -> Answer:
+def relay(events: Iterator[Event], job: Job, runtime: Runtime) -> Answer:
     """Shows the events as they come and returns the finished answer; closing the iterator cancels the model.
 
     Raises Changed or Stopped between two events, when the question has changed or the process is to end, and
@@ -79,13 +78,14 @@ def relay(events: Iterator[Event], job: Job, stopping: Flag) -> Answer:
     """
     with closing(cast(Any, events)):
         for event in events:
-            if stopping.is_set():
+            if runtime.stopping.is_set():
                 raise Stopped
             if job.changed:
                 raise Changed
             match event:
                 case Reading(passages):
                     job.reply.read(len(passages))
+                    job.reply.wait(runtime.underway.before(job))
                 case Text(text):
                     job.writing = True
                     job.reply.write(text)
@@ -128,7 +128,7 @@ def _final_answer(job: Job, runtime: Runtime) -> Answer:
     """The answer to the question as it reads in the end; raises Changed if it was deleted."""
     while True:
         try:
-            answer = relay(runtime.answer(job.question), job, runtime.stopping)
+            answer = relay(runtime.answer(job.question), job, runtime)
         except Changed:
             pass
         else:

@@ -24,6 +24,8 @@ REFUSED = (
     "I am sorry, {command} is for my admins only. `/journeyman admins` says who they are; any of them can do this for "
     "you, or make you one."
 )
+ASK = "• `/ask QUESTION` an answer that you alone see"
+REINDEX = "• `/reindex [all | collection | document] [--dry-run] [--force]` brings the index up to date _(admins)_"
 FAILED = "I could not do that: something failed on my side, and my log says what."
 NO_DATABASE = "I cannot do that right now: my database does not respond. Please try again in a few minutes."
 
@@ -116,7 +118,7 @@ def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
 def help_text(words: Sequence[Word]) -> str:
     """How to ask, and every word with its meaning."""
     lines = [f"• `{word.usage}` {word.meaning}{' _(admins)_' if word.admins else ''}" for word in words]
-    return "\n".join([views.HELP, "", *lines])
+    return "\n".join([views.HELP, "", ASK, REINDEX, *lines])
 
 
 def _run(word: Word, said: Said, runtime: Runtime) -> str | None:

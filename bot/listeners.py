@@ -16,6 +16,7 @@ from bot.commands import Word, on_command
 from bot.experts import heard_expert
 from bot.reindex_view import CANCEL_ACTION
 from bot.routing import change, route
+from bot.suggestions import suggest
 from bot.workspace import error_code
 
 log = structlog.get_logger(__name__)
@@ -61,6 +62,8 @@ def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
     """Somebody looks at one of the app's tabs."""
     if event.get("tab") == "home":
         home.on_home_opened(event, runtime=runtime)
+    elif event.get("tab") == "messages":
+        suggest(str(event.get("channel", "")), str(event.get("user", "")), runtime)
 
 
 def on_error(error: Exception, body: dict[str, Any]) -> None:

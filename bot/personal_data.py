@@ -1,8 +1,8 @@
 """A person's own data: what they see of it in the Home tab, and its deletion when they ask for it.
 
 Deleted are their questions with the answers to them, votes, complaints and reactions, and what other answers of the
-same threads kept of their words. What was approved as a verified answer stays, and names them no more. The messages in
-Slack are Slack's.
+same threads kept of their words. What was approved as a verified answer stays, and names them no more. The audit log
+stays, for it says what admins did and no words of anybody. The messages in Slack are Slack's.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,7 @@ _DELETE = (
     "DELETE FROM reaction WHERE person = %(person)s",
     "UPDATE complaint SET reviewed_by = NULL WHERE reviewed_by = %(person)s",
     "UPDATE complaint SET fixed_by = NULL WHERE fixed_by = %(person)s",
+    "UPDATE expert_request SET asked_by = 'deleted' WHERE asked_by = %(person)s",
     "UPDATE verified_answer SET written_by = NULL WHERE written_by = %(person)s",
 )
 _UNNAME = """

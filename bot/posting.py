@@ -19,7 +19,15 @@ from slack_sdk.web.chat_stream import ChatStream
 from bot import views
 from bot.mrkdwn import to_markdown
 from bot.routing import Post
-from bot.workspace import SLACK_ERRORS, Capabilities, error_code, is_bad_blocks, is_passing, is_unknown_method
+from bot.workspace import (
+    SLACK_ERRORS,
+    Capabilities,
+    error_code,
+    is_bad_blocks,
+    is_bad_chunks,
+    is_passing,
+    is_unknown_method,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +71,8 @@ class Reply:
     _shown_at: float = float("-inf")
     _waits: str = ""
     _ended: bool = False
+    _cards: bool = False  # steps are shown, and no text yet
+    _written: bool = False  # steps are shown above the text
     _turn: RLock = field(default_factory=RLock, repr=False)
 
     def think(self) -> None:
@@ -78,13 +88,16 @@ class Reply:
             if self.text or self._ended or text == self._waits or not (before or self._waits):
                 return
             self._waits = text
-            if not self._status(text) and self._stream is None:
+            if self._cards:
+                self._show_cards(views.waiting_steps(before))
+            elif not self._status(text) and self._stream is None:
                 self._try(lambda: self._show(views.Message(views.waiting_placeholder(before), [])))
 
     def read(self, passages: int) -> None:
         """Says what is being read."""
         with self._turn:
-            self._status(views.reading(passages))
+            if not (self._streams() and self.capabilities.step_cards and self._start_cards(passages)):
+                self._status(views.reading(passages))
 
     def _status(self, text: str) -> bool:
         return self.ts is None and self._set_status(text)
@@ -146,12 +159,36 @@ class Reply:
         """Whether to stream: Slack knows how, and no message of another kind stands there already."""
         return self._stream is not None or (self.capabilities.streaming and self.ts is None)
 
+    def _start_cards(self, passages: int) -> bool:
+        """Begins the stream with its steps; False if Slack does not take them: then it begins with the text."""
+        stream = self._new_stream()
+        try:
+            stream.append(chunks=views.reading_steps(passages))
+        except SLACK_ERRORS as error:
+            log.info("steps_refused", channel=self.post.channel, error=error_code(error))
+            self.capabilities.streaming &= not is_unknown_method(error)
+            self.capabilities.step_cards &= not is_bad_chunks(error)
+            return False
+        self._stream, self._cards, self._waits = stream, True, ""
+        self._placed(stream.ts)
+        return True
+
+    def _show_cards(self, steps: list[views.Block]) -> None:
+        """A step's progress, as long as there is no text. What Slack refuses here, the text's way deals with."""
+        if self._stream is not None:
+            with suppress(*SLACK_ERRORS):
+                self._stream.append(chunks=steps)
+
     def _append(self) -> None:
         stream = self._stream = self._stream or self._new_stream()
         try:
             while self._unsent:
                 piece, self._unsent = self._unsent[:STREAM_PIECE], self._unsent[STREAM_PIECE:]
-                stream.append(markdown_text=to_markdown(piece))
+                text = {"type": "markdown_text", "text": to_markdown(piece)}
+                steps = views.writing_steps(waited=bool(self._waits)) if self._cards else []
+                stream.append(chunks=[*steps, text])
+                self._written = self._written or self._cards
+                self._cards = False
                 self._placed(stream.ts)
         except SLACK_ERRORS as error:
             self._refused(stream, error)
@@ -160,7 +197,8 @@ class Reply:
     def _stop_stream(self, stream: ChatStream, answer: views.Shown) -> bool:
         """Ends the stream with the sources and the thumbs below it; False if Slack would not."""
         try:
-            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, thumbs)))
+            done = views.DONE_STEPS if self._written else None
+            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, thumbs), chunks=done))
         except SLACK_ERRORS as error:
             self._refused(stream, error)
             return False
@@ -190,6 +228,7 @@ class Reply:
     def _leave_stream(self) -> None:
         """Ends an open stream as it is, so that its message can be updated."""
         stream, self._stream = self._stream, None
+        self._cards = self._written = False
         if stream is not None and stream.ts is not None:
             with suppress(*SLACK_ERRORS):  # it may have ended by itself
                 self.client.chat_stopStream(channel=self.post.channel, ts=stream.ts)

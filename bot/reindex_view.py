@@ -72,12 +72,16 @@ def _bar(run: Run) -> str:
 def _counts(run: Run) -> dict[str, str]:
     to_be = "to be " if run.dry_run else ""
     return {
-        "queued": f"{max(run.total - run.done, 0)} documents",
-        f"{to_be}embedded": f"{run.embedded} passages",
-        "reused": f"{run.reused} passages",
-        f"{to_be}removed": f"{run.removed} passages",
-        "failed": f"{run.failed} documents",
+        "queued": _number(max(run.total - run.done, 0), "document"),
+        f"{to_be}embedded": _number(run.embedded, "passage"),
+        "reused": _number(run.reused, "passage"),
+        f"{to_be}removed": _number(run.removed, "passage"),
+        "failed": _number(run.failed, "document"),
     }
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _cancel_button(run: Run) -> Block:

@@ -30,7 +30,8 @@ ORDER BY min(said_at)
 LIMIT %(limit)s
 """  # noqa: S608 - the condition is a constant
 _ANSWER = """
-SELECT a.id AS answer_id, a.question, coalesce(a.text, a.error, '') AS text, a.asked_at,
+SELECT a.id AS answer_id, a.question, coalesce(a.standalone, a.question) AS standalone,
+    coalesce(a.text, a.error, '') AS text, a.asked_at,
     count(*) FILTER (WHERE f.vote = 1) AS up, count(*) FILTER (WHERE f.vote = -1) AS down
 FROM answer a LEFT JOIN feedback f ON f.answer_id = a.id
 WHERE a.id = %(answer_id)s
@@ -115,10 +116,11 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An answer as a reviewer sees it."""
+    """An answer as a reviewer sees it; `standalone` is the question without what was said before it."""
 
     answer_id: UUID
     question: str
+    standalone: str
     text: str
     asked_at: datetime
     up: int
@@ -169,18 +171,26 @@ def read_answer(conn: Connection[Any], answer_id: UUID) -> Judged | None:
 
 
 def save_verified(
-    runtime: Runtime, answer_id: UUID, text: str, *, verified_by: str, written_by: str | None = None
+    runtime: Runtime,
+    answer_id: UUID,
+    text: str,
+    *,
+    verified_by: str,
+    written_by: str | None = None,
+    question: str | None = None,
 ) -> Verified | None:
     """Makes `text` the verified answer to the question of `answer_id`, in place of an earlier one; what was waiting in
     the queue about it is approved.
 
-    The caller has asked whether the person may. None if the answer was deleted. `written_by` is who wrote the text, if
-    somebody else did. Raises psycopg.Error.
+    The caller has asked whether the person may. `written_by` is who wrote the text, if somebody else did; `question`
+    takes the place of the one that was asked, for everybody reads it. None if the answer was deleted. Raises
+    psycopg.Error.
     """
     with runtime.pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
         asked = cursor.execute(_TO_VERIFY, {"answer_id": answer_id}).fetchone()
     if asked is None:
         return None
+    asked["question"] = question or asked["question"]
     prepared = prepare(runtime.embedder, asked["question"], text)
     name = shown_name(runtime.client, verified_by)
     values = {**asked, "answer_id": answer_id, "text": text, "verified_by": verified_by, "written_by": written_by}

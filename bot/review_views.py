@@ -13,6 +13,7 @@ from bot.views import Block, section
 REVIEW = "review"  # callback id of the form that approves
 QUEUE = "review_queue"  # of the modal that lists what waits
 OPEN, REJECT, FIXED, WITHDRAW = "review_open", "review_reject", "documents_fixed", "verified_withdraw"  # of buttons
+QUESTION_LIMIT = 500
 TEXT_LIMIT = 3000  # characters of the approved answer; Slack's for an input
 
 _MARKS = re.compile(r"^>[ ]?|[ ]*\[\d+\]", re.MULTILINE)
@@ -53,7 +54,17 @@ def judge_modal(judged: Judged) -> Block:
     corrections = [said.correction for said in judged.complaints if said.correction]
     draft = (corrections or [_without_marks(judged.text)])[-1]
     return {
-        **_modal("Is this right?", [*_evidence(judged), _answer_input(draft), _reject_button(judged.answer_id)]),
+        **_modal(
+            "Is this right?",
+            [
+                *_evidence(judged),
+                _input(
+                    "question", "The question that it answers, for everybody to read", judged.standalone, QUESTION_LIMIT
+                ),
+                _input("answer", "The answer that people get from now on", draft, TEXT_LIMIT),
+                _reject_button(judged.answer_id),
+            ],
+        ),
         "callback_id": REVIEW,
         "private_metadata": str(judged.answer_id),
         "submit": _plain("Approve"),
@@ -82,9 +93,9 @@ def to_fix_blocks(found: Sequence[ToFix]) -> list[Block]:
     return [*map(_to_fix, found), *([context(f"and {more} more")] if more > 0 else [])]
 
 
-def text_of(view: dict[str, Any]) -> str:
-    """The answer as the reviewer left it."""
-    return str(view["state"]["values"].get("answer", {}).get("answer", {}).get("value") or "").strip()
+def text_of(view: dict[str, Any], name: str = "answer") -> str:
+    """The answer, or the `question`, as the reviewer left it."""
+    return str(view["state"]["values"].get(name, {}).get(name, {}).get("value") or "").strip()
 
 
 def button(text: str, action_id: str, value: str, **more: Any) -> Block:
@@ -152,17 +163,17 @@ def _passage(read: Read) -> Block:
     return context(fitting(f"*{where}*\n{text}"))
 
 
-def _answer_input(draft: str) -> Block:
+def _input(name: str, label: str, draft: str, limit: int) -> Block:
     return {
         "type": "input",
-        "block_id": "answer",
-        "label": _plain("The answer that people get from now on"),
+        "block_id": name,
+        "label": _plain(label),
         "element": {
             "type": "plain_text_input",
-            "action_id": "answer",
+            "action_id": name,
             "multiline": True,
-            "max_length": TEXT_LIMIT,
-            "initial_value": draft[:TEXT_LIMIT],
+            "max_length": limit,
+            "initial_value": draft[:limit],
         },
     }
 

@@ -68,7 +68,7 @@ def on_approve(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime:
         ack(response_action="errors", errors={"answer": review_views.WITHOUT_TEXT})
         return
     try:
-        outcome = _approved(answer_id, text, person, runtime)
+        outcome = _approved(answer_id, text, review_views.text_of(view, "question"), person, runtime)
     except psycopg.Error as error:
         log.error("not_approved", answer_id=str(answer_id), error=error_code(error))
         ack(response_action="errors", errors={"answer": review_views.NOT_SAVED})
@@ -136,7 +136,7 @@ def _judge(conn: psycopg.Connection[Any], answer_id: UUID, person: str, runtime:
     )
 
 
-def _approved(answer_id: UUID, text: str, person: str, runtime: Runtime) -> str:
+def _approved(answer_id: UUID, text: str, question: str, person: str, runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, person, "review approve", {"answer": str(answer_id)}):
             return _REFUSED
@@ -144,7 +144,7 @@ def _approved(answer_id: UUID, text: str, person: str, runtime: Runtime) -> str:
     if judged is None:
         return review_views.NO_SUCH_ANSWER
     author = next((said.person for said in judged.complaints if said.correction == text), None)
-    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=author)
+    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=author, question=question or None)
     return review_views.NO_SUCH_ANSWER if verified is None else review_views.approved(verified)
 
 

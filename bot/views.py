@@ -194,6 +194,24 @@ def asked_by(person: str, question: str) -> str:
     return f"<@{person}> asked: {plain(_shortened(question))}"
 
 
+def reading_steps(passages: int) -> list[Block]:
+    """The step cards once the search is done: https://docs.slack.dev/reference/block-kit/blocks/task-card-block"""
+    count = f"{passages} passage{'' if passages == 1 else 's'}"
+    return [_step("search", "Searched the documents", "complete"), _step("read", f"Reading {count}", "in_progress")]
+
+
+def writing_steps(*, waited: bool) -> list[Block]:
+    """The same with the first words of the answer; `waited` if it said how many were before."""
+    steps = [_step("read", "Read the passages", "complete"), _step("write", "Writing the answer", "in_progress")]
+    return [*waiting_steps(0), *steps] if waited else steps
+
+
+def waiting_steps(before: int) -> list[Block]:
+    """The same while others are before this question."""
+    title = f"{before} question{'s' if before > 1 else ''} before yours" if before else "Your turn"
+    return [_step("wait", title, "in_progress" if before else "complete")]
+
+
 def waiting(before: int) -> str:
     """The status of a question whose turn has not come; of one whose turn it is, with none before it."""
     if before == 0:
@@ -209,6 +227,13 @@ def waiting_placeholder(before: int) -> str:
 def reading(passages: int) -> str:
     """The status while the model reads."""
     return f"is reading {passages} passage{'' if passages == 1 else 's'}…"
+
+
+def _step(step: str, title: str, status: str) -> Block:
+    return {"type": "task_update", "id": step, "title": title, "status": status}
+
+
+DONE_STEPS = [_step("write", "Wrote the answer", "complete")]
 
 
 def _source_block(answer: Shown, source: Source, text: str) -> Block:

@@ -26,6 +26,7 @@ _UNKNOWN_METHOD = {
     "not_allowed",
 }
 _PASSING = {"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited"}
+_BAD_CHUNKS = {"invalid_chunks", "invalid_arguments", "cannot_provide_both_markdown_text_and_chunks"}
 _BAD_BLOCKS = {"invalid_blocks", "invalid_blocks_format", "invalid_arguments"}
 
 
@@ -36,6 +37,8 @@ class Capabilities:
     status: bool = True  # assistant.threads.setStatus
     streaming: bool = True  # chat.startStream and its sisters
     feedback_buttons: bool = True  # the context_actions block
+    prompts: bool = True  # assistant.threads.setSuggestedPrompts
+    step_cards: bool = True  # task_update chunks in a stream
     files: bool = True  # files.getUploadURLExternal and its sister
 
 
@@ -83,6 +86,11 @@ def is_unknown_method(error: BaseException) -> bool:
 def is_passing(error: BaseException) -> bool:
     """Whether the same call may succeed a moment later."""
     return isinstance(error, OSError) or error_code(error) in _PASSING
+
+
+def is_bad_chunks(error: BaseException) -> bool:
+    """Whether Slack refused a stream's step cards, and not the stream."""
+    return error_code(error) in _BAD_CHUNKS
 
 
 def is_bad_blocks(error: BaseException) -> bool:

@@ -64,6 +64,13 @@ UPDATE reindex_run SET cancelled_by = coalesce(cancelled_by, %(person)s)
 WHERE id = %(run)s AND state IN ('queued', 'running')
 """
 
+_WORKED_ON = """
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %(class)s AND objid = %(run)s
+        AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+"""  # objsubid 2: a key of two integers, https://www.postgresql.org/docs/current/view-pg-locks.html
+
 State = Literal["queued", "running", "done", "cancelled", "failed"]
 DIED = "the process that worked on it ended; ask again to go on, what was finished stays"
 
@@ -204,11 +211,11 @@ def cancel_run(conn: Connection[Any], run_id: int, person: str) -> bool:
 
 
 def is_worked_on(conn: Connection[Any], run_id: int) -> bool:
-    """Whether a process carries the run out now, in another session than this one."""
-    key = {"class": _LOCK_CLASS, "run": run_id}
-    with conn.transaction():
-        row = conn.execute("SELECT pg_try_advisory_xact_lock(%(class)s, %(run)s::int)", key).fetchone()
-    return not (row and row[0])
+    """Whether a process carries the run out now. Looks at the lock without taking it: a process that comes for the
+    run at this moment must find it free.
+    """
+    row = conn.execute(_WORKED_ON, {"class": _LOCK_CLASS, "run": run_id}).fetchone()
+    return bool(row and row[0])
 
 
 def carry_out(

@@ -77,7 +77,8 @@ WITH asked AS MATERIALIZED (
         CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank
     FROM scored
 )
-SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url, a.modified_at,
+SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url,
+    a.modified_at,
     encode(c.content_hash, 'hex') AS content_hash, a.collection, r.score, r.similarity, r.lexical,
     r.dense_rank, r.sentence_rank, r.lexical_rank,
     (SELECT coalesce(sum(t.idf), 0) / max(best.idf) FROM term t, best

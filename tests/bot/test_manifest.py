@@ -12,6 +12,7 @@ from bot import listeners
 BOT = Path(listeners.__file__).parent
 SCOPES_OF_METHODS = {
     "assistant_threads_setStatus": "assistant:write",
+    "assistant_threads_setSuggestedPrompts": "assistant:write",
     "auth_test": None,
     "chat_delete": "chat:write",
     "chat_postEphemeral": "chat:write",

@@ -124,7 +124,7 @@ def test_one_message_shows_the_run_from_start_to_end(workspace: Workspace, start
     assert any(block["type"] == "actions" for block in message.blocks)
     worker.may_go_on.set()
     shown = wait_to_read(workspace, message, "done in")
-    assert "*embedded*\n1 passages" in shown
+    assert "*embedded*\n1 passage" in shown
     assert "*Documents* 1 new, 1 failed" in shown
     assert "• broken.pdf:" in shown
     assert not any(block["type"] == "actions" for block in message.blocks)
@@ -175,7 +175,7 @@ def test_a_dry_run_writes_nothing(workspace: Workspace, start: Start, worker: Wo
     workspace.slash("ada", "maintenance", "/reindex", "default —dry-run")
     shown = wait_to_read(workspace, live_message(workspace), "nothing was written")
     assert "*Dry run of default*" in shown
-    assert "*to be embedded*\n1 passages" in shown
+    assert "*to be embedded*\n1 passage" in shown
     assert rows("SELECT count(*) FROM document") == [(0,)]
 
 

@@ -80,8 +80,8 @@ def test_the_queue_shows_what_a_reviewer_needs(workspace: Workspace, bot: SlackA
         RIGHT,
     ):
         assert expected in shown
-    (answer,) = [block for block in form.blocks if block["type"] == "input"]
-    assert answer["element"]["initial_value"] == RIGHT
+    drafts = [block["element"]["initial_value"] for block in form.blocks if block["type"] == "input"]
+    assert drafts == [QUESTION, RIGHT]
 
 
 def test_an_approved_correction_is_found_at_once(
@@ -103,6 +103,18 @@ def test_an_approved_correction_is_found_at_once(
         ("review", True), ("review", True), ("review approve", True),
     ]  # fmt: skip
     workspace.wait_for(lambda: review_views.EMPTY in words(workspace.views(workspace.ada)[0]))
+
+
+def test_the_question_can_be_edited(
+    workspace: Workspace, bot: SlackApp, doubted: UUID, pool: ConnectionPool[Any]
+) -> None:
+    """Everybody reads it as the heading of the verified answer: what is nobody's business can be left out."""
+    form = judging(workspace)
+    workspace.wait_until_settled(workspace.submit("ada", form, {"question": "What is alarm 4?", "answer": RIGHT}))
+    with pool.connection() as conn:
+        assert [(found.heading, found.text) for found in search(conn, EMBEDDER, QUESTION)] == [
+            ("What is alarm 4?", RIGHT)
+        ]
 
 
 def test_a_rejected_complaint_leaves_the_queue(

@@ -165,3 +165,51 @@ def test_only_what_is_underway_can_be_edited_or_deleted() -> None:
     assert underway.delete("C1", "1.0") is one
     assert one.changed
     assert time.monotonic()
+
+
+def test_the_steps_are_shown_as_cards(workspace: Workspace, connect: Connect) -> None:
+    """Searched, read n passages, wrote: above the text of a stream, all of them done in the end."""
+    connect()
+    reply = workspace.wait_for_reply(ask(workspace))
+    assert reply.stream is not None
+    assert [(task["title"], task["status"]) for task in reply.stream.tasks.values()] == [
+        ("Searched the documents", "complete"),
+        ("Read the passages", "complete"),
+        ("Wrote the answer", "complete"),
+    ]
+
+
+def test_a_stream_without_cards_still_streams(workspace: Workspace, connect: Connect) -> None:
+    """Where Slack takes no step cards the status says the steps, and it is not asked again."""
+    workspace.refuse("chat.startStream", "invalid_chunks")
+    connect()
+    for _ in range(2):
+        reply = workspace.wait_for_reply(ask(workspace))
+        assert reply.stream is not None
+        assert reply.stream.tasks == {}
+    assert any("reading 1 passage" in status.status for status in workspace.statuses)
+
+
+def test_those_who_have_read_are_told_in_a_card(workspace: Workspace, connect: Connect) -> None:
+    """Once the passages are found the turn at the model is what a question waits for."""
+    go = Flag()
+
+    def waits_for_the_model(question: Question) -> Iterator[Event]:
+        for event in stand_in_chain(question):
+            if isinstance(event, Text):
+                go.wait(20)
+            yield event
+
+    connect(waits_for_the_model)
+    questions = [ask(workspace) for _ in range(2)]
+
+    def titles() -> list[str]:
+        streams = [m.stream for question in questions for m in workspace.thread(question) if m.stream]
+        return [task["title"] for stream in streams for task in stream.tasks.values()]
+
+    workspace.wait_for(lambda: "1 question before yours" in titles())
+    go.set()
+    for question in questions:
+        reply = workspace.wait_for_reply(question)
+        assert reply.stream is not None
+        assert {task["status"] for task in reply.stream.tasks.values()} == {"complete"}

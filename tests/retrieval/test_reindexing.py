@@ -198,6 +198,7 @@ def test_a_run_under_way_can_be_cancelled(db: Conn, under_way: Any) -> None:
     """It ends after the document at hand; what was finished stays; and then another one may start."""
     run, finish = under_way()
     assert is_worked_on(db, run.id)
+    assert not is_worked_on(db, run.id + 1)
     assert cancel_run(db, run.id, "U0BEN")
     assert state_of(db, run) == "running"
     finish()
