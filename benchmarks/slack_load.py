@@ -150,14 +150,11 @@ def burst(workspace: Workspace, places: Sequence[Channel], questions: int, peopl
     """All questions, one right after the other; each person asks several."""
     lines = (ROOT / "examples" / "questions" / "company.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["question"] for line in lines]
-    return [
-        workspace.post(
-            f"person{number % people}",
-            places[number % len(places)],
-            f"{workspace.mention} {texts[number % len(texts)]}",
-        )
-        for number in range(questions)
-    ]
+    asked = []
+    for number in range(questions):
+        person, place, text = f"person{number % people}", places[number % len(places)], texts[number % len(texts)]
+        asked.append(workspace.post(person, place, f"{workspace.mention} {text}"))
+    return asked
 
 
 def wait(workspace: Workspace, asked: Sequence[Message]) -> None:

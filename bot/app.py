@@ -25,8 +25,9 @@ from waitress.server import create_server  # type: ignore[import-untyped]
 
 from bot.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.authorization import configure_admins
+from bot.inbox import Inbox
 from bot.limits import Limits
-from bot.listeners import register
+from bot.listeners import on_post_left, register
 from bot.operations import Operations
 from bot.recovery import find_unfinished, make_up_for
 from bot.reindexing import resume_watching
@@ -77,15 +78,20 @@ class SlackApp(App):
             signing_secret=signing_secret or secrets.token_hex(),
             listener_executor=ThreadPoolExecutor(EVENT_THREADS, thread_name_prefix="slack-event"),
         )
-        register(self, runtime)
+        self.inbox = Inbox(runtime.pool)
+        register(self, runtime, self.inbox)
 
     def begin(self) -> None:
         """Finds what an earlier process left unfinished, and makes up for it beside the answering of questions."""
+        self.inbox.start()
         self._name_admins()
         resume_watching(self.runtime)
         unfinished = find_unfinished(self.runtime)
         if unfinished:
             self._workers.submit(make_up_for, unfinished, self.runtime)
+        for event_id, event in self.inbox.left():
+            listen = self.listener_runner.listener_executor.submit
+            listen(on_post_left, event_id, event, runtime=self.runtime, inbox=self.inbox)
 
     def _name_admins(self) -> None:
         """Makes the setting's admins known. Without Postgres the earlier ones stay, and nobody can do anything."""
@@ -103,6 +109,7 @@ class SlackApp(App):
         waiting = Thread(target=self._workers.shutdown, daemon=True)
         waiting.start()
         waiting.join(STOP_GRACE)
+        self.inbox.end()
 
 
 def build_app(

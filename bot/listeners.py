@@ -14,6 +14,7 @@ from bot import admin, asking_privately, channel_modal, experts, export, home, p
 from bot.asking import Runtime, receive, receive_change
 from bot.commands import Word, on_command
 from bot.experts import heard_expert
+from bot.inbox import Inbox, keep_first, must_be_kept
 from bot.reindex_view import CANCEL_ACTION
 from bot.routing import change, route
 from bot.suggestions import suggest
@@ -27,10 +28,11 @@ WORDS: dict[str, Word] = {
 }
 
 
-def register(app: App, runtime: Runtime) -> None:
+def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     """Every listener of the bot, in one place."""
-    app.event("app_mention")(partial(on_post, runtime=runtime))
-    app.event("message")(partial(on_post, runtime=runtime))
+    app.middleware(partial(keep_first, inbox=inbox, bot=runtime.identity))
+    app.event("app_mention")(partial(on_post, runtime=runtime, inbox=inbox))
+    app.event("message")(partial(on_post, runtime=runtime, inbox=inbox))
     app.event("reaction_added")(partial(thumbs.on_reaction, runtime=runtime))
     app.event("reaction_removed")(partial(thumbs.on_reaction, runtime=runtime))
     app.event("app_home_opened")(partial(on_app_opened, runtime=runtime))
@@ -48,14 +50,29 @@ def register(app: App, runtime: Runtime) -> None:
     app.error(on_error)
 
 
-def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime) -> None:
+def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime, inbox: Inbox) -> None:
     """A message that this bot may see. Bolt acknowledged it before it called us."""
     if changed := change(event, runtime.identity):
         receive_change(changed, runtime)
         return
     event_id = str(body.get("event_id", ""))
-    if not heard_expert(event, event_id, runtime):
-        receive(route(event, event_id, runtime.identity), runtime)
+    routed = route(event, event_id, runtime.identity)
+    inbox.wait_for_calm()
+    try:
+        if not heard_expert(event, event_id, runtime):
+            receive(routed, runtime)
+    finally:
+        if must_be_kept(routed):
+            inbox.done(event)
+
+
+def on_post_left(event_id: str, event: dict[str, Any], *, runtime: Runtime, inbox: Inbox) -> None:
+    """A message that an earlier process acknowledged and did not come to. Never raises."""
+    body = {"type": "event_callback", "event_id": event_id}
+    try:
+        on_post(body, event, runtime=runtime, inbox=inbox)
+    except Exception as error:  # noqa: BLE001 - the edge: Bolt, which would log it, is not around us here
+        on_error(error, body)
 
 
 def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:

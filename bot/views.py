@@ -37,7 +37,8 @@ VOTE_FAILED = "I cannot reach my database, so your thumb was not counted. Please
 HELP = (
     "*Ask me* by mentioning me in a channel or by writing me a direct message. In a thread where I was "
     "asked, just go on asking.\nEvery answer names its sources; a :thumbsup: or :thumbsdown: tells us how "
-    "good it was."
+    "good it was.\n`/ask` answers you alone, and so does _Ask Journeyman about this_ in the menu of a message; "
+    "either has a button that shares the answer."
 )
 NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
 FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
 from bot import views
+from bot.answers import begin_answer
 from bot.asking_privately import NO_WORDS, SHARED_BEFORE, SHORTCUT, USAGE
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
@@ -150,3 +152,35 @@ def test_a_failure_is_told_privately(workspace: Workspace, connect: Connect, poo
     workspace.slash("ada", "maintenance", "/ask", ASKED)
     workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if m.text == views.NO_DATABASE])
     assert public(workspace) == ""
+
+
+def test_a_restart_tells_the_asker_alone(workspace: Workspace, connect: Connect, database: str, rows: Rows) -> None:
+    """A private question that a process did not finish is apologised for where nobody else sees it."""
+    with psycopg.connect(database) as conn:
+        begin_answer(
+            conn,
+            asked_by=workspace.ada.id,
+            question=Question(ASKED),
+            channel=workspace.maintenance.id,
+            private=True,
+        )
+    connect()
+    workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if views.RESTARTED in visible_text(m)])
+    workspace.wait_for(lambda: rows("SELECT state FROM answer") == [("failed",)])
+    assert public(workspace) == ""
+
+
+def test_where_slack_shows_nothing_it_comes_directly(workspace: Workspace, connect: Connect, database: str) -> None:
+    """Without the bot in the channel, and without a response URL, the asker's own conversation with it is left."""
+    workspace.remove_app("maintenance")
+    with psycopg.connect(database) as conn:
+        begin_answer(
+            conn,
+            asked_by=workspace.ada.id,
+            question=Question(ASKED),
+            channel=workspace.maintenance.id,
+            private=True,
+        )
+    connect()
+    direct = workspace.direct_message("ada")
+    workspace.wait_for(lambda: [m for m in workspace.messages(direct) if views.RESTARTED in visible_text(m)])

@@ -1,5 +1,6 @@
 """Fair use: how many questions within an hour, and what those are told who ask more."""
 
+from datetime import timedelta
 from typing import Any
 
 from psycopg import Connection
@@ -25,7 +26,8 @@ def minutes_until(conn: Connection[Any], exceeded: Exceeded | None) -> int:
     assert exceeded is not None
     (now,) = conn.execute("SELECT now()").fetchone() or (None,)
     assert now is not None
-    return round((exceeded.again_at - now).total_seconds() / 60)
+    left: timedelta = exceeded.again_at - now
+    return round(left.total_seconds() / 60)
 
 
 def test_there_is_room_an_hour_after_the_oldest_that_counts(conn: Connection[Any]) -> None:

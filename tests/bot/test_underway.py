@@ -134,7 +134,7 @@ class Silent:
 def job(ts: str) -> Job:
     """A question in C1."""
     post = Post("", "C1", ts, ts, "U1", "T1", direct=False)
-    return Job(post, uuid4(), Question("what?"), Silent())  # type: ignore[arg-type]
+    return Job(post, uuid4(), Question("what?"), Silent())
 
 
 def test_places_are_counted_from_what_the_model_serves_together() -> None:

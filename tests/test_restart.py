@@ -1,0 +1,150 @@
+"""The bot's process killed with SIGKILL, and started again: everybody who asked is told, and nobody twice."""
+
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from bot import views
+from journeyman.stack import running_stack
+from tests.bot_process import BotProcess
+from tests.journeyman.model_server import Handler
+from tests.slack_workspace import Workspace
+from tests.slack_workspace.fixtures import workspace
+from tests.slack_workspace.looking import visible_text
+from tests.slack_workspace.model import Message
+
+__all__ = ["workspace"]
+
+MANIFEST = Path(__file__).parent.parent / "bot" / "manifest.yaml"
+PUMPS = "# Pumps\n\nThe coolant pump P7 is blue and stands in hall 3.\n"
+QUESTION = "what colour is the coolant pump P7?"
+BURST = 60
+START, ANSWER = 120.0, 120.0  # seconds, on a busy machine
+
+
+class Hesitating(ThreadingHTTPServer):
+    """A model server whose answers wait for `free`: a question is in mid-answer for as long as a test likes."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), HesitatingHandler)
+        self.free = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class HesitatingHandler(Handler):
+    """Waits before it writes."""
+
+    server: Hesitating
+
+    def do_POST(self) -> None:
+        self.server.free.wait(60)
+        super().do_POST()
+
+
+@pytest.fixture
+def model() -> Iterator[Hesitating]:
+    """The model server, free to answer until a test holds it."""
+    with Hesitating() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.free.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def bot(workspace: Workspace, model: Hesitating) -> Iterator[BotProcess]:
+    """The bot with one document, connected. Its home is not in pytest's folder: root's PostgreSQL may not go there."""
+    workspace.install(MANIFEST)
+    with folder() as place:
+        (place / "documents").mkdir()
+        (place / "documents" / "pumps.md").write_text(PUMPS)
+        settings = workspace.environment() | {"JOURNEYMAN_MODEL_URL": model.url, "JOURNEYMAN_MODEL": "m"}
+        with BotProcess(place / "home", settings) as process:
+            process.run("index", str(place / "documents"))
+            start(process, workspace)
+            yield process
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder of a test's own."""
+    path = Path(tempfile.mkdtemp(prefix="journeyman-restart-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.mark.slow
+def test_nobody_is_left_without_an_end(bot: BotProcess, workspace: Workspace, model: Hesitating) -> None:
+    """Killed in mid-answer, and killed while a burst waits for its listeners: one end for each question, then life."""
+    begun = ask(workspace)
+    workspace.wait_for(lambda: any("blue" in visible_text(reply) for reply in shown(workspace, begun)), ANSWER)
+    bot.kill()
+    start(bot, workspace)
+    workspace.wait_for(lambda: ends(workspace, begun), ANSWER)
+    assert ends(workspace, begun) == [views.RESTARTED]
+
+    burst = [ask(workspace) for _ in range(BURST)]
+    workspace.wait_for(lambda: all(delivery.acknowledged for delivery in workspace.deliveries), 30)
+    time.sleep(0.5)  # what was acknowledged is written some hundredths of a second later
+    bot.kill()
+    model.free.set()
+    start(bot, workspace)
+    workspace.wait_for(lambda: all(ends(workspace, question) for question in burst), ANSWER)
+    assert workspace.wait_for(lambda: ends(workspace, ask_and_wait(workspace)), ANSWER) == ["answered"]
+    assert [ends(workspace, question) for question in burst if len(ends(workspace, question)) != 1] == []
+    assert bot.end() == 0
+    with running_stack(bot.home) as stack, psycopg.connect(stack.database_url) as conn:
+        states = conn.execute("SELECT count(*), count(finished_at) FROM answer").fetchone()
+    assert states == (BURST + 2, BURST + 2)
+
+
+def ask(workspace: Workspace) -> Message:
+    """Ada asks by mention."""
+    return workspace.post("ada", "maintenance", f"{workspace.mention} {QUESTION}")
+
+
+def ask_and_wait(workspace: Workspace) -> Message:
+    """The same, with the answer below it."""
+    question = ask(workspace)
+    workspace.wait_for(lambda: ends(workspace, question), ANSWER)
+    return question
+
+
+def start(bot: BotProcess, workspace: Workspace) -> None:
+    """Start the process and wait until it is connected."""
+    opened = workspace.connections_opened
+    bot.start()
+    workspace.wait_for(lambda: workspace.connections_opened > opened or bot.ended, START)
+    assert not bot.ended, bot.said()
+
+
+def shown(workspace: Workspace, question: Message) -> list[Message]:
+    """What the bot wrote under a question."""
+    return [message for message in workspace.thread(question) if message.bot_id]
+
+
+def ends(workspace: Workspace, question: Message) -> list[str]:
+    """How the bot's replies to a question ended: with an answer, or with an apology."""
+    found = []
+    for reply in shown(workspace, question):
+        if any(block["type"] in ("context_actions", "actions") for block in reply.blocks):
+            found.append("answered")
+        if views.RESTARTED in json.dumps(reply.blocks, ensure_ascii=False):
+            found.append(views.RESTARTED)
+    return found
