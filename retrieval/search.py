@@ -66,7 +66,7 @@ WITH asked AS MATERIALIZED (
     UNION
     (SELECT id FROM lexical ORDER BY score DESC, id LIMIT %(pool)s)
 ), scored AS (
-    SELECT c.id, 1 - (c.vector <=> %(vector)s) AS similarity, coalesce(l.score, 0) AS lexical,
+    SELECT c.id, c.content_hash, 1 - (c.vector <=> %(vector)s) AS similarity, coalesce(l.score, 0) AS lexical,
         coalesce((SELECT max(1 - (s.vector <=> %(vector)s)) FROM sentence s WHERE s.chunk_id = c.id),
                  1 - (c.vector <=> %(vector)s)) AS sentence
     FROM pool JOIN chunk c USING (id) LEFT JOIN lexical l USING (id)
@@ -74,7 +74,9 @@ WITH asked AS MATERIALIZED (
     SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_lexical)s * lexical AS score,
         rank() OVER (ORDER BY similarity DESC) AS dense_rank,
         rank() OVER (ORDER BY sentence DESC) AS sentence_rank,
-        CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank
+        CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank,
+        -- The same file in two sources, or the same notice twice in a file, is one passage.
+        row_number() OVER (PARTITION BY content_hash ORDER BY id) AS copy
     FROM scored
 )
 SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url,
@@ -92,6 +94,7 @@ SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, 
         LATERAL (SELECT to_tsvector(a.language, array_to_string(a.title || c.heading, ' ')) AS above) AS h
      WHERE s.chunk_id = c.id) AS sentences
 FROM ranked r JOIN chunk c USING (id) JOIN allowed a ON a.id = c.document_id
+WHERE r.copy = 1
 ORDER BY r.score DESC, c.id
 LIMIT %(k)s
 """

@@ -92,6 +92,15 @@ def test_any_text_is_only_text(indexed: Connection, text: str) -> None:
     assert search(indexed, EMBEDDER, text)
 
 
+def test_the_same_passage_twice_is_found_once(indexed: Connection, tmp_path: Path) -> None:
+    """A file that two sources hold takes one place of the k."""
+    again = register_sources(indexed, [tmp_path / "shop" / "pump.md"], collection="again")
+    index_sources(indexed, EMBEDDER, again, max_bytes=10**6)
+    texts = [passage.text for passage in search(indexed, EMBEDDER, "Which grease does the bearing need?")]
+    assert len(texts) == len(set(texts))
+    assert search(indexed, EMBEDDER, "Which grease?", collections=["again"])[0].document == "pump.md"
+
+
 def test_an_empty_index_finds_nothing(conn: Connection) -> None:
     """Before anything is indexed."""
     assert search(conn, EMBEDDER, "pump") == []
