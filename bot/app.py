@@ -38,6 +38,7 @@ from retrieval.embedding import Embedder
 
 log = structlog.get_logger(__name__)
 
+PING_SECONDS = 2.0  # the SDK gives a connection up after five failed pings, or four without an answer
 EVENT_THREADS = 16
 HTTP_THREADS = 16
 HTTP_BODY_LIMIT = 1 << 20  # bytes; Slack's payloads are far smaller
@@ -165,7 +166,7 @@ def run_socket_mode(app: SlackApp, app_token: str, api_url: str, *, stop: Flag |
     """Answers over Socket Mode until `stop` is set or a signal comes; raises SlackRefused at start."""
     stop = stop or stop_on_signals()
     client = web_client(app.runtime.client.token or "", api_url, slack_logger())
-    handler = SocketModeHandler(app, app_token, web_client=client)
+    handler = SocketModeHandler(app, app_token, web_client=client, ping_interval=PING_SECONDS)
     app.begin()
     try:
         try:
