@@ -9,7 +9,7 @@ later. What is found at start may have been dealt with already; `bot.events` kno
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import Any
 
 import psycopg
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT = 5.0  # seconds to wait for Postgres
 CALM = 0.02  # seconds without a new post after which a burst has ended
+PAUSE = 0.05  # seconds between two writes: what comes in between is written at once
 LONGEST_BURST = 0.5  # seconds that a listener waits for a burst's end
 _POSTS = ("message", "app_mention")
 _KEEP = """
@@ -44,6 +45,7 @@ class Inbox:
     _came: dict[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)  # by post: event id and event
     _done: list[str] = field(default_factory=list)
     _changed: Condition = field(default_factory=Condition)
+    _gate: Lock = field(default_factory=Lock)
     _came_at: float = float("-inf")
     _writer: Thread | None = None
     _ending: bool = False
@@ -79,8 +81,9 @@ class Inbox:
     def wait_for_calm(self) -> None:
         """Lets a burst be acknowledged before it is worked on: its work would slow the acknowledgements down."""
         until = time.monotonic() + LONGEST_BURST
-        while (now := time.monotonic()) < until and now - self._came_at < CALM:
-            time.sleep(CALM / 2)
+        with self._gate:  # one looks, the others sleep
+            while (now := time.monotonic()) < until and now - self._came_at < CALM:
+                time.sleep(CALM)
 
     def left(self) -> list[tuple[str, dict[str, Any]]]:
         """Event ids and events that an earlier process left, oldest first; none if Postgres cannot be asked."""
@@ -104,6 +107,8 @@ class Inbox:
                     _write_rows(conn, came, done)
             except psycopg.Error as error:  # the listeners tell people that Postgres is down
                 log.error("inbox_not_written", came=len(came), done=len(done), error=error_code(error))
+            if not self._ending:
+                time.sleep(PAUSE)
 
 
 def _write_rows(conn: Connection[Any], came: Mapping[str, tuple[str, Mapping[str, Any]]], done: list[str]) -> None:
