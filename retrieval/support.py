@@ -12,6 +12,9 @@ MIN_SUPPORT = 0.8
 MIN_WORDS = 3
 """Words of its own, below which a statement says nothing that could be checked."""
 
+MAX_REPETITION = 1.5
+"""How often each of a statement's words may stand in it, on average."""
+
 _WHOLE = re.compile(r"[.!…][\"'”’)\]]*$")
 
 
@@ -22,7 +25,7 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
     words too, and they must deny as much as it does.
     """
     words = content(statement)
-    if len(words) < MIN_WORDS or not _WHOLE.search(statement):
+    if len(words) < MIN_WORDS or not _WHOLE.search(statement) or _babbles(statement):
         return None
     exact = {word for word in words if is_number(word)} | names(statement)
     denied = denies(statement)
@@ -41,6 +44,12 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
 def repeats(statement: str, shown: str) -> bool:
     """Whether a statement stands word for word in what was shown already; in other words it may say it more clearly."""
     return _plain(statement) in _plain(shown)
+
+
+def _babbles(statement: str) -> bool:
+    """Whether it goes round in a circle (the press is operated by the press, which is a press)."""
+    carrying = [word for word in (found.lower() for found in WORD.findall(statement)) if word in content(statement)]
+    return len(carrying) >= MAX_REPETITION * len(set(carrying))
 
 
 def _plain(text: str) -> str:

@@ -99,6 +99,7 @@ def test_weak_evidence_is_not_enough() -> None:
         ("The pump is painted red and blue by the night shift.", None),
         ("Yes.", None),
         ("Pump > Oil", None),
+        ("The pump is the pump of the pump that is oiled with the pump every 400 hours.", None),
         ("Oil the pump every 400 hours with", None),
         ("Oil the Siemens pump every 400 hours with HV 46.", None),
     ],
