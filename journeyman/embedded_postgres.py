@@ -92,7 +92,7 @@ class EmbeddedPostgres:
             self.stop()  # someone cleaned the folder of the socket: nobody can reach this server any more
         if self._pid() is None:
             self._launch(owner)
-        self._wait()
+        self._wait(owner)
 
     def stop(self) -> None:
         """End the server: running statements are rolled back. Does nothing when it is not running."""
@@ -174,12 +174,14 @@ class EmbeddedPostgres:
                 extra_groups=owner.groups,
             )
 
-    def _wait(self) -> None:
+    def _wait(self, owner: RunAs) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
                 return self._ensure_database()
             except psycopg.OperationalError as error:
+                if self.launched is None and self._pid() is None:
+                    self._launch(owner)  # it was on its way out when we looked
                 ended = self.launched is not None and self.launched.poll() is not None
                 if ended or time.monotonic() > deadline:
                     reason = last_line(self.log) or error

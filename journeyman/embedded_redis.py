@@ -98,6 +98,8 @@ class EmbeddedRedis:
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not answers(self.socket):
+            if self.launched is None and self._pid() is None:
+                self._launch()  # it was on its way out when we looked
             ended = self.launched is not None and self.launched.poll() is not None
             if ended or time.monotonic() > deadline:
                 reason = last_line(self.log) or "no reason given"
