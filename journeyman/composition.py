@@ -63,6 +63,11 @@ class Application:
         self.settings, self.stack = settings, stack
         self._building = threading.RLock()  # two first questions at once must not load the model twice
 
+    @property
+    def home(self) -> Path:
+        """The folder of all state outside the database."""
+        return self.settings.home.expanduser().absolute()
+
     @contextmanager
     def connect(self) -> Iterator["Connection[Any]"]:
         """A connection of one's own, in autocommit mode, that knows the vector types."""
