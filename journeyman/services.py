@@ -1,6 +1,8 @@
 """The long-running parts, each as one process: bot, worker, beat. They end on SIGTERM or Ctrl-C."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from journeyman.composition import Application, application, reveal
 from journeyman.settings import Settings
@@ -14,7 +16,7 @@ def run_bot(settings: Settings, parent: int | None) -> None:
     The model is loaded meanwhile, so that a question is acknowledged at once.
     """
     follow(parent)
-    with application(settings) as app:
+    with application(settings) as app, monitored(app):
         slack = app.slack()
         threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()
         app_token = reveal(settings.slack_app_token)
@@ -46,7 +48,7 @@ def run_worker(settings: Settings, parent: int | None) -> int:
     from workers.app import run_worker as work
 
     follow(parent)
-    with application(settings) as app:
+    with application(settings) as app, monitored(app):
         return work(app.celery(), name="journeyman")
 
 
@@ -56,10 +58,26 @@ def run_beat(settings: Settings, parent: int | None) -> None:
     from workers.app import run_beat as tick
 
     follow(parent)
-    with application(settings) as app:
+    with application(settings) as app, monitored(app):
         celery = app.celery()
         enqueue_scan(celery)
         tick(celery, schedule_file=str(prepare_home(settings.home) / "run" / "beat"))
+
+
+@contextmanager
+def monitored(app: Application) -> Iterator[None]:
+    """Serve the process's metrics and health while the context lasts, where the settings name a port."""
+    settings = app.settings
+    if not settings.metrics_port:
+        yield
+        return
+    import structlog
+
+    from journeyman.monitoring import served
+
+    with served(app.monitor(), settings.metrics_host, settings.metrics_port) as port:
+        structlog.get_logger().info("monitoring", url=f"http://{settings.metrics_host}:{port}/metrics")
+        yield
 
 
 def follow(parent: int | None) -> None:
