@@ -71,20 +71,30 @@ def bot(invocation: Invocation, parent: int | None, metrics_port: int | None) ->
 
 
 @click.command()
+@click.option("--queues", metavar="NAMES", help="Only these, comma separated: ingest, embed, finetune, control.")
 @parent_option
 @metrics_option
 @common_options
 @pass_invocation
-def worker(invocation: Invocation, parent: int | None, metrics_port: int | None) -> int:
+def worker(invocation: Invocation, queues: str | None, parent: int | None, metrics_port: int | None) -> int:
     """Run a worker: it indexes what changed, when beat says so.
+
+    On a GPU (JOURNEYMAN_DEVICE=cuda), the queues embed and finetune are worked on in one process, which loads a model
+    once; without them a child process does the work.
 
     \b
     Example:
       journeyman worker
+      journeyman worker --queues embed,finetune
     """
     from journeyman.services import run_worker
+    from workers.topology import QUEUES
 
-    return run_worker(service_settings(invocation, metrics_port), parent)
+    wanted = tuple(dict.fromkeys(name.strip() for name in queues.split(","))) if queues else QUEUES
+    unknown = [name for name in wanted if name not in QUEUES]
+    if unknown:
+        raise click.UsageError(f"There is no queue named {unknown[0]!r}; there are: {', '.join(QUEUES)}.")
+    return run_worker(service_settings(invocation, metrics_port), parent, wanted)
 
 
 @click.command()

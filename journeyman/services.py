@@ -1,7 +1,8 @@
 """The long-running parts, each as one process: bot, worker, beat. They end on SIGTERM or Ctrl-C."""
 
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from journeyman.composition import Application, application, reveal
@@ -43,13 +44,17 @@ def warm_up(app: Application) -> None:
         structlog.get_logger().error("the model cannot be loaded", reason=explain(error).sentence)
 
 
-def run_worker(settings: Settings, parent: int | None) -> int:
+def run_worker(settings: Settings, parent: int | None, queues: Sequence[str]) -> int:
     """Work on tasks; returns the exit code."""
+    # Before Celery is imported: SIGTERM then hands back a task that takes too long to finish.
+    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from workers.app import run_worker as work
+    from workers.topology import GPU_QUEUES
 
     follow(parent)
     with application(settings) as app, monitored(app):
-        return work(app.celery(), name="journeyman")
+        solo = settings.device == "cuda" and not GPU_QUEUES.isdisjoint(queues)
+        return work(app.celery(), name="-".join(["journeyman", *queues]), queues=queues, solo=solo)
 
 
 def run_beat(settings: Settings, parent: int | None) -> None:
