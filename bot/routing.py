@@ -123,6 +123,8 @@ def change(event: Mapping[str, Any], bot: Identity) -> Change | None:
     message = event.get("message")
     if subtype != "message_changed" or not isinstance(message, Mapping) or not message.get("ts"):
         return None
+    if message.get("bot_id") or message.get("user") == bot.user_id:
+        return None  # nobody's question; our own answers change every second while they are written
     if message.get("subtype") == "tombstone":  # a thread's root that was deleted
         return Change(str(channel), str(message["ts"]), None)
     return Change(str(channel), str(message["ts"]), clean_text(str(message.get("text") or ""), bot))
