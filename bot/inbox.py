@@ -17,10 +17,9 @@ from threading import Condition, Thread
 from threading import Event as Flag
 from typing import Any
 
-import psycopg
 import structlog
 from psycopg import Connection
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json
 from slack_bolt import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 
@@ -39,7 +38,7 @@ LONGEST_BURST = 0.5  # seconds that listeners wait for a burst's end
 TIDY = 0.2  # seconds in which rows that are done with are collected, to be deleted together
 _KEEP = """
 INSERT INTO inbox (post, event_id, event, owner)
-SELECT posts, event_ids, events, %(owner)s FROM unnest(%(posts)s::text[], %(event_ids)s::text[], %(events)s::jsonb[])
+SELECT posts, event_ids, events, %(owner)s FROM unnest(%(posts)s::text[], %(event_ids)s::text[], %(events)s::json[])
     AS came (posts, event_ids, events)
 ON CONFLICT (post) DO NOTHING
 """
@@ -147,7 +146,8 @@ class Inbox:
         try:
             with self.pool.connection(timeout=TIMEOUT) as conn:
                 _write_rows(conn, came, done, self.owner)
-        except psycopg.Error as error:  # acknowledged all the same: the listeners tell people that Postgres is down
+        except Exception as error:  # noqa: BLE001 - the edge: this thread outlives an event that it cannot write
+            # Acknowledged all the same: the listeners tell people that Postgres is down.
             log.error("inbox_not_written", came=len(came), done=len(done), error=error_code(error))
 
     def _queue(self, came: Sequence[Kept]) -> None:
@@ -175,7 +175,7 @@ def _write_rows(conn: Connection[Any], came: Sequence[Kept], done: Sequence[str]
         given = {
             "posts": [kept.key for kept in came],
             "event_ids": [kept.event_id for kept in came],
-            "events": [Jsonb(kept.event) for kept in came],
+            "events": [Json(kept.event) for kept in came],
             "owner": owner,
         }
         conn.execute(_KEEP, given)

@@ -72,7 +72,9 @@ class Presence:
                 with psycopg.connect(conninfo, autocommit=True, connect_timeout=10) as conn:
                     self._hold(conn)
             except psycopg.Error as error:
-                log.warning("presence_lost", error=error_code(error))
+                if self._held.is_set():
+                    log.warning("presence_lost", error=error_code(error))
+                self._held.clear()
                 self._ending.wait(RETRY)
 
     def _hold(self, conn: Connection) -> None:

@@ -135,6 +135,7 @@ def clean_text(raw: str, bot: Identity) -> str:
     without_us = _CALL.sub(lambda found: " " if found.group(1) == bot.user_id else found.group(), raw)
     shown = _TOKEN.sub(_shown, without_us)
     text = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("\x00", "")
+    text = text.encode(errors="replace").decode()  # half a surrogate pair is no text to anybody behind us
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 

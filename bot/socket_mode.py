@@ -46,10 +46,18 @@ class Link(BaseSocketModeClient):
     `keep` is asked about each envelope first, in the thread that reads: it must not wait for anything.
     """
 
-    def __init__(self, app: App, app_token: str, web_client: WebClient, logger: logging.Logger, keep: Keep) -> None:
+    def __init__(
+        self,
+        app: App,
+        app_token: str,
+        web_client: WebClient,
+        logger: logging.Logger,
+        keep: Keep,
+        silence: float = SILENCE,
+    ) -> None:
         self.app_token, self.web_client, self.logger = app_token, web_client, logger
         self.closed = False
-        self._app, self._keep = app, keep
+        self._app, self._keep, self._silence = app, keep, silence
         self._dispatching = ThreadPoolExecutor(DISPATCHERS, thread_name_prefix="envelope")
         self._ending = Flag()
         self._readers: dict[WebSocket, Thread] = {}
@@ -63,7 +71,7 @@ class Link(BaseSocketModeClient):
         """Opens a connection, over which everything is sent from now on."""
         socket = create_connection(
             self.issue_new_wss_url(),
-            timeout=SILENCE,
+            timeout=self._silence,
             sslopt={"context": self.web_client.ssl or ssl.create_default_context()},
             enable_multithread=True,
             skip_utf8_validation=True,  # json.loads does it
@@ -86,7 +94,7 @@ class Link(BaseSocketModeClient):
         self._ending.set()
         for socket, reader in list(self._readers.items()):
             _wake(socket)
-            reader.join(SILENCE)
+            reader.join(self._silence)
         self._dispatching.shutdown(wait=False)
 
     def _read(self, socket: WebSocket) -> None:

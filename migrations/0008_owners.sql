@@ -8,7 +8,9 @@ ALTER TABLE answer
     ADD COLUMN sharing boolean NOT NULL DEFAULT false;  -- its asker has shared it, and it is not posted yet
 CREATE INDEX answer_unfinished ON answer (asked_at) WHERE finished_at IS NULL OR sharing;
 
-ALTER TABLE inbox ADD COLUMN owner bigint;
+ALTER TABLE inbox
+    ADD COLUMN owner bigint,
+    ALTER COLUMN event TYPE json USING event::json;     -- as it came: jsonb refuses some of what people can write
 
 ALTER TABLE expert_request
     ADD COLUMN owner bigint,
