@@ -2,13 +2,29 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from journeyman.options import Invocation, common_options, json_option, pass_invocation
 from journeyman.terminal import output_kept_clean, print_json
 
+if TYPE_CHECKING:
+    from journeyman.settings import Settings
+
 parent_option = click.option("--parent", type=int, hidden=True, help="End when this process ends.")
+metrics_option = click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve /metrics, /healthz and /readyz here; 0: not at all.  [default: JOURNEYMAN_METRICS_PORT]",
+)
+
+
+def service_settings(invocation: Invocation, metrics_port: int | None) -> "Settings":
+    """The settings, with what the command line says instead."""
+    settings = invocation.settings(service=True)
+    return settings if metrics_port is None else settings.model_copy(update={"metrics_port": metrics_port})
 
 
 @click.command()
@@ -23,7 +39,8 @@ parent_option = click.option("--parent", type=int, hidden=True, help="End when t
 def up(invocation: Invocation, demo: Path | None) -> None:
     """Run everything: the servers, the schema, a worker, beat, and the Slack bot.
 
-    Without Slack tokens, you can ask in the terminal instead. Ctrl-C stops all.
+    Without Slack tokens, you can ask in the terminal instead. Ctrl-C stops all. Where JOURNEYMAN_METRICS_PORT is
+    set, worker, beat and bot are watched there and at the next two ports.
 
     \b
     Example:
@@ -38,9 +55,10 @@ def up(invocation: Invocation, demo: Path | None) -> None:
 
 @click.command()
 @parent_option
+@metrics_option
 @common_options
 @pass_invocation
-def bot(invocation: Invocation, parent: int | None) -> None:
+def bot(invocation: Invocation, parent: int | None, metrics_port: int | None) -> None:
     """Run the Slack bot: over Socket Mode with SLACK_APP_TOKEN, over HTTP with SLACK_SIGNING_SECRET.
 
     \b
@@ -49,30 +67,42 @@ def bot(invocation: Invocation, parent: int | None) -> None:
     """
     from journeyman.services import run_bot
 
-    run_bot(invocation.settings(service=True), parent)
+    run_bot(service_settings(invocation, metrics_port), parent)
 
 
 @click.command()
+@click.option("--queues", metavar="NAMES", help="Only these, comma separated: ingest, embed, finetune, control.")
 @parent_option
+@metrics_option
 @common_options
 @pass_invocation
-def worker(invocation: Invocation, parent: int | None) -> int:
+def worker(invocation: Invocation, queues: str | None, parent: int | None, metrics_port: int | None) -> int:
     """Run a worker: it indexes what changed, when beat says so.
+
+    On a GPU (JOURNEYMAN_DEVICE=cuda), the queues embed and finetune are worked on in one process, which loads a model
+    once; without them a child process does the work.
 
     \b
     Example:
       journeyman worker
+      journeyman worker --queues embed,finetune
     """
     from journeyman.services import run_worker
+    from workers.topology import QUEUES
 
-    return run_worker(invocation.settings(service=True), parent)
+    wanted = tuple(dict.fromkeys(name.strip() for name in queues.split(","))) if queues else QUEUES
+    unknown = [name for name in wanted if name not in QUEUES]
+    if unknown:
+        raise click.UsageError(f"There is no queue named {unknown[0]!r}; there are: {', '.join(QUEUES)}.")
+    return run_worker(service_settings(invocation, metrics_port), parent, wanted)
 
 
 @click.command()
 @parent_option
+@metrics_option
 @common_options
 @pass_invocation
-def beat(invocation: Invocation, parent: int | None) -> None:
+def beat(invocation: Invocation, parent: int | None, metrics_port: int | None) -> None:
     """Run the clock that enqueues what is due. Run one per installation.
 
     \b
@@ -81,7 +111,7 @@ def beat(invocation: Invocation, parent: int | None) -> None:
     """
     from journeyman.services import run_beat
 
-    run_beat(invocation.settings(service=True), parent)
+    run_beat(service_settings(invocation, metrics_port), parent)
 
 
 @click.command()

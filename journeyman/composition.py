@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from bot.app import SlackApp
     from bot.operations import ModelState
+    from journeyman.metrics import Metrics
+    from journeyman.monitoring import Monitor
     from retrieval.answer import Event, Passage, Question
     from retrieval.chain import AnswerChain
     from retrieval.embedding import Embedder
@@ -62,6 +64,11 @@ class Application:
     def __init__(self, settings: Settings, stack: Stack) -> None:
         self.settings, self.stack = settings, stack
         self._building = threading.RLock()  # two first questions at once must not load the model twice
+
+    @property
+    def home(self) -> Path:
+        """The folder of all state outside the database."""
+        return self.settings.home.expanduser().absolute()
 
     @contextmanager
     def connect(self) -> Iterator["Connection[Any]"]:
@@ -122,7 +129,30 @@ class Application:
     def answer(self, question: "Question") -> "Iterator[Event]":
         """Stream the answer to a question."""
         events: Iterator[Event] = self.chain().stream(question)
-        return events
+        return self.metrics.watch(events)
+
+    @cached_property
+    def metrics(self) -> "Metrics":
+        """What this process counts."""
+        from journeyman.metrics import Metrics
+
+        return Metrics()
+
+    def monitor(self) -> "Monitor":
+        """What is served about this process and about what it shares with others."""
+        import redis
+
+        from journeyman.monitoring import Monitor
+        from workers.topology import QUEUES
+
+        self.metrics.add_shared(self.connect, self.stack.redis_url, QUEUES, self.model_state())
+
+        def database() -> None:
+            with self.connect() as conn:
+                conn.execute("SELECT 1")
+
+        broker = redis.Redis.from_url(self.stack.redis_url, socket_timeout=5)
+        return Monitor(self.metrics.registry, {"postgres": database, "redis": broker.ping})
 
     def search(self, text: str, *, k: int, collections: Sequence[str] | None) -> "list[Passage]":
         """The `k` best passages."""

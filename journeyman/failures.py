@@ -89,7 +89,10 @@ def _of_import(module: str) -> str:
 
 def _of_system(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return "The port is in use: stop what listens there, or choose another with JOURNEYMAN_HTTP_PORT."
+        return (
+            "The port is in use: stop what listens there, or choose another with JOURNEYMAN_HTTP_PORT "
+            "or JOURNEYMAN_METRICS_PORT."
+        )
     if error.errno == errno.ENOSPC:
         return "The disk is full: free some space and run the command again."
     if isinstance(error, FileNotFoundError) and error.filename:

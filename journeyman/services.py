@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from journeyman.composition import Application, application, reveal
 from journeyman.settings import Settings
@@ -22,7 +24,7 @@ def run_bot(settings: Settings, parent: int | None) -> None:
     follow(parent)
     for name in READ_BY_BOLT:
         os.environ.pop(name, None)
-    with application(settings) as app:
+    with application(settings) as app, monitored(app):
         slack = app.slack()
         threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()
         app_token = reveal(settings.slack_app_token)
@@ -49,13 +51,17 @@ def warm_up(app: Application) -> None:
         structlog.get_logger().error("the model cannot be loaded", reason=explain(error).sentence)
 
 
-def run_worker(settings: Settings, parent: int | None) -> int:
+def run_worker(settings: Settings, parent: int | None, queues: Sequence[str]) -> int:
     """Work on tasks; returns the exit code."""
+    # Before Celery is imported: SIGTERM then hands back a task that takes too long to finish.
+    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from workers.app import run_worker as work
+    from workers.topology import GPU_QUEUES
 
     follow(parent)
-    with application(settings) as app:
-        return work(app.celery(), name="journeyman")
+    with application(settings) as app, monitored(app):
+        solo = settings.device == "cuda" and not GPU_QUEUES.isdisjoint(queues)
+        return work(app.celery(), name="-".join(["journeyman", *queues]), queues=queues, solo=solo)
 
 
 def run_beat(settings: Settings, parent: int | None) -> None:
@@ -64,10 +70,26 @@ def run_beat(settings: Settings, parent: int | None) -> None:
     from workers.app import run_beat as tick
 
     follow(parent)
-    with application(settings) as app:
+    with application(settings) as app, monitored(app):
         celery = app.celery()
         enqueue_scan(celery)
         tick(celery, schedule_file=str(prepare_home(settings.home) / "run" / "beat"))
+
+
+@contextmanager
+def monitored(app: Application) -> Iterator[None]:
+    """Serve the process's metrics and health while the context lasts, where the settings name a port."""
+    settings = app.settings
+    if not settings.metrics_port:
+        yield
+        return
+    import structlog
+
+    from journeyman.monitoring import served
+
+    with served(app.monitor(), settings.metrics_host, settings.metrics_port) as port:
+        structlog.get_logger().info("monitoring", url=f"http://{settings.metrics_host}:{port}/metrics")
+        yield
 
 
 def follow(parent: int | None) -> None:

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
     )
     http_host: str = Field(default="127.0.0.1", description="Address for Slack's HTTP events.")
     http_port: int = Field(default=3000, ge=0, le=65535, description="Port for Slack's HTTP events.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address for /metrics, /healthz and /readyz.")
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65533,
+        description="Port of bot, worker or beat for /metrics, /healthz and /readyz; 0: none.",
+    )
     questions_per_person: int = Field(
         default=120, ge=0, description="Most questions of one person within an hour; 0 for no limit."
     )

@@ -65,6 +65,23 @@ def progress_bars(unit: str) -> Iterator["Bars"]:
 
 
 @contextmanager
+def working(text: str) -> "Iterator[Callable[[str], None]]":
+    """A line on standard error that says what is being done and shows that it goes on; nothing where that is no
+    terminal.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    status = console.status(text)
+    if console.is_terminal:
+        status.start()
+    try:
+        yield lambda now: status.update(now)
+    finally:
+        status.stop()
+
+
+@contextmanager
 def index_progress() -> Iterator["Callable[[Progress], None]"]:
     """A bar over documents, with the one that is being read and the chunks so far."""
     with progress_bars("documents") as bars:

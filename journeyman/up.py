@@ -40,7 +40,9 @@ def child_commands(settings: Settings, *, slack: bool) -> Mapping[str, Sequence[
     names = ["worker", "beat", "bot"] if slack else ["worker", "beat"]
     home = str(settings.home.expanduser().absolute())
     start = [sys.executable, "-m", "journeyman", "--home", home]
-    return {name: [*start, name, "--parent", str(os.getpid())] for name in names}
+    end = ["--parent", str(os.getpid()), "--metrics-port"]
+    port = settings.metrics_port
+    return {name: [*start, name, *end, str(port + i if port else 0)] for i, name in enumerate(names)}
 
 
 def check_tokens(settings: Settings) -> None:

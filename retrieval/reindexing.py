@@ -71,6 +71,15 @@ SELECT EXISTS (
 )
 """  # objsubid 2: a key of two integers, https://www.postgresql.org/docs/current/view-pg-locks.html
 
+_UNATTENDED = """
+SELECT id FROM reindex_run r
+WHERE state IN ('queued', 'running') AND queued_at < now() - make_interval(secs => %(patience)s) AND NOT EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %(class)s AND objid = r.id
+        AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+ORDER BY id
+"""
+
 State = Literal["queued", "running", "done", "cancelled", "failed"]
 DIED = "the process that worked on it ended; ask again to go on, what was finished stays"
 
@@ -216,6 +225,12 @@ def is_worked_on(conn: Connection[Any], run_id: int) -> bool:
     """
     row = conn.execute(_WORKED_ON, {"class": _LOCK_CLASS, "run": run_id}).fetchone()
     return bool(row and row[0])
+
+
+def unattended_runs(conn: Connection[Any], patience: float = 15.0) -> list[int]:
+    """The ids of open runs that nobody works on, requested more than `patience` seconds ago, oldest first."""
+    rows = conn.execute(_UNATTENDED, {"class": _LOCK_CLASS, "patience": patience}).fetchall()
+    return [run for (run,) in rows]
 
 
 def carry_out(

@@ -1,9 +1,10 @@
 """docker-compose.yml and the Dockerfile keep what the documentation promises about them.
 
-The file is checked against the Compose specification by hand (jsonschema with its schema/compose-spec.json).
-Here stands what is ours: commands that exist, health checks, pinned images, and containers without rights.
+The file is parsed as the Compose specification says, and what is ours is held: commands that exist, health checks,
+pinned images, and containers without rights.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
+from compose_spec import PyCompose
+
+from journeyman.metrics import GAUGES, Metrics
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -20,10 +24,26 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
-@pytest.mark.parametrize("command", sorted({service["command"][0] for service in OURS.values()}))
-def test_command_exists(command: str) -> None:
-    """The command of each of our services is one of the command line."""
-    shown = subprocess.run([sys.executable, "-m", "journeyman", command, "--help"], capture_output=True)
+def interpolated() -> str:
+    """The file as Compose reads it once every variable has its default, or some value."""
+    return re.sub(
+        r"\$\{\w+(?::[-?]([^}]*))?\}", lambda found: found[1] or "x", (ROOT / "docker-compose.yml").read_text()
+    )
+
+
+def test_file_is_what_the_specification_allows() -> None:
+    """No key, duration, size or reference is wrong; a wrong one would be found."""
+    PyCompose.from_yaml(yaml.safe_dump(yaml.safe_load(interpolated()))).validate()
+    wrong = yaml.safe_load(interpolated())
+    wrong["services"]["bot"]["helthcheck"] = {}
+    with pytest.raises(ValueError, match="helthcheck"):
+        PyCompose.from_yaml(yaml.safe_dump(wrong))
+
+
+@pytest.mark.parametrize("command", sorted({tuple(service["command"]) for service in OURS.values()}))
+def test_command_exists(command: tuple[str, ...]) -> None:
+    """The command line of each of our services is one that there is, with its options."""
+    shown = subprocess.run([sys.executable, "-m", "journeyman", *command, "--help"], capture_output=True)
     assert shown.returncode == 0, shown.stderr.decode()
 
 
@@ -99,3 +119,40 @@ def test_build_targets_exist() -> None:
     targets = {service["build"]["target"] for service in OURS.values()}
     assert {re.sub(r"\$\{\w+:-(\w+)\}", r"\1", target) for target in targets} <= stages
     assert {"slim", "cpu", "gpu"} <= stages
+
+
+def test_files_that_are_mounted_exist() -> None:
+    """A file of the repository that a service mounts is there: Docker would make an empty folder in its place."""
+    for service in SERVICES.values():
+        for volume in service["volumes"]:
+            source = volume.split(":")[0]
+            assert not source.startswith("./") or (ROOT / source).is_file(), source
+
+
+def test_published_ports_are_on_loopback() -> None:
+    """Nothing is reachable from another machine unless a person puts a proxy in front."""
+    for name, service in SERVICES.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+
+
+def test_our_processes_are_watched() -> None:
+    """Prometheus scrapes the port that bot, worker and beat serve."""
+    port = COMPOSE["x-app"]["environment"]["JOURNEYMAN_METRICS_PORT"]
+    jobs = yaml.safe_load((ROOT / "docs/operations/prometheus.yml").read_text())["scrape_configs"]
+    targets = {target for job in jobs for static in job["static_configs"] for target in static["targets"]}
+    assert targets == {
+        f"{name}:{port}" for name in OURS if OURS[name]["restart"] != "no" and "profiles" not in OURS[name]
+    }
+
+
+def test_dashboard_shows_metrics_that_exist() -> None:
+    """Every series in a panel is one that a process serves."""
+    served = Metrics()
+    names = {metric.name for metric in served.registry.collect()} | {f"journeyman_{gauge[0]}" for gauge in GAUGES}
+    names |= {"journeyman_up", "journeyman_queue_depth", "journeyman_model"}
+    dashboard = json.loads((ROOT / "docs/operations/dashboard.json").read_text())
+    shown = re.findall(
+        r"journeyman_\w+", " ".join(t["expr"] for panel in dashboard["panels"] for t in panel["targets"])
+    )
+    assert shown
+    assert {re.sub("_(total|bucket|sum|count)$", "", name) for name in shown} <= names

@@ -155,6 +155,8 @@ def test_an_edit_and_a_deletion_reach_the_bot_that_answers(
         changes = workspace.deliveries[before:]
         workspace.wait_for(lambda: all(delivery.acknowledged for delivery in changes), 30)
         assert len({change.attempts[-1].via for change in changes}) == 2
+        changed = "SELECT count(*) FROM answer WHERE question LIKE 'where%' OR state = 'failed'"
+        workspace.wait_for(lambda: rows(bot, changed) == [(4,)], ANSWER)
         model.free.set()
         for question in edited:
             workspace.wait_for(lambda question=question: ends(workspace, question) == ["answered"], ANSWER)  # type: ignore[misc]

@@ -4,6 +4,7 @@ Nothing here reads a setting or a file.
 """
 
 import warnings
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
@@ -11,27 +12,43 @@ from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename
 from kombu.exceptions import OperationalError
 
+from workers.lease import leased_task
 from workers.schedule import beat_schedule
 from workers.tasks import Connect, IndexAll, Reindex, register_tasks
 from workers.topology import INGEST, QUEUES, REINDEX, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
 
+SHUTDOWN_SECONDS = 10.0
+
 
 def build_app(
-    redis_url: str, *, connect: Connect, index_all: IndexAll, reindex: Reindex, scan_seconds: float
+    redis_url: str,
+    *,
+    connect: Connect,
+    index_all: IndexAll,
+    reindex: Reindex,
+    scan_seconds: float,
+    visibility_timeout: float = VISIBILITY_TIMEOUT,
 ) -> Celery:
     """The app for worker, beat and whoever enqueues.
 
-    A task is acknowledged when it is done, so a killed worker's task is run again: tasks are idempotent.
-    Results are not kept: what tasks achieve is in Postgres.
+    A task is acknowledged when it is done, so a killed worker's task is run again: tasks are idempotent. While it
+    runs it renews its message, so that no second worker gets it within `visibility_timeout` seconds. Results are not
+    kept: what tasks achieve is in Postgres.
     """
-    app = Celery("journeyman", set_as_current=False)
+    transport = {
+        "visibility_timeout": visibility_timeout,
+        # kombu looks for messages whose time is up every 100 s unless it is told otherwise.
+        "unacked_restore_interval": min(5.0, visibility_timeout / 4),
+        "unacked_restore_throttle": 1,
+    }
+    app = Celery("journeyman", set_as_current=False, task_cls=leased_task(redis_url, visibility_timeout))
     app.conf.update(
         broker_url=broker_url(redis_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # Redis may be away for longer than 100 attempts
-        broker_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
-        result_backend_transport_options={"visibility_timeout": VISIBILITY_TIMEOUT},
-        visibility_timeout=VISIBILITY_TIMEOUT,  # Celery's documentation asks for it in all three places
+        broker_transport_options=transport,
+        result_backend_transport_options={"visibility_timeout": visibility_timeout},
+        visibility_timeout=visibility_timeout,  # Celery's documentation asks for it in all three places
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
@@ -42,7 +59,10 @@ def build_app(
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,  # a queued task waits where any free worker can take it
         worker_hijack_root_logger=False,
-        worker_soft_shutdown_timeout=10.0,
+        # A task that is not done by then goes back to the queue. Docker and systemd wait longer than that.
+        worker_soft_shutdown_timeout=SHUTDOWN_SECONDS,
+        # True, which Celery 6 will have, lost a task when Redis went away in its middle.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         beat_schedule=beat_schedule(scan_seconds),
     )
     register_tasks(app, connect=connect, index_all=index_all, reindex=reindex)
@@ -77,18 +97,20 @@ def has_worker(app: Celery, timeout: float = 1.0) -> bool:
         return False
 
 
-def run_worker(app: Celery, *, name: str) -> int:
-    """Work until SIGTERM, which lets the running task finish; returns the exit code.
+def run_worker(app: Celery, *, name: str, queues: Sequence[str] = QUEUES, solo: bool = False) -> int:
+    """Work on these queues until SIGTERM; returns the exit code.
 
-    One process child: indexing is CPU-bound.
+    SIGTERM lets the running task finish if that takes less than SHUTDOWN_SECONDS, else hands it back, where the
+    process has REMAP_SIGTERM=SIGQUIT in its environment before Celery is imported. One process child, because
+    indexing is CPU-bound; `solo` works in the process itself, which a GPU needs.
     """
     # Celery warns root of code inside messages. There can be none: ours are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         hostname=default_nodename(name),
-        pool="prefork",
+        pool="solo" if solo else "prefork",
         concurrency=1,
-        queues=QUEUES,
+        queues=list(queues),
         loglevel="INFO",
         quiet=True,
         without_gossip=True,

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from workers.topology import SCAN_SOURCES
+from workers.topology import SCAN_SOURCES, SWEEP
+
+SWEEP_SECONDS = 60.0
 
 
 def beat_schedule(scan_seconds: float) -> dict[str, dict[str, Any]]:
@@ -12,5 +14,10 @@ def beat_schedule(scan_seconds: float) -> dict[str, dict[str, Any]]:
             "task": SCAN_SOURCES,
             "schedule": scan_seconds,
             "options": {"expires": scan_seconds},
+        },
+        "sweep": {
+            "task": SWEEP,
+            "schedule": SWEEP_SECONDS,
+            "options": {"expires": SWEEP_SECONDS},
         },
     }

@@ -9,9 +9,10 @@ from celery import Celery
 from psycopg import Connection
 
 from retrieval.index import IndexReport
-from retrieval.reindexing import Run
+from retrieval.reindexing import Run, unattended_runs
 from workers.locks import SCAN, try_lock
-from workers.topology import REINDEX, SCAN_SOURCES
+from workers.schedule import SWEEP_SECONDS
+from workers.topology import REINDEX, SCAN_SOURCES, SWEEP
 
 log = structlog.get_logger()
 
@@ -39,3 +40,13 @@ def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll, reinde
         with connect() as conn:
             run = reindex(conn, run_id)
         log.info("reindexed", run=run_id, state="done elsewhere" if run is None else run.state)
+
+    @app.task(name=SWEEP, shared=False)  # type: ignore[untyped-decorator]
+    def sweep() -> None:
+        """Puts back what Redis has lost, or a process that died has left: the rows know."""
+        with connect() as conn:
+            left = unattended_runs(conn)
+        for run_id in left:
+            app.send_task(REINDEX, args=[run_id], expires=SWEEP_SECONDS)  # the next sweep knows whether it is needed
+        if left:
+            log.info("put back", runs=left)

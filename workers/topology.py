@@ -2,12 +2,18 @@
 
 SCAN_SOURCES = "sources.scan"
 REINDEX = "sources.reindex"
+SWEEP = "work.sweep"
 
 INGEST = "ingest"
+EMBED = "embed"
+FINETUNE = "finetune"
+CONTROL = "control"
 
-ROUTES = {SCAN_SOURCES: {"queue": INGEST}, REINDEX: {"queue": INGEST}}
-QUEUES = tuple(sorted({route["queue"] for route in ROUTES.values()}))
+QUEUES = (INGEST, EMBED, FINETUNE, CONTROL)
+GPU_QUEUES = frozenset({EMBED, FINETUNE})
+"""Their tasks may use a GPU, which a process that was forked from one that has used it cannot."""
 
-# Seconds after which Redis gives a task that nobody has acknowledged to another worker. It must be longer
-# than the longest task, or two workers run it at once; the scan's lock makes the second one a no-op.
-VISIBILITY_TIMEOUT = 6 * 3600
+ROUTES = {SCAN_SOURCES: {"queue": INGEST}, REINDEX: {"queue": INGEST}, SWEEP: {"queue": CONTROL}}
+
+# Seconds without a sign of life after which Redis gives a task to another worker; workers/lease.py gives the signs.
+VISIBILITY_TIMEOUT = 60.0

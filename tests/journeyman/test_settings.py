@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from journeyman.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-COMPOSE_ONLY = {"POSTGRES_PASSWORD", "DOCUMENTS", "HF_TOKEN"}
+COMPOSE_ONLY = {"POSTGRES_PASSWORD", "DOCUMENTS", "HF_TOKEN", "GRAFANA_PASSWORD", "FLOWER_BASIC_AUTH"}
 
 
 def variables() -> set[str]:

@@ -1,5 +1,7 @@
 """The workers: their wiring as data, and a real worker process that does a real task."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
@@ -10,13 +12,18 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 from celery import Celery
+from click.testing import CliRunner
 
+from journeyman.cli import cli
+from journeyman.options import Invocation
 from retrieval.index import IndexReport
+from retrieval.reindexing import _held
 from workers.app import broker_url, build_app, has_worker
 from workers.locks import SCAN, try_lock
 from workers.schedule import beat_schedule
-from workers.topology import REINDEX, ROUTES, SCAN_SOURCES
+from workers.topology import INGEST, REINDEX, ROUTES, SCAN_SOURCES, SWEEP
 
 ROOT = Path(__file__).parents[2]
 
@@ -142,3 +149,34 @@ def test_a_worker_process_scans_the_sources(stack: Any, database: str, tmp_path:
     assert worker.returncode == 0
     with psycopg.connect(database) as conn:
         assert conn.execute("SELECT name FROM document").fetchall() == [("pump.md",)]
+
+
+def test_sweep_puts_back_what_redis_lost(stack: Any, database: str) -> None:
+    """A run that waits without a message, or whose process died, is enqueued; one that is worked on is not."""
+    redis_url = stack.redis_url.replace("db=0", "db=11")
+    with psycopg.connect(database, autocommit=True) as conn:
+        insert = """
+            INSERT INTO reindex_run (target, collections, dry_run, force, started_by, state, queued_at)
+            VALUES ('all', '{a}', false, false, 'U1', %s, now() - interval '1 hour') RETURNING id
+        """
+        lost, died, at_work, _ended = (
+            conn.execute(insert, (state,)).fetchone()[0]  # type: ignore[index]
+            for state in ("queued", "running", "running", "done")
+        )
+        conn.execute(insert.replace("now() - interval '1 hour'", "now()"), ("queued",))  # its message is on its way
+        with _held(conn, at_work):
+            an_app(redis_url, database, []).tasks[SWEEP]()
+    client = redis.Redis.from_url(redis_url)
+    try:
+        messages = [json.loads(message) for message in client.lrange(INGEST, 0, -1)]
+        assert sorted(json.loads(base64.b64decode(m["body"]))[0][0] for m in messages) == [lost, died]
+    finally:
+        client.flushdb()
+
+
+def test_worker_is_told_which_queues_there_are() -> None:
+    """A typing error must not leave a worker waiting for tasks that never come."""
+    refused = CliRunner().invoke(cli, ["worker", "--queues", "embed,fintune"], obj=Invocation())
+    assert refused.exit_code == 2
+    assert "'fintune'" in refused.output
+    assert "finetune" in refused.output
