@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from bot.answers import CHANGED
 from bot.runtime import Pool
@@ -80,7 +80,7 @@ class Presence:
     def _hold(self, conn: Connection) -> None:
         conn.execute(_KEEPALIVE)
         conn.execute(_HOLD, {"owner": self.owner})
-        conn.execute(f"LISTEN {CHANGED}")
+        conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANGED)))
         self._held.set()
         looked_at = float("-inf")
         while not self._ending.is_set():
