@@ -29,6 +29,7 @@ from retrieval.document_rows import (
     rename_document,
     swap_document,
 )
+from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
 from retrieval.loading import PARSER_VERSION, LoadError, load
 from retrieval.loading.files import Scan, read_file, scan
@@ -122,6 +123,7 @@ def index_sources(
     if `embedder` is not, or no longer, the one that the index is searched with.
     """
     register_vector(conn)
+    embedder = pinned(embedder)
     if not extent.dry_run:
         require_active(conn, embedder.name, embedder.dimensions)
     run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)
