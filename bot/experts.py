@@ -35,6 +35,7 @@ from bot.expert_views import (
 from bot.review import save_verified
 from bot.routing import Identity, Post, clean_text, kind_of, route
 from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.telling import tell
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -91,7 +92,7 @@ def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, run
         log.error("experts_not_asked", error=error_code(error))
         problem = views.NO_DATABASE
     if problem:
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+        _tell(channel, person, body, problem, runtime)
 
 
 def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
@@ -105,7 +106,7 @@ def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
         log.error("reply_not_saved", error=error_code(error))
         problem = views.NO_DATABASE
     if problem:
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+        _tell(channel, person, body, problem, runtime)
 
 
 def heard_expert(event: Mapping[str, Any], event_id: str, runtime: Runtime) -> bool:
@@ -235,11 +236,9 @@ def _show_saved(channel: str, body: Mapping[str, Any], person: str, runtime: Run
         runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
     except SLACK_ERRORS as error:
         log.warning("saved_not_shown", channel=channel, error=error_code(error))
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), text, runtime)
+        _tell(channel, person, body, text, runtime)
 
 
-def _tell(channel: str, person: str, thread_ts: str | None, text: str, runtime: Runtime) -> None:
-    try:
-        runtime.client.chat_postEphemeral(channel=channel, user=person, thread_ts=thread_ts, text=text)
-    except SLACK_ERRORS as error:
-        log.warning("not_told", channel=channel, error=error_code(error))
+def _tell(channel: str, person: str, body: Mapping[str, Any], text: str, runtime: Runtime) -> None:
+    thread_ts = (body.get("message") or {}).get("thread_ts")
+    tell(runtime.client, person, channel, text, thread_ts=thread_ts, response_url=body.get("response_url"))

@@ -22,6 +22,7 @@ from bot.mrkdwn import plain
 from bot.reindex_view import already_running, run_message
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.status import CONSOLE
+from bot.telling import post_direct
 from bot.views import Message
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.reindexing import (
@@ -50,6 +51,7 @@ NOTHING_REGISTERED = (
     "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
 )
 NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
+SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct message."
 NO_LONGER = "That run has ended already."
 WILL_STOP = "I stop it after the document at hand."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
@@ -177,7 +179,9 @@ def _reindex(said: Said, runtime: Runtime) -> str | None:
             conn.execute(_PLACE, {"run": run.id, "channel": place.channel, "ts": place.ts})
         start_watching(place, runtime)
     _hand_out(run.id, runtime)  # after its message, which people see at once: looking for a worker takes a second
-    return NOWHERE_TO_SHOW if place is None else None
+    if place is None:
+        return NOWHERE_TO_SHOW
+    return None if place.channel == said.channel else SHOWN_DIRECTLY
 
 
 def _cancel(said: Said, runtime: Runtime) -> str:
@@ -201,13 +205,16 @@ def _hand_out(run_id: int, runtime: Runtime) -> None:
 def _post(said: Said, run: Run, runtime: Runtime) -> Place | None:
     """The message: where the command was typed, else in a direct message."""
     message = run_message(run, datetime.now(UTC))
-    for channel in (said.channel, said.person):
-        try:
-            posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
-            return Place(run.id, str(posted["channel"]), str(posted["ts"]))
-        except SLACK_ERRORS as error:
-            log.info("run_not_posted", run=run.id, error=error_code(error))
-    return None
+    try:
+        posted = runtime.client.chat_postMessage(channel=said.channel, text=message.text, blocks=message.blocks)
+        return Place(run.id, str(posted["channel"]), str(posted["ts"]))
+    except SLACK_ERRORS as error:
+        log.info("run_not_posted", run=run.id, error=error_code(error))
+    try:
+        return Place(run.id, *post_direct(runtime.client, said.person, text=message.text, blocks=message.blocks))
+    except SLACK_ERRORS as error:
+        log.error("run_not_posted", run=run.id, error=error_code(error))
+        return None
 
 
 def _show(place: Place, message: Message, runtime: Runtime) -> bool:

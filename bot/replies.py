@@ -14,6 +14,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import views
+from bot.telling import post_direct
 from bot.workspace import SLACK_ERRORS, error_code, is_bad_blocks
 
 log = structlog.get_logger(__name__)
@@ -94,8 +95,7 @@ class PrivateReply:
         if self._sent(content):
             return
         # Where Slack shows the person nothing in the channel: their own conversation with the bot is private, too.
-        blocks = message.blocks or None
-        self.client.chat_postMessage(channel=self.person, text=message.text, blocks=blocks, unfurl_links=False)
+        post_direct(self.client, self.person, **content, unfurl_links=False)
 
     def _sent(self, content: Mapping[str, Any]) -> bool:
         try:
