@@ -22,6 +22,7 @@ from bot.routing import Post
 from bot.runtime import INTAKE_TIMEOUT, Pool, Runtime
 from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
+from finetune.errors import ModelUnusable
 from retrieval.answer import Answer, Done, Event, Reading, Text
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ def reply_to(
         thread = post.thread_ts if post.thread_ts != post.ts else None
         send = ephemerally(runtime.client, post.channel, post.person, thread)
         share = f"{answer_id} {post.thread_ts}".strip()
-        reply = PrivateReply(runtime.client, post.channel, post.person, send, share)
+        reply = PrivateReply(runtime.client, post.channel, post.person, send, share, announced=False)
     else:
         placed = partial(_place, runtime.pool, answer_id)
         reply = Reply(runtime.client, runtime.capabilities, post, placed, ts=ts)
@@ -119,7 +120,8 @@ def _answer(job: Job, runtime: Runtime) -> None:
         _give_up(reply, answer_id, views.NO_DATABASE, pool)
     except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person who asked is told
         log.error("answer_failed", answer_id=str(answer_id), error=error_code(error), where=_where(error))
-        _give_up(reply, answer_id, views.FAILED, pool)
+        reason = views.NO_MODEL if isinstance(error, ModelUnusable) else views.FAILED
+        _give_up(reply, answer_id, reason, pool)
     else:
         _record(pool, lambda conn: finish_answer(conn, answer_id, answer, reply.ts))
 

@@ -108,8 +108,12 @@ def receive_change(changed: Change, runtime: Runtime) -> None:
     """An edit restarts the answer that is underway, a deletion cancels it; what was answered stays as it is."""
     if changed.text:
         runtime.underway.edit(changed.channel, changed.ts, changed.text)
-    else:
-        runtime.underway.delete(changed.channel, changed.ts)
+    elif job := runtime.underway.delete(changed.channel, changed.ts):
+        # Now: the model may be at its next statement for seconds before it can be stopped.
+        try:
+            job.reply.withdraw()
+        except SLACK_ERRORS as error:
+            log.warning("not_withdrawn", channel=changed.channel, error=error_code(error))
 
 
 def say(post: Post, text: str, client: WebClient) -> None:

@@ -50,14 +50,21 @@ class PrivateReply:
     person: str
     send: Send
     share: str
+    announced: bool = True  # the asker knows that the question was taken on
     ts: None = None
     text: str = ""
+    _waits: bool = False
 
     def think(self) -> None:
-        """The asker was told when the question was taken on."""
+        """Says that the question was taken on, unless the asker was told so before."""
+        if not self.announced:
+            self._announce(views.PLACEHOLDER)
 
     def wait(self, before: int) -> None:
-        """Nothing to be changed before the answer."""
+        """Says how many questions are before this one; once, since nothing can be changed before the answer."""
+        if before and not self._waits:
+            self._waits = True
+            self._announce(views.waiting_placeholder(before))
 
     def read(self, passages: int) -> None:
         """Nothing to be changed before the answer."""
@@ -81,6 +88,13 @@ class PrivateReply:
 
     def withdraw(self) -> None:
         """Nothing was shown, so nothing is left to take away."""
+
+    def _announce(self, text: str) -> None:
+        self.announced = True
+        try:
+            self._send(views.Message(text, []))
+        except SLACK_ERRORS as error:
+            log.info("not_announced", channel=self.channel, error=error_code(error))
 
     def _show(self, message: views.Message) -> None:
         try:

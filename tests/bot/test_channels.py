@@ -11,6 +11,7 @@ from psycopg import Connection
 from bot.channel_modal import channel
 from bot.channel_views import NOT_IN_DIRECT, NOT_YOURS
 from bot.channels import ChannelSettings, channel_settings, save_channel
+from bot.views import PLACEHOLDER
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.samples import answer_to, stand_in_chain
@@ -176,7 +177,8 @@ def test_an_ephemeral_channel_answers_the_asker_alone(workspace: Workspace, conn
     settle(database, workspace.maintenance.id, place="ephemeral")
     connect()
     question = ask(workspace)
-    shown = workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))[0]
+    told, shown = workspace.wait_for(lambda: (found := workspace.ephemerals(workspace.ada))[1:] and found)
+    assert told.text == PLACEHOLDER  # at once: whoever mentions the bot sees that it was heard
     assert "Alarm manual" in visible_text(shown)
     assert workspace.thread(question) == []
     workspace.press("ada", shown, "share_answer")
