@@ -2,7 +2,8 @@
 
 Deleted are their questions with the answers to them, votes, complaints and reactions, and what other answers of the
 same threads kept of their words. What was approved as a verified answer stays, and names them no more. The audit log
-stays, for it says what admins did and no words of anybody. The messages in Slack are Slack's.
+stays, for it says what admins did and no words of anybody. Fair use remembers for an hour how much somebody asked, by
+a hash. The messages in Slack are Slack's.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.limits import remember_count
 from retrieval.verified import rename_verified, verified_name
 
 _MINE = """
@@ -90,6 +92,7 @@ def delete_data(conn: Connection[Any], person: str) -> Kept:
     whose = {"person": person}
     with conn.transaction():
         deleted = kept(conn, person)
+        remember_count(conn, person)
         conn.execute(_FORGET_HISTORY, whose)
         conn.execute(_FORGET_PROMPTS, whose)
         for statement in _DELETE:

@@ -77,9 +77,11 @@ class Reply:
     _turn: RLock = field(default_factory=RLock, repr=False)
 
     def think(self) -> None:
-        """Shows at once that the question was taken on."""
+        """Shows at once that the question was taken on, in the message that another process began, if there is one."""
         with self._turn:
-            if not self._ended and not self._set_status(views.SEARCHING):
+            if self._ended:
+                return
+            if self.ts is not None or not self._set_status(views.SEARCHING):
                 self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
 
     def wait(self, before: int) -> None:
@@ -143,10 +145,7 @@ class Reply:
         with self._turn:
             self._leave_stream()
             self.text = self._unsent = self._waits = ""
-            if self.ts is None:
-                self.think()
-            else:
-                self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
+            self.think()
 
     def withdraw(self) -> None:
         """Takes away what was shown: the question is gone. What is still written to it is not shown any more.

@@ -129,6 +129,8 @@ def change(event: Mapping[str, Any], bot: Identity) -> Change | None:
     message = event.get("message")
     if subtype != "message_changed" or not isinstance(message, Mapping) or not message.get("ts"):
         return None
+    if message.get("bot_id") or message.get("user") == bot.user_id:
+        return None  # nobody's question; our own answers change every second while they are written
     if message.get("subtype") == "tombstone":  # a thread's root that was deleted
         return Change(str(channel), str(message["ts"]), None)
     return Change(str(channel), str(message["ts"]), clean_text(str(message.get("text") or ""), bot))
@@ -139,6 +141,7 @@ def clean_text(raw: str, bot: Identity) -> str:
     without_us = _CALL.sub(lambda found: " " if found.group(1) == bot.user_id else found.group(), raw)
     shown = _TOKEN.sub(_shown, without_us)
     text = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("\x00", "")
+    text = text.encode(errors="replace").decode()  # half a surrogate pair is no text to anybody behind us
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 

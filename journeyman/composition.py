@@ -156,11 +156,13 @@ class Application:
 
     def search(self, text: str, *, k: int, collections: Sequence[str] | None) -> "list[Passage]":
         """The `k` best passages."""
+        from retrieval.scope import Scope
         from retrieval.search import search
 
+        scope = Scope(None if collections is None else tuple(collections))
         with self.pool.connection() as conn:
             self.check_collections(conn, collections)
-            return search(conn, self.embedder, text, k=k, collections=collections)
+            return search(conn, self.embedder, text, k=k, scope=scope)
 
     def check_collections(self, conn: "Connection[Any]", names: Sequence[str] | None) -> None:
         """Raise WrongInput when one of the collections does not exist."""

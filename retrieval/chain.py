@@ -23,6 +23,7 @@ from retrieval.embedding import Embedder
 from retrieval.evidence import Quote, choose_quotes, is_enough
 from retrieval.followup import standalone
 from retrieval.prompt import answer_prompt, numbered
+from retrieval.scope import Scope
 from retrieval.search import search
 from retrieval.statements import statements, without_citations
 from retrieval.support import repeats, supporting_passage
@@ -97,7 +98,7 @@ class AnswerChain:
                 self._embedder,
                 asked,
                 k=PASSAGES,
-                collections=question.collections,
+                scope=_scope(question),
                 language=question.language,
             )
         draft = _Draft(question, asked, passages, started)
@@ -202,6 +203,13 @@ def _sources(cited: Mapping[int, str], order: Sequence[Passage]) -> list[Source]
         )
         for number, quote in sorted(cited.items())
     ]
+
+
+def _scope(question: Question) -> Scope:
+    return Scope(
+        None if question.collections is None else tuple(question.collections),
+        None if question.principals is None else tuple(question.principals),
+    )
 
 
 def _place(passage: Passage) -> str:

@@ -13,7 +13,8 @@ from psycopg.rows import class_row
 from retrieval.chunking import Chunk
 from retrieval.embedding import Vectors
 from retrieval.lexemes import identifiers, tsvector
-from retrieval.sentences import sentence_hash, split
+from retrieval.models import Model
+from retrieval.sentences import split
 
 _DOCUMENTS = """
 SELECT d.id, d.name, d.raw_hash, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
@@ -24,14 +25,14 @@ INSERT INTO document (source_id, name, title, url, raw_hash, modified_at)
 VALUES (%(source)s, %(name)s, %(title)s, %(url)s, %(raw_hash)s, %(modified_at)s)
 ON CONFLICT (source_id, name) DO UPDATE SET title = excluded.title, url = excluded.url,
     raw_hash = excluded.raw_hash, modified_at = excluded.modified_at, indexed_at = now()
-RETURNING id
+RETURNING id, (SELECT c.id FROM source s JOIN collection c ON c.name = s.collection WHERE s.id = source_id)
 """
 _RENAME = "UPDATE document SET name = %(name)s WHERE id = %(document)s"
 _DELETE = "DELETE FROM document WHERE id = %(document)s"
 _OLD_CHUNKS = """
-SELECT id, content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s ORDER BY ordinal
+SELECT id, content_hash FROM chunk WHERE document_id = %(document)s ORDER BY ordinal
 """
-_HASHES = "SELECT content_hash FROM chunk WHERE document_id = %(document)s AND model = %(model)s"
+_HASHES = "SELECT content_hash FROM chunk WHERE document_id = %(document)s"
 _FORGET = "DELETE FROM embedding WHERE content_hash = ANY (%(hashes)s) AND model = %(model)s"
 _DROP_CHUNKS = "DELETE FROM chunk WHERE document_id = %(document)s AND id <> ALL (%(kept)s)"
 _LEXEMES = """
@@ -40,9 +41,8 @@ _LEXEMES = """
     LATERAL (SELECT coalesce(sum(cardinality(positions)), 0) AS length FROM unnest(lexemes)) AS counted
 """
 _ADD_CHUNK = f"""
-INSERT INTO chunk (document_id, ordinal, kind, heading, text, content_hash, lexemes, length, model, vector)
-SELECT %(document)s, %(ordinal)s, %(kind)s, %(heading)s, %(text)s, %(content_hash)s, lexemes, length,
-    %(model)s, (SELECT vector FROM embedding WHERE content_hash = %(content_hash)s AND model = %(model)s)
+INSERT INTO chunk (document_id, collection_id, ordinal, kind, heading, text, content_hash, lexemes, length)
+SELECT %(document)s, %(collection)s, %(ordinal)s, %(kind)s, %(heading)s, %(text)s, %(content_hash)s, lexemes, length
 FROM {_LEXEMES}
 """  # noqa: S608
 _KEEP_CHUNK = f"""
@@ -52,11 +52,29 @@ WHERE id = %(chunk)s AND (ordinal, kind, chunk.lexemes) IS DISTINCT FROM
     (%(ordinal)s::int, %(kind)s::text, new.lexemes)
 """  # noqa: S608
 _ADD_SENTENCE = """
-INSERT INTO sentence (chunk_id, ordinal, text, lexemes, vector)
-SELECT c.id, %(place)s, %(text)s, to_tsvector(d.language, %(text)s) || %(identifiers)s::tsvector,
-    (SELECT vector FROM embedding WHERE content_hash = %(content_hash)s AND model = %(model)s)
+INSERT INTO sentence (chunk_id, ordinal, text, lexemes)
+SELECT c.id, %(place)s, %(text)s, to_tsvector(d.language, %(text)s) || %(identifiers)s::tsvector
 FROM chunk c JOIN document d ON d.id = c.document_id
 WHERE c.document_id = %(document)s AND c.ordinal = %(ordinal)s
+"""
+# A vector that is not in the cache is null, which the table refuses.
+_ADD_CHUNK_VECTORS = """
+INSERT INTO chunk_vector (chunk_id, model_id, collection_id, vector)
+SELECT c.id, %(model_id)s, c.collection_id,
+    (SELECT vector FROM embedding e WHERE e.content_hash = c.content_hash AND e.model = %(model)s)
+FROM chunk c WHERE c.document_id = %(document)s
+    AND NOT EXISTS (SELECT FROM chunk_vector v WHERE v.chunk_id = c.id AND v.model_id = %(model_id)s)
+ORDER BY c.ordinal
+"""
+_ADD_SENTENCE_VECTORS = """
+INSERT INTO sentence_vector (chunk_id, ordinal, model_id, vector)
+SELECT s.chunk_id, s.ordinal, %(model_id)s,
+    (SELECT vector FROM embedding e  -- the key is retrieval.sentences.sentence_hash
+     WHERE e.content_hash = sha256(convert_to(s.text, 'UTF8')) AND e.model = %(model)s)
+FROM chunk c JOIN sentence s ON s.chunk_id = c.id WHERE c.document_id = %(document)s
+    AND NOT EXISTS (SELECT FROM sentence_vector v WHERE (v.chunk_id, v.ordinal) = (s.chunk_id, s.ordinal)
+                    AND v.model_id = %(model_id)s)
+ORDER BY c.ordinal, s.ordinal
 """
 _MISSING = """
 SELECT wanted FROM unnest(%(hashes)s::bytea[]) AS wanted
@@ -119,15 +137,15 @@ def forget_vectors(conn: Connection[Any], hashes: Sequence[bytes], model: str) -
         conn.execute(_FORGET, {"hashes": list(hashes), "model": model})
 
 
-def chunk_hashes(conn: Connection[Any], document: int, model: str) -> list[bytes]:
+def chunk_hashes(conn: Connection[Any], document: int) -> list[bytes]:
     """The content hashes of a document's chunks, in no order."""
     with conn.transaction():
-        rows = conn.execute(_HASHES, {"document": document, "model": model}).fetchall()
+        rows = conn.execute(_HASHES, {"document": document}).fetchall()
     return [bytes(content_hash) for (content_hash,) in rows]
 
 
 def swap_document(
-    conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: str, *, keep: bool = True
+    conn: Connection[Any], new: NewDocument, chunks: Sequence[Chunk], model: Model, *, keep: bool = True
 ) -> int:
     """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
 
@@ -135,8 +153,8 @@ def swap_document(
     chunks and of their sentences must be in the cache.
     """
     with conn.transaction(), conn.cursor() as cursor:
-        (document,) = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None,)
-        key = {"document": document, "model": model}
+        document, collection = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None, None)
+        key = {"document": document, "collection": collection, "model": model.name, "model_id": model.id}
         old: dict[bytes, deque[int]] = defaultdict(deque)
         for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall() if keep else ():
             old[bytes(content_hash)].append(chunk_id)
@@ -153,6 +171,8 @@ def swap_document(
         if added:
             cursor.executemany(_ADD_CHUNK, added)
             cursor.executemany(_ADD_SENTENCE, [row for values in added for row in _sentence_parameters(values)])
+        cursor.execute(_ADD_CHUNK_VECTORS, key)
+        cursor.execute(_ADD_SENTENCE_VECTORS, key)
     return removed
 
 
@@ -183,13 +203,12 @@ def _parameters(new: NewDocument) -> dict[str, Any]:
 
 def _sentence_parameters(chunk: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of an added chunk's sentences; the chunk is found by its document and ordinal."""
-    key = {name: chunk[name] for name in ("document", "ordinal", "model")}
+    key = {name: chunk[name] for name in ("document", "ordinal")}
     return [
         {
             **key,
             "place": place,
             "text": text,
-            "content_hash": sentence_hash(text),
             "identifiers": tsvector(identifiers(text)),
         }
         for place, text in enumerate(split(chunk["text"], chunk["kind"]))

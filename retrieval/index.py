@@ -32,6 +32,7 @@ from retrieval.document_rows import (
 from retrieval.embedding import Embedder
 from retrieval.loading import PARSER_VERSION, LoadError, load
 from retrieval.loading.files import Scan, read_file, scan
+from retrieval.models import require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 
@@ -117,9 +118,12 @@ def index_sources(
 
     A file that cannot be read keeps its earlier version. A source that has vanished as a whole is a failure
     and loses nothing. Runs on the same source wait for each other. An error of the embedder, of the database or of
-    `progress` rises; the documents finished before it are in the index, the others are as they were.
+    `progress` rises; the documents finished before it are in the index, the others are as they were. So does WrongModel
+    if `embedder` is not, or no longer, the one that the index is searched with.
     """
     register_vector(conn)
+    if not extent.dry_run:
+        require_active(conn, embedder.name, embedder.dimensions)
     run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)
     started = time.monotonic()
     for source in sorted(sources, key=lambda source: source.id):
@@ -206,25 +210,23 @@ class _Run:
             self._foresee(known, chunks, outcome)
             return
         embedded = self._embed(name, document.title, chunks)
-        self.report.chunks["removed"] += swap_document(
-            self.conn, new, chunks, self.embedder.name, keep=not self.extent.force
-        )
+        model = require_active(self.conn, self.embedder.name, self.embedder.dimensions)
+        self.report.chunks["removed"] += swap_document(self.conn, new, chunks, model, keep=not self.extent.force)
         self._count(outcome, reused=len(chunks) - embedded)
 
     def _foresee(self, known: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
         """Counts what a run that is not dry would do with a document's chunks."""
         hashes = [chunk.content_hash for chunk in chunks]
-        model = self.embedder.name
-        missing = set(hashes) if self.extent.force else missing_vectors(self.conn, hashes, model)
-        stands = Counter(chunk_hashes(self.conn, known.id, model) if known else ())
+        missing = set(hashes) if self.extent.force else missing_vectors(self.conn, hashes, self.embedder.name)
+        stands = Counter(chunk_hashes(self.conn, known.id) if known else ())
         gone = stands if self.extent.force else stands - Counter(hashes)
         self.report.chunks["removed"] += gone.total()
         self.report.chunks["embedded"] += len(missing)
         self._count(outcome, reused=len(chunks) - len(missing))
 
     def _raw_hash(self, path: Path, data: bytes) -> bytes:
-        """The hash of all that decides what becomes of a file: its bytes, who parses and who embeds them."""
-        parser = f"{PARSER_VERSION} {path.suffix.lower()} {self.embedder.name}\n"
+        """The hash of all that decides what becomes of a file: its bytes and who parses them."""
+        parser = f"{PARSER_VERSION} {path.suffix.lower()}\n"
         return hashlib.sha256(parser.encode() + data).digest()
 
     def _is_renamed(self, name: str, raw_hash: bytes, gone: list[DocumentRow]) -> bool:

@@ -7,17 +7,19 @@ not by rank, so that a score means the same for every question, which abstention
 the question could reach. Measured in docs/experiments.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
 from retrieval.answer import Passage, Sentence
 from retrieval.embedding import Embedder
 from retrieval.lexemes import identifiers, tsvector
+from retrieval.models import Model, active_model, check_model
+from retrieval.scope import EVERYTHING, Scope
 
 POOL = 60
 """Passages that each leg puts up for scoring."""
@@ -35,9 +37,9 @@ WITH asked AS MATERIALIZED (
     SELECT lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS term
     FROM unnest(to_tsvector(%(language)s::regconfig, %(text)s) || %(identifiers)s::tsvector)
 ), allowed AS MATERIALIZED (
-    SELECT d.id, d.name, d.title, d.url, d.modified_at, s.collection, d.language
-    FROM document d JOIN source s ON s.id = d.source_id
-    WHERE %(collections)s::text[] IS NULL OR s.collection = ANY (%(collections)s)
+    SELECT id, name FROM collection
+    WHERE (%(collections)s::text[] IS NULL OR name = ANY (%(collections)s))
+        AND (%(principals)s::text[] IS NULL OR audience && %(principals)s)
 ), corpus AS MATERIALIZED (
     SELECT count(*)::float AS n, greatest(avg(length), 1) AS mean_length FROM chunk
 ), term AS MATERIALIZED (
@@ -50,26 +52,25 @@ WITH asked AS MATERIALIZED (
         / (max(best.idf) * (%(k1)s + 1)) AS score
     FROM corpus, best, term t
     JOIN chunk c ON c.lexemes @@ t.term
-    JOIN allowed a ON a.id = c.document_id,
+    JOIN allowed a ON a.id = c.collection_id,
     LATERAL (
         SELECT coalesce(cardinality(positions), 1) AS tf FROM unnest(c.lexemes) AS u WHERE u.lexeme = t.lexeme
     ) AS occurrences
     GROUP BY c.id
 ), dense_pool AS MATERIALIZED (
-    SELECT c.id, c.vector <=> %(vector)s AS distance
-    FROM chunk c
-    WHERE c.document_id IN (SELECT id FROM allowed) AND c.model = %(model)s
-    ORDER BY c.vector <=> %(vector)s
+    SELECT chunk_id AS id FROM {chunk_vectors}
+    WHERE collection_id IN (SELECT id FROM allowed)
+    ORDER BY {vector} <=> %(vector)s
     LIMIT %(pool)s
 ), pool AS (
     SELECT id FROM dense_pool
     UNION
     (SELECT id FROM lexical ORDER BY score DESC, id LIMIT %(pool)s)
 ), scored AS (
-    SELECT c.id, c.content_hash, 1 - (c.vector <=> %(vector)s) AS similarity, coalesce(l.score, 0) AS lexical,
-        coalesce((SELECT max(1 - (s.vector <=> %(vector)s)) FROM sentence s WHERE s.chunk_id = c.id),
-                 1 - (c.vector <=> %(vector)s)) AS sentence
-    FROM pool JOIN chunk c USING (id) LEFT JOIN lexical l USING (id)
+    SELECT c.id, c.content_hash, 1 - (v.vector <=> %(vector)s) AS similarity, coalesce(l.score, 0) AS lexical,
+        coalesce((SELECT max(1 - (s.vector <=> %(vector)s)) FROM {sentence_vectors} s WHERE s.chunk_id = c.id),
+                 1 - (v.vector <=> %(vector)s)) AS sentence
+    FROM pool JOIN chunk c USING (id) JOIN {chunk_vectors} v ON v.chunk_id = c.id LEFT JOIN lexical l USING (id)
 ), ranked AS (
     SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_lexical)s * lexical AS score,
         rank() OVER (ORDER BY similarity DESC) AS dense_rank,
@@ -79,21 +80,20 @@ WITH asked AS MATERIALIZED (
         row_number() OVER (PARTITION BY content_hash ORDER BY id) AS copy
     FROM scored
 )
-SELECT c.id AS chunk_id, c.document_id, c.ordinal, a.name AS document, a.title, c.heading, c.kind, c.text, a.url,
-    a.modified_at,
-    encode(c.content_hash, 'hex') AS content_hash, a.collection, r.score, r.similarity, r.lexical,
-    r.dense_rank, r.sentence_rank, r.lexical_rank,
+SELECT c.id AS chunk_id, c.document_id, c.ordinal, d.name AS document, d.title, c.heading, c.kind, c.text, d.url,
+    d.modified_at, encode(c.content_hash, 'hex') AS content_hash, a.name AS collection, r.score, r.similarity,
+    r.lexical, r.dense_rank, r.sentence_rank, r.lexical_rank,
     (SELECT coalesce(sum(t.idf), 0) / max(best.idf) FROM term t, best
-     WHERE (c.lexemes || to_tsvector(a.language, a.title)) @@ t.term) AS coverage,
+     WHERE (c.lexemes || to_tsvector(d.language, d.title)) @@ t.term) AS coverage,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(
-                s.text, 1 - (s.vector <=> %(vector)s),
+                s.text, 1 - (v.vector <=> %(vector)s),
                 (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE s.lexemes @@ t.term),
                 (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE (s.lexemes || above) @@ t.term)
             ) ORDER BY s.ordinal), '[]')
-     FROM sentence s, best,
-        LATERAL (SELECT to_tsvector(a.language, array_to_string(a.title || c.heading, ' ')) AS above) AS h
+     FROM sentence s JOIN {sentence_vectors} v USING (chunk_id, ordinal), best,
+        LATERAL (SELECT to_tsvector(d.language, array_to_string(d.title || c.heading, ' ')) AS above) AS h
      WHERE s.chunk_id = c.id) AS sentences
-FROM ranked r JOIN chunk c USING (id) JOIN allowed a ON a.id = c.document_id
+FROM ranked r JOIN chunk c USING (id) JOIN document d ON d.id = c.document_id JOIN allowed a ON a.id = c.collection_id
 WHERE r.copy = 1
 ORDER BY r.score DESC, c.id
 LIMIT %(k)s
@@ -106,12 +106,13 @@ def search(
     text: str,
     *,
     k: int = 10,
-    collections: Sequence[str] | None = None,
+    scope: Scope = EVERYTHING,
     language: str = "english",
 ) -> list[Passage]:
-    """The `k` best passages for a question, best first; `collections` None means all that there are.
+    """The `k` best passages for a question, best first, of the collections in `scope`.
 
-    Blank text finds nothing. Raises ValueError for k below 1.
+    Blank text finds nothing. Raises ValueError for k below 1, and WrongModel if the index is searched with another
+    embedder's vectors.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
@@ -123,16 +124,26 @@ def search(
         "language": language,
         "identifiers": tsvector(identifiers(text)),
         "vector": HalfVector(embedder.embed([text])[0]),
-        "model": embedder.name,
-        "collections": list(collections) if collections is not None else None,
+        "collections": None if scope.collections is None else list(scope.collections),
+        "principals": None if scope.principals is None else list(scope.principals),
         "pool": max(POOL, k),
         "k": k,
         **BM25,
         **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
     }
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+        model = active_model(conn)
+        if model is None:
+            return []
+        check_model(model, embedder.name, embedder.dimensions)
         cursor.execute(_PLAN)
-        return [_passage(row) for row in cursor.execute(_SEARCH, parameters).fetchall()]
+        return [_passage(row) for row in cursor.execute(_statement(model), parameters).fetchall()]
+
+
+def _statement(model: Model) -> sql.Composed:
+    return sql.SQL(_SEARCH).format(
+        chunk_vectors=model.chunk_vectors, sentence_vectors=model.sentence_vectors, vector=model.vector
+    )
 
 
 def _passage(row: Mapping[str, Any]) -> Passage:

@@ -16,6 +16,7 @@ from psycopg import Connection
 from retrieval.chunking import Chunk, embedding_text
 from retrieval.document_rows import NewDocument, cache_vectors, delete_document, rename_document, swap_document
 from retrieval.embedding import Embedder, Vectors
+from retrieval.models import require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import verified_source
 
@@ -56,18 +57,18 @@ def put_verified(
 ) -> int:
     """Makes it searchable, in place of the document `instead_of` if there is one; returns its document's id.
 
-    `name` is what people are shown (see `verified_name`) and differs from every other verified answer's.
+    `name` is what people are shown (see `verified_name`) and differs from every other verified answer's. Raises
+    WrongModel if another embedder is active than the one that it was prepared with.
     """
     register_vector(conn)
     with conn.transaction():
+        model = require_active(conn, prepared.model, prepared.vectors.shape[1])
         if instead_of is not None:
             delete_document(conn, instead_of)
         source = verified_source(conn, collection)
         raw_hash = hashlib.sha256(prepared.chunk.text.encode()).digest()
         cache_vectors(conn, prepared.hashes, prepared.vectors, prepared.model)
-        swap_document(
-            conn, NewDocument(source, name, TITLE, None, raw_hash, verified_at), [prepared.chunk], prepared.model
-        )
+        swap_document(conn, NewDocument(source, name, TITLE, None, raw_hash, verified_at), [prepared.chunk], model)
         row = conn.execute(_DOCUMENT, {"source": source, "name": name}).fetchone()
     if row is None:
         raise RuntimeError("a document that was just stored is not there")

@@ -1,7 +1,7 @@
 """docker-compose.yml and the Dockerfile keep what the documentation promises about them.
 
-The file is checked against the Compose specification by hand (jsonschema with its schema/compose-spec.json).
-Here stands what is ours: commands that exist, health checks, pinned images, and containers without rights.
+The file is parsed as the Compose specification says, and what is ours is held: commands that exist, health checks,
+pinned images, and containers without rights.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from compose_spec import PyCompose
 
 from journeyman.metrics import GAUGES, Metrics
 
@@ -23,10 +24,26 @@ OURS = {name: service for name, service in SERVICES.items() if service["image"].
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
-@pytest.mark.parametrize("command", sorted({service["command"][0] for service in OURS.values()}))
-def test_command_exists(command: str) -> None:
-    """The command of each of our services is one of the command line."""
-    shown = subprocess.run([sys.executable, "-m", "journeyman", command, "--help"], capture_output=True)
+def interpolated() -> str:
+    """The file as Compose reads it once every variable has its default, or some value."""
+    return re.sub(
+        r"\$\{\w+(?::[-?]([^}]*))?\}", lambda found: found[1] or "x", (ROOT / "docker-compose.yml").read_text()
+    )
+
+
+def test_file_is_what_the_specification_allows() -> None:
+    """No key, duration, size or reference is wrong; a wrong one would be found."""
+    PyCompose.from_yaml(yaml.safe_dump(yaml.safe_load(interpolated()))).validate()
+    wrong = yaml.safe_load(interpolated())
+    wrong["services"]["bot"]["helthcheck"] = {}
+    with pytest.raises(ValueError, match="helthcheck"):
+        PyCompose.from_yaml(yaml.safe_dump(wrong))
+
+
+@pytest.mark.parametrize("command", sorted({tuple(service["command"]) for service in OURS.values()}))
+def test_command_exists(command: tuple[str, ...]) -> None:
+    """The command line of each of our services is one that there is, with its options."""
+    shown = subprocess.run([sys.executable, "-m", "journeyman", *command, "--help"], capture_output=True)
     assert shown.returncode == 0, shown.stderr.decode()
 
 

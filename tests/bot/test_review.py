@@ -14,6 +14,7 @@ from bot.commands import REFUSED
 from bot.complaints import complain
 from bot.review import read_answer, review_queue, save_verified, withdraw
 from retrieval.answer import Question
+from retrieval.scope import Scope
 from retrieval.search import search
 from tests.bot.conftest import EMBEDDER, Connect, Rows
 from tests.bot.samples import answer_to
@@ -193,8 +194,8 @@ def test_a_correction_keeps_its_collection(bot: SlackApp, doubted: UUID) -> None
         conn.execute("""UPDATE answer SET passages = jsonb_set(passages, '{0,collection}', '"secret"')""")
     save_verified(bot.runtime, doubted, RIGHT, verified_by="U1")
     with bot.runtime.pool.connection() as conn:
-        assert search(conn, EMBEDDER, QUESTION, collections=["default"]) == []
-        assert search(conn, EMBEDDER, QUESTION, collections=["secret"])[0].text == RIGHT
+        assert search(conn, EMBEDDER, QUESTION, scope=Scope(("default",))) == []
+        assert search(conn, EMBEDDER, QUESTION, scope=Scope(("secret",)))[0].text == RIGHT
 
 
 def test_without_a_correction_the_answer_is_the_draft() -> None:

@@ -353,10 +353,10 @@ def begun(pool: ConnectionPool[Any], post: Message) -> UUID:
     return answer_id
 
 
-def test_unfinished_answers_are_apologised_for(
+def test_unfinished_answers_are_begun_again(
     workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
 ) -> None:
-    """A restart finds what the process before it left: a question without a word, one with a placeholder."""
+    """What a process that was killed left, without a word or with a placeholder, becomes the answer in its place."""
     first = workspace.post("ada", "maintenance", "asked before the restart")
     second = workspace.post("ben", "maintenance", "this one, too")
     app = bot_app(workspace, pool)
@@ -367,9 +367,30 @@ def test_unfinished_answers_are_apologised_for(
         place_answer(conn, with_placeholder, placeholder["ts"])
     connect()
     for post in (first, second):
-        workspace.wait_for(lambda post=post: times_shown(workspace, post, views.RESTARTED) == 1)  # type: ignore[misc]
+        workspace.wait_for(lambda post=post: has_thumbs(workspace, post))  # type: ignore[misc]
+        assert times_shown(workspace, post) == 1
         assert len(workspace.replies_by_app(post)) == 1
-    eventually(rows, "SELECT state, finished_at IS NOT NULL FROM answer", [("failed", True)] * 2)
+    eventually(rows, "SELECT state, attempts, finished_at IS NOT NULL FROM answer", [("answered", 1, True)] * 2)
+
+
+def test_a_question_that_ends_processes_is_not_asked_for_ever(
+    workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
+) -> None:
+    """Begun by two processes that did not live to finish it: the third one apologises."""
+    asked: list[Question] = []
+
+    def noting(question: Question) -> Iterator[Event]:
+        asked.append(question)
+        return stand_in_chain(question)
+
+    question = workspace.post("ada", "maintenance", "asked before the restart")
+    begun(pool, question)
+    with pool.connection() as conn:
+        conn.execute("UPDATE answer SET attempts = 2")
+    connect(noting)
+    workspace.wait_for(lambda: times_shown(workspace, question, views.RESTARTED) == 1)
+    eventually(rows, "SELECT state, error FROM answer", [("failed", views.RESTARTED)])
+    assert asked == []
 
 
 @pytest.mark.parametrize("streamed_before", [False, True])
@@ -398,8 +419,10 @@ def test_an_answer_that_only_remained_to_be_shown_is_shown(
     eventually(rows, "SELECT state, finished_at IS NOT NULL FROM answer", [("answered", True)])
 
 
-def test_a_stop_ends_what_is_under_way_with_a_reason(workspace: Workspace, connect: Connect) -> None:
-    """An answer under way when the process is stopped says so."""
+def test_a_stop_leaves_what_is_under_way_to_the_next_process(
+    workspace: Workspace, connect: Connect, rows: Rows
+) -> None:
+    """An answer under way when the process is stopped says so, and belongs to nobody."""
 
     def endless(question: Question) -> Iterator[Event]:
         while True:
@@ -411,6 +434,7 @@ def test_a_stop_ends_what_is_under_way_with_a_reason(workspace: Workspace, conne
     workspace.wait_for(lambda: streamed(workspace))
     app.end()
     workspace.wait_for(lambda: times_shown(workspace, question, views.STOPPING) == 1)
+    eventually(rows, "SELECT state, owner, attempts, finished_at FROM answer", [("pending", None, 0, None)])
 
 
 def test_the_command_answers_its_user_alone(workspace: Workspace, connect: Connect) -> None:

@@ -28,8 +28,8 @@ def document(conn: Connection[Any], title: str, heading: list[str]) -> None:
         "WITH s AS (INSERT INTO source (collection, uri) VALUES ('default', %(title)s) RETURNING id), "
         "d AS (INSERT INTO document (source_id, name, title, raw_hash, modified_at) "
         "      SELECT id, %(title)s, %(title)s, '', now() FROM s RETURNING id) "
-        "INSERT INTO chunk (document_id, ordinal, kind, heading, text, content_hash, lexemes, length, model, vector) "
-        "SELECT id, 0, 'text', %(heading)s, 'text', '', '', 1, 'm', array_fill(0, ARRAY[384])::halfvec FROM d",
+        "INSERT INTO chunk (document_id, collection_id, ordinal, kind, heading, text, content_hash, lexemes, length) "
+        "SELECT d.id, c.id, 0, 'text', %(heading)s, 'text', '', '', 1 FROM d, collection c WHERE c.name = 'default'",
         {"title": title, "heading": heading},
     )
 

@@ -98,9 +98,9 @@ def test_what_was_shown_goes_before_the_model_can_be_stopped(
     workspace.wait_for(lambda: at_work.is_set() and workspace.thread(question))
     workspace.delete(question)
     workspace.wait_for(lambda: workspace.thread(question) == [])
-    assert rows("SELECT state FROM answer") == [("pending",)]
+    assert rows("SELECT finished_at FROM answer") == [(None,)]
     go.set()
-    workspace.wait_for(lambda: rows("SELECT state FROM answer") == [("failed",)])
+    workspace.wait_for(lambda: rows("SELECT state FROM answer WHERE finished_at IS NOT NULL") == [("failed",)])
     assert workspace.thread(question) == []
 
 

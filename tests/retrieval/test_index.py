@@ -21,6 +21,7 @@ from retrieval.index import (
     register_sources,
     remove_source,
 )
+from retrieval.models import WrongModel
 
 LIMIT = 1_000_000
 OIL = "Use the hydraulic oil HV 46 and no other, and look at its level every day before the shift."
@@ -103,8 +104,9 @@ def test_first_run_writes_documents_and_chunks(conn: Connection, index: Index) -
     """Each chunk is written with its place, heading, hash and vector, and the report counts them."""
     assert counts(index()) == {"new": 3, "embedded": 5}
     rows = conn.execute(
-        "SELECT d.name, d.title, c.ordinal, c.kind, c.heading, c.text, c.model, vector_dims(c.vector::vector)"
-        " FROM chunk c JOIN document d ON d.id = c.document_id ORDER BY d.name, c.ordinal"
+        "SELECT d.name, d.title, c.ordinal, c.kind, c.heading, c.text, m.name, vector_dims(v.vector::vector)"
+        " FROM chunk c JOIN document d ON d.id = c.document_id JOIN chunk_vector v ON v.chunk_id = c.id"
+        " JOIN embedding_model m ON m.id = v.model_id ORDER BY d.name, c.ordinal"
     ).fetchall()
     assert rows == [
         ("codes.csv", "Codes", 0, "row", [], "Code: E1\nMeaning: Too hot", "hash", 384),
@@ -266,13 +268,28 @@ def test_a_killed_run_leaves_the_old_version(conn: Connection, folder: Path, ind
     assert len(texts(conn, "rules.txt")) == 100
 
 
-def test_another_embedder_embeds_everything_anew(conn: Connection, index: Index) -> None:
+def test_another_embedder_is_refused(conn: Connection, index: Index) -> None:
     """Vectors of two models never stand side by side."""
-    first = index()
-    report = index(OtherEmbedder())
-    assert report.documents["changed"] == 3
-    assert report.chunks["embedded"] == first.chunks["embedded"]
-    assert conn.execute("SELECT DISTINCT model FROM chunk").fetchall() == [("other",)]
+    index()
+    other = OtherEmbedder()
+    with pytest.raises(WrongModel, match="vectors of hash"):
+        index(other)
+    assert other.texts == []
+
+
+def test_every_chunk_and_sentence_has_its_vector(conn: Connection, folder: Path, index: Index) -> None:
+    """Those that came, those that stayed, and those that were made anew; what went leaves none behind."""
+    index()
+    (folder / "pump.md").write_text(
+        f"# Pump\n\n## Noise\n\nA loud pump draws air. Look for a leak.\n\n## Oil\n\n{OIL}\n"
+    )
+    index()
+    (folder / "rules.txt").unlink()
+    index()
+    chunks = conn.execute("SELECT id FROM chunk ORDER BY 1").fetchall()
+    sentences = conn.execute("SELECT chunk_id, ordinal FROM sentence ORDER BY 1, 2").fetchall()
+    assert conn.execute("SELECT chunk_id FROM chunk_vector ORDER BY 1").fetchall() == chunks != []
+    assert conn.execute("SELECT chunk_id, ordinal FROM sentence_vector ORDER BY 1, 2").fetchall() == sentences != []
 
 
 def test_the_same_text_is_embedded_once(conn: Connection, folder: Path, index: Index, embedder: HashEmbedder) -> None:
@@ -364,6 +381,7 @@ def test_index_with_the_default_embedder(conn: Connection, folder: Path) -> None
     index_sources(conn, embedder, register_sources(conn, [folder]), max_bytes=LIMIT)
     (question,) = embedder.embed(["May I be on my own in the late shift?"])
     (text,) = conn.execute(
-        "SELECT text FROM chunk ORDER BY vector <=> %s::halfvec LIMIT 1", [str(question.tolist())]
+        "SELECT text FROM chunk c JOIN chunk_vector v ON v.chunk_id = c.id ORDER BY vector <=> %s::halfvec LIMIT 1",
+        [str(question.tolist())],
     ).fetchone() or ("",)
     assert text == "Nobody works alone at night."

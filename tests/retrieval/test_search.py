@@ -7,6 +7,8 @@ from psycopg import Connection
 
 from retrieval.embedding import MiniLM
 from retrieval.index import index_sources, register_sources
+from retrieval.models import WrongModel
+from retrieval.scope import Scope
 from retrieval.search import search
 
 EMBEDDER = MiniLM()
@@ -66,9 +68,40 @@ def test_sentences_come_with_their_nearness(indexed: Connection) -> None:
 
 def test_only_the_collections_asked_for(indexed: Connection) -> None:
     """Another collection's passages are not found, however well they fit; None means all."""
-    assert {p.collection for p in search(indexed, EMBEDDER, "lunch", collections=["shop"])} == {"shop"}
-    assert search(indexed, EMBEDDER, "lunch", collections=None)[0].collection == "office"
-    assert search(indexed, EMBEDDER, "lunch", collections=[]) == []
+    assert {p.collection for p in search(indexed, EMBEDDER, "lunch", scope=Scope(("shop",)))} == {"shop"}
+    assert search(indexed, EMBEDDER, "lunch", scope=Scope())[0].collection == "office"
+    assert search(indexed, EMBEDDER, "lunch", scope=Scope(())) == []
+
+
+def test_only_what_the_readers_may_read(indexed: Connection) -> None:
+    """A collection is seen by whoever its audience names; nobody reads one without an audience, and None sees all."""
+    indexed.execute("UPDATE collection SET audience = '{user:U1,group:S1}' WHERE name = 'office'")
+
+    def found(*principals: str) -> set[str]:
+        return {p.collection for p in search(indexed, EMBEDDER, "lunch", scope=Scope(principals=principals))}
+
+    assert found("everyone", "user:U2") == {"shop"}
+    assert found("everyone", "user:U1") == {"shop", "office"}
+    assert found("group:S1") == {"office"}
+    assert found() == set()
+    indexed.execute("UPDATE collection SET audience = '{}' WHERE name = 'office'")
+    assert found("everyone", "user:U1", "group:S1") == {"shop"}
+    assert search(indexed, EMBEDDER, "lunch")[0].collection == "office"
+
+
+def test_a_name_does_not_open_what_is_closed(indexed: Connection) -> None:
+    """Collections that were asked for are searched only if they may be read."""
+    indexed.execute("UPDATE collection SET audience = '{user:U1}' WHERE name = 'office'")
+    assert search(indexed, EMBEDDER, "lunch", scope=Scope(("office",), ("everyone",))) == []
+    assert search(indexed, EMBEDDER, "lunch", scope=Scope(("office",), ("user:U1",)))
+
+
+def test_another_embedder_is_refused(indexed: Connection) -> None:
+    """Its vectors mean something else."""
+    other = MiniLM()
+    other.name = "other"
+    with pytest.raises(WrongModel, match="vectors of all-MiniLM-L6-v2"):
+        search(indexed, other, "lunch")
 
 
 def test_k_limits_the_passages(indexed: Connection) -> None:
@@ -98,7 +131,7 @@ def test_the_same_passage_twice_is_found_once(indexed: Connection, tmp_path: Pat
     index_sources(indexed, EMBEDDER, again, max_bytes=10**6)
     texts = [passage.text for passage in search(indexed, EMBEDDER, "Which grease does the bearing need?")]
     assert len(texts) == len(set(texts))
-    assert search(indexed, EMBEDDER, "Which grease?", collections=["again"])[0].document == "pump.md"
+    assert search(indexed, EMBEDDER, "Which grease?", scope=Scope(("again",)))[0].document == "pump.md"
 
 
 def test_an_empty_index_finds_nothing(conn: Connection) -> None:

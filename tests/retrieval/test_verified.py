@@ -13,6 +13,7 @@ from retrieval.answer import Done, Question
 from retrieval.chain import AnswerChain
 from retrieval.embedding import MiniLM
 from retrieval.index import index_sources, list_sources, register_sources
+from retrieval.scope import Scope
 from retrieval.search import search
 from retrieval.verified import HEADING_LIMIT, TITLE, prepare, put_verified, remove_verified, verified_name
 
@@ -41,7 +42,7 @@ def test_a_verified_answer_is_found_and_marked(conn: Connection) -> None:
 def test_it_stays_in_its_collection(conn: Connection) -> None:
     """Who may not search the collection does not find it."""
     put(conn)
-    assert search(conn, EMBEDDER, QUESTION, collections=["office"]) == []
+    assert search(conn, EMBEDDER, QUESTION, scope=Scope(("office",))) == []
 
 
 def test_another_version_takes_its_place(conn: Connection) -> None:
