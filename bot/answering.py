@@ -17,6 +17,7 @@ from psycopg import Connection
 from bot import views
 from bot.answers import (
     QUESTION_DELETED,
+    STOPPED_BY_ASKER,
     asked_now,
     fail_answer,
     finish_answer,
@@ -123,7 +124,7 @@ def _answer(job: Job, runtime: Runtime) -> None:
         _record(pool, lambda conn: finish_answer(conn, answer_id, answer, shown=False), INTAKE_TIMEOUT)
         reply.finish(shown(answer_id, answer))
     except StoppedByPerson:
-        _record(pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
+        _record(pool, lambda conn: fail_answer(conn, answer_id, STOPPED_BY_ASKER))
     except Changed:
         withdraw(reply, answer_id, pool)
     except Lost:
