@@ -21,6 +21,10 @@ MOST_OPTIONS = 100  # of a select menu: https://docs.slack.dev/reference/block-k
 MOST_EXPERTS = 10
 NOT_IN_DIRECT = "In a direct message everything you write is for me. Use `/journeyman channel` in a channel."
 NOT_YOURS = "Only my admins and whoever created this channel can change this."
+LANGUAGE_HINT = (
+    "Which forms of a word the search takes for the same, such as “pump” and “pumps”. It translates nothing, and what "
+    "I say of my own, such as that the documents don't say, stays English."
+)
 NOT_SAVED = "My database does not respond, so nothing was changed. Please try again in a minute."
 _ANSWERS = {"mentions": "Only when I am mentioned", "questions": "Every question in the channel"}
 _THRESHOLDS = {0.4: "Keen: also what may be a question", 0.6: "Balanced", 0.8: "Reserved: only clear questions"}
@@ -54,7 +58,12 @@ def channel_form(
             ),
             _input(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
             *(searched if names else []),
-            _input(LANGUAGE, "Language of the questions", _select(dict.fromkeys(languages, ""), settings.language)),
+            _input(
+                LANGUAGE,
+                "Language of the questions",
+                _select(dict.fromkeys(languages, ""), settings.language),
+                hint=LANGUAGE_HINT,
+            ),
             _input(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
         ],
     }
@@ -70,7 +79,7 @@ def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
         collections=names or None,
         place="ephemeral" if _chosen(values[PLACE]) == "ephemeral" else "thread",
         language=_chosen(values[LANGUAGE]),
-        experts=list(values[EXPERTS].get("selected_users") or [])[:MOST_EXPERTS],
+        experts=list(values.get(EXPERTS, {}).get("selected_users") or [])[:MOST_EXPERTS],
     )
 
 
@@ -86,7 +95,7 @@ def saved_modal(channel: str, settings: ChannelSettings) -> Block:
     lines = [
         f"*Saved for <#{channel}>:*",
         f"• {_ANSWERS[settings.answers]}. {_PLACES[settings.place]}.",
-        f"• I search {searched}; the questions are in {settings.language}.",
+        f"• I search {searched}; the questions are in {settings.language.capitalize()}.",
         f"• Where the documents don't say: {experts}.",
     ]
     return {
@@ -101,13 +110,14 @@ def _chosen(answer: Mapping[str, Any]) -> str:
     return str((answer.get("selected_option") or {})["value"])
 
 
-def _input(block_id: str, label: str, element: Block, *, optional: bool = False) -> Block:
+def _input(block_id: str, label: str, element: Block, *, optional: bool = False, hint: str | None = None) -> Block:
     return {
         "type": "input",
         "block_id": block_id,
         "label": _text(label),
         "optional": optional,
         "element": {**element, "action_id": block_id},
+        **({"hint": _text(hint)} if hint else {}),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.answers import CALLED_OFF
 from bot.mrkdwn import escape, plain
 from retrieval.building import Build, models
 from retrieval.reindexing import Run, open_runs
@@ -16,7 +17,7 @@ CONSOLE = "console"  # who asks at the command line
 _COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'answered') AS answered,
        count(*) FILTER (WHERE state = 'abstained') AS abstained,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
+       count(*) FILTER (WHERE state = 'failed' AND error <> ALL (%(called_off)s)) AS failed,
        count(*) FILTER (WHERE state = 'pending') AS pending,
        (SELECT count(*) FROM feedback WHERE vote = 1 AND voted_at > now() - interval '1 day') AS thumbs_up,
        (SELECT count(*) FROM feedback WHERE vote = -1 AND voted_at > now() - interval '1 day') AS thumbs_down
@@ -69,7 +70,7 @@ class Status:
 def read_status(conn: Connection[Any]) -> Status:
     """The state of answers and index now."""
     with conn.cursor(row_factory=class_row(Day)) as cursor:
-        day = cursor.execute(_COUNTS).fetchone() or Day(0, 0, 0, 0, 0, 0)
+        day = cursor.execute(_COUNTS, {"called_off": CALLED_OFF}).fetchone() or Day(0, 0, 0, 0, 0, 0)
     return Status(day, tuple(read_collections(conn)), tuple(open_runs(conn)), tuple(models(conn)))
 
 
