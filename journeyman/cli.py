@@ -17,6 +17,7 @@ from journeyman.cli_documents import evaluate, index, search
 from journeyman.cli_embedder import embedder
 from journeyman.cli_questions import ask
 from journeyman.cli_services import beat, bot, doctor, migrate, up, worker
+from journeyman.cli_sources import source
 from journeyman.options import Invocation, common_options
 
 INTERRUPTED = 130  # as shells report a command that Ctrl-C ended
@@ -37,7 +38,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(up, index, search, ask, evaluate),
+    *(up, index, source, search, ask, evaluate),
     *(status, reindex, embedder, export, admins, slack),
     *(bot, worker, beat, migrate, doctor, backup, restore),
 )

@@ -18,16 +18,16 @@ from journeyman.terminal import (
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where they belong.")
 @json_option
 @common_options
 @pass_invocation
-def index(invocation: Invocation, paths: tuple[Path, ...], collection: str, as_json: bool) -> int:
-    """Register folders or files as sources, and index what changed in them.
+def index(invocation: Invocation, paths: tuple[str, ...], collection: str, as_json: bool) -> int:
+    """Register folders, files or addresses as sources, and index what changed in them.
 
-    Journeyman looks through registered sources again on schedule, as long as `journeyman up` runs. A file
-    that cannot be read is reported, and the others go on.
+    Journeyman looks through registered sources again on schedule, as long as `journeyman up` runs. A document
+    that cannot be read is reported, and the others go on. `journeyman source add` has more to set.
 
     \b
     Example:

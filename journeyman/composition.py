@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     from retrieval.chain import AnswerChain
     from retrieval.embedders import Embedders
     from retrieval.index import IndexReport, Progress, SourceRow
+    from retrieval.origins import Access
+    from retrieval.preview import Preview
     from retrieval.reindexing import Run
 
 EMBEDDED_MODEL = "embedded"
+OUR_SETTINGS = ("JOURNEYMAN_", "SLACK_")
+"""What programs that we start need not know."""
 SERVED_TOGETHER = 16
 """Questions that a model server answers at a time; a model in this process answers one."""
 
@@ -185,30 +189,61 @@ class Application:
                 there = f"there are: {', '.join(known)}" if known else "nothing has been indexed yet"
                 raise WrongInput(f"There is no collection named {name!r}: {there}.")
 
-    def index(self, paths: Sequence[Path], collection: str, progress: "Callable[[Progress], None]") -> "IndexReport":
-        """Register folders or files as sources and index what changed in them."""
+    def index(
+        self, paths: "Sequence[str | Path]", collection: str, progress: "Callable[[Progress], None]"
+    ) -> "IndexReport":
+        """Register folders, files or addresses as sources and index what changed in them."""
         from retrieval.index import register_sources
 
         with self.connect() as conn:
             sources = register_sources(conn, paths, collection=collection)
-            return self._index(conn, sources, progress)
+            return self.index_sources(conn, sources, progress)
 
-    def index_all(self, conn: "Connection[Any]") -> "IndexReport":
-        """Index what changed in every registered source."""
-        from retrieval.index import list_sources
+    def index_due(self, conn: "Connection[Any]") -> "IndexReport":
+        """Index what changed in the sources whose time has come."""
+        from retrieval.sources import due_sources
 
-        return self._index(conn, list_sources(conn), None)
+        return self.index_sources(conn, due_sources(conn), None)
 
-    def _index(
+    def index_sources(
         self,
         conn: "Connection[Any]",
         sources: "Sequence[SourceRow]",
         progress: "Callable[[Progress], None] | None",
     ) -> "IndexReport":
+        """Index what changed in these sources."""
         from retrieval.index import index_sources
 
-        limit = self.settings.max_file_megabytes * 1_000_000
-        return index_sources(conn, self.embedder, sources, max_bytes=limit, progress=progress)
+        return index_sources(
+            conn, self.embedder, sources, max_bytes=self.max_file_bytes, progress=progress, access=self.access
+        )
+
+    def preview(self, source: "SourceRow", count: int) -> "Preview":
+        """What a source holds, and what becomes of its first `count` documents; nothing is written."""
+        from retrieval.preview import preview
+
+        return preview(source, self.access, count, self.max_file_bytes)
+
+    @property
+    def max_file_bytes(self) -> int:
+        """The size of the largest document that is read."""
+        return self.settings.max_file_megabytes * 1_000_000
+
+    @cached_property
+    def access(self) -> "Access":
+        """How sources are read that lie elsewhere."""
+        from journeyman import __version__
+        from retrieval.origins import Access
+
+        settings = self.settings
+        return Access(
+            secret=lambda name: reveal(settings.source_secrets.get(name.lower())),
+            cache=self.home / "cache",
+            agent=f"Journeyman/{__version__}",
+            delay=settings.web_delay_seconds,
+            private_hosts=settings.web_private_hosts,
+            environment={name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)},
+        )
 
     def reindex(
         self, conn: "Connection[Any]", run_id: int, progress: "Callable[[Progress], None] | None" = None
@@ -216,8 +251,9 @@ class Application:
         """Carry out a run that somebody asked for, in this process; None if another one does."""
         from retrieval.reindexing import carry_out
 
-        limit = self.settings.max_file_megabytes * 1_000_000
-        return carry_out(conn, self.embedder, run_id, max_bytes=limit, progress=progress)
+        return carry_out(
+            conn, self.embedder, run_id, max_bytes=self.max_file_bytes, progress=progress, access=self.access
+        )
 
     def start_reindex(self, run_id: int) -> None:
         """Have a worker carry out a run; where none answers, a thread of this process does."""
@@ -259,7 +295,7 @@ class Application:
         return build_app(
             self.stack.redis_url,
             connect=self.connect,
-            index_all=self.index_all,
+            index_due=self.index_due,
             reindex=self.reindex,
             scan_seconds=self.settings.scan_minutes * 60.0,
         )

@@ -15,6 +15,7 @@ class Settings(BaseSettings):
         env_prefix="JOURNEYMAN_",
         env_file=".env",
         env_ignore_empty=True,
+        env_nested_delimiter="__",
         extra="ignore",
         validate_by_name=True,
         hide_input_in_errors=True,
@@ -57,6 +58,14 @@ class Settings(BaseSettings):
 
     max_file_megabytes: int = Field(default=50, ge=1, description="Larger files are reported and left out.")
     scan_minutes: int = Field(default=15, ge=1, description="How often `journeyman up` looks for changed documents.")
+    source_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Tokens and URLs of sources by name: `JOURNEYMAN_SOURCE_SECRETS__WIKI=…` is the secret `wiki`.",
+    )
+    web_delay_seconds: float = Field(default=1.0, ge=0, description="Least time between two requests to a web host.")
+    web_private_hosts: bool = Field(
+        default=False, description="Whether sources may be on hosts with private addresses, as of an intranet."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")
 
     slack_bot_token: SecretStr | None = Field(default=None, alias="SLACK_BOT_TOKEN", description="xoxb-… of the app.")

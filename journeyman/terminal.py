@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from bot.status import Status
     from retrieval.answer import Event, Passage, Source
     from retrieval.index import IndexReport, Progress
+    from retrieval.preview import Preview
     from retrieval.reindexing import Run
+    from retrieval.sources import SourceRow
 
 CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
 
@@ -102,6 +104,29 @@ def describe_index(report: "IndexReport") -> str:
     lines = [f"Documents: {documents}. Chunks: {chunks}. {report.seconds:.1f} s."]
     lines += [f"  {printable(f['document'])}: {printable(f['error'])}" for f in report.failures]
     return "\n".join(lines)
+
+
+def describe_source(source: "SourceRow", documents: int) -> str:
+    """A registered source in two lines: what it is, and when it is looked through."""
+    schedules = {None: "at every scan", 0: "only when asked"}
+    when = schedules.get(source.every_minutes, f"every {source.every_minutes} minutes")
+    last = f"last {source.scanned_at:%Y-%m-%d %H:%M}" if source.scanned_at else "not looked through yet"
+    patterns = [f"only {pattern}" for pattern in source.include] + [f"not {pattern}" for pattern in source.exclude]
+    facts = [source.kind, f"{documents} documents", when, last, *patterns]
+    lines = [f"{source.collection}: {source.uri}", "  " + ", ".join(facts)]
+    if source.error:
+        lines.append(f"  It could not be read: {source.error}")
+    return printable("\n".join(lines))
+
+
+def describe_preview(preview: "Preview") -> str:
+    """What a source holds: how many documents, the first of them, and what failed."""
+    lines = [f"{preview.kind}: {preview.count} documents."]
+    lines += [f"  {name} ({passages} passages)" for name, passages in preview.read.items()]
+    left = preview.count - len(preview.read) - len(preview.failures)
+    lines += [f"  … and {left} more"] if left > 0 else []
+    lines += [f"  {name}: {reason}" for name, reason in preview.failures.items()]
+    return printable("\n".join(lines))
 
 
 def describe_run(run: "Run") -> str:

@@ -17,17 +17,20 @@ from retrieval.models import Model, hold_active
 from retrieval.sentences import split
 
 _DOCUMENTS = """
-SELECT d.id, d.name, d.raw_hash, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
+SELECT d.id, d.name, d.raw_hash, d.version, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
 FROM document d WHERE d.source_id = %(source)s
 """
 _UPSERT = """
-INSERT INTO document (source_id, name, title, url, raw_hash, modified_at)
-VALUES (%(source)s, %(name)s, %(title)s, %(url)s, %(raw_hash)s, %(modified_at)s)
+INSERT INTO document (source_id, name, title, url, raw_hash, version, modified_at)
+VALUES (%(source)s, %(name)s, %(title)s, %(url)s, %(raw_hash)s, %(version)s, %(modified_at)s)
 ON CONFLICT (source_id, name) DO UPDATE SET title = excluded.title, url = excluded.url,
-    raw_hash = excluded.raw_hash, modified_at = excluded.modified_at, indexed_at = now()
+    raw_hash = excluded.raw_hash, version = excluded.version, modified_at = excluded.modified_at, indexed_at = now()
 RETURNING id, (SELECT c.id FROM source s JOIN collection c ON c.name = s.collection WHERE s.id = source_id)
 """
-_RENAME = "UPDATE document SET name = %(name)s WHERE id = %(document)s"
+_RENAME = """
+UPDATE document SET name = %(name)s, url = coalesce(%(url)s, url), version = %(version)s WHERE id = %(document)s
+"""
+_NOTE_VERSION = "UPDATE document SET version = %(version)s WHERE id = %(document)s"
 _DELETE = "DELETE FROM document WHERE id = %(document)s"
 _OLD_CHUNKS = """
 SELECT id, content_hash FROM chunk WHERE document_id = %(document)s ORDER BY ordinal
@@ -93,6 +96,7 @@ class DocumentRow:
     id: int
     name: str
     raw_hash: bytes
+    version: str | None
     chunks: int
 
 
@@ -106,6 +110,7 @@ class NewDocument:
     url: str | None
     raw_hash: bytes
     modified_at: datetime
+    version: str | None = None
 
 
 def documents_of(conn: Connection[Any], source: int) -> list[DocumentRow]:
@@ -183,12 +188,20 @@ def add_vectors(conn: Connection[Any], document: int, model: Model) -> None:
     conn.execute(_ADD_SENTENCE_VECTORS, key)
 
 
-def rename_document(conn: Connection[Any], document: int, name: str) -> None:
-    """Gives a document another name; its title, which its vectors were made with, stays until its text
-    changes.
+def rename_document(
+    conn: Connection[Any], document: int, name: str, url: str | None = None, version: str | None = None
+) -> None:
+    """Gives a document another name and, where it has one, address; its title, which its vectors were made with,
+    stays until its text changes.
     """
     with conn.transaction():
-        conn.execute(_RENAME, {"document": document, "name": name})
+        conn.execute(_RENAME, {"document": document, "name": name, "url": url, "version": version})
+
+
+def note_version(conn: Connection[Any], document: int, version: str | None) -> None:
+    """Keeps what says from now on that a document is the same, after its bytes were."""
+    with conn.transaction():
+        conn.execute(_NOTE_VERSION, {"document": document, "version": version})
 
 
 def delete_document(conn: Connection[Any], document: int) -> None:
@@ -204,6 +217,7 @@ def _parameters(new: NewDocument) -> dict[str, Any]:
         "title": new.title,
         "url": new.url,
         "raw_hash": new.raw_hash,
+        "version": new.version,
         "modified_at": new.modified_at,
     }
 

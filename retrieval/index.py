@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from pgvector.psycopg import register_vector
@@ -26,16 +26,17 @@ from retrieval.document_rows import (
     documents_of,
     forget_vectors,
     missing_vectors,
+    note_version,
     rename_document,
     swap_document,
 )
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
-from retrieval.loading import PARSER_VERSION, LoadError, load
-from retrieval.loading.files import Scan, read_file, scan
+from retrieval.loading import PARSER_VERSION, LoadError, ParsedDocument, load
 from retrieval.models import require_active
+from retrieval.origins import LOCAL, Access, Fetched, Gone, Item, Origin, Unreachable, open_origin
 from retrieval.sentences import sentence_hash, split
-from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
+from retrieval.sources import MissingPath, SourceRow, list_sources, note_try, register_sources, remove_source
 
 __all__ = [
     "Extent",
@@ -55,7 +56,11 @@ BATCH = 32
 _LOCK_CLASS = 0x1DE8
 _LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%(class)s, %(source)s)"
-_SCANNED = "UPDATE source SET scanned_at = now() WHERE id = %(source)s"
+
+Parse = Callable[[str, bytes, str], ParsedDocument]
+"""A name, its bytes and the ending to parse them by, to a document; raises LoadError. `load`, or one that runs it in a
+process of its own (retrieval.loading.isolated).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,13 @@ def index_sources(
     max_bytes: int,
     progress: Callable[[Progress], None] | None = None,
     extent: Extent = Extent(),
+    access: Access = LOCAL,
+    parse: Parse = load,
 ) -> IndexReport:
-    """Brings the index up to date with the sources' files and reports what changed and what failed, file by
-    file.
+    """Brings the index up to date with the sources' documents and reports what changed and what failed, one by
+    one.
 
-    A file that cannot be read keeps its earlier version. A source that has vanished as a whole is a failure
+    A document that cannot be read keeps its earlier version. A source that cannot be read as a whole is a failure
     and loses nothing. Runs on the same source wait for each other. An error of the embedder, of the database or of
     `progress` rises; the documents finished before it are in the index, the others are as they were. So does WrongModel
     if `embedder` is not, or no longer, the one that the index is searched with.
@@ -126,7 +133,7 @@ def index_sources(
     embedder = pinned(embedder)
     if not extent.dry_run:
         require_active(conn, embedder.name, embedder.dimensions)
-    run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)
+    run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent, access, parse)
     started = time.monotonic()
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
@@ -158,63 +165,95 @@ class _Run:
     max_bytes: int
     progress: Callable[[Progress], None]
     extent: Extent
+    access: Access
+    parse: Parse
     report: IndexReport = field(default_factory=IndexReport)
     done: int = 0
     total: int = 0
 
     def index(self, source: SourceRow) -> None:
-        known = {row.name: row for row in documents_of(self.conn, source.id)}
-        known = {name: row for name, row in known.items() if self.extent.holds(source.id, name)}
+        error: str | None = None
         try:
-            found = _scan(Path(source.uri), known)
-        except OSError as error:
-            self._fail(source.uri, f"this source cannot be read ({error.strerror}); its documents stay in the index")
-            return
-        for folder in found.unreadable:
-            self._fail(folder, "this folder cannot be read; its documents stay in the index")
-        gone = [row for name, row in known.items() if name not in found.files and not found.may_hold(name)]
-        files = {name: path for name, path in found.files.items() if self.extent.holds(source.id, name)}
-        self.total += len(files)
-        for name, path in files.items():
-            self._tell(name)
-            self._index_file(source.id, name, path, known.get(name), gone)
+            with open_origin(source, self.access) as origin:
+                self._index_items(source.id, origin)
+        except Unreachable as unreachable:
+            error = str(unreachable)
+            self._fail(source.uri, f"this source cannot be read ({error}); its documents stay in the index")
+        if self.extent.only is None and not self.extent.dry_run:
+            note_try(self.conn, source.id, error)
+
+    def _index_items(self, source: int, origin: Origin) -> None:
+        known = {row.name: row for row in documents_of(self.conn, source)}
+        found = origin.listing(known.keys())
+        for place, reason in found.unreadable.items():
+            self._fail(place, reason)
+        known = {name: row for name, row in known.items() if self.extent.holds(source, name)}
+        gone = [row for name, row in known.items() if name not in found.items and not found.may_hold(name)]
+        items = [item for name, item in found.items.items() if self.extent.holds(source, name)]
+        self.total += len(items)
+        for item in items:
+            self._tell(item.name)
+            self._index_item(source, origin, item, known.get(item.name), gone)
             self.done += 1
-            self._tell(name)
+            self._tell(item.name)
         for row in gone:
             if not self.extent.dry_run:
                 delete_document(self.conn, row.id)
             self.report.documents["removed"] += 1
             self.report.chunks["removed"] += row.chunks
-        if self.extent.only is None and not self.extent.dry_run:
-            with self.conn.transaction():
-                self.conn.execute(_SCANNED, {"source": source.id})
 
-    def _index_file(
-        self, source: int, name: str, path: Path, known: DocumentRow | None, gone: list[DocumentRow]
+    def _index_item(
+        self, source: int, origin: Origin, item: Item, known: DocumentRow | None, gone: list[DocumentRow]
     ) -> None:
-        """Brings one file up to date. Takes its row out of `gone` if the file was renamed."""
+        """Brings one document up to date. Its row leaves `gone` if it was renamed, and comes there if it is no more."""
         try:
-            data, modified_at = read_file(path, self.max_bytes)
-            raw_hash = self._raw_hash(path, data)
-            if known and known.raw_hash == raw_hash and not self.extent.force:
+            fetched = origin.fetch(item, self._version_known(known), self.max_bytes)
+            if fetched is None and known:
                 self._count("unchanged", reused=known.chunks)
-                return
-            if not known and self._is_renamed(name, raw_hash, gone):
-                return
-            document = load(name, data)
+            elif fetched is not None:
+                self._index_bytes(source, item, fetched, known, gone)
+        except Gone:
+            if known:
+                gone.append(known)
+            else:
+                self._fail(item.name, "it is listed, but it is not there")
         except LoadError as error:
-            self._fail(name, f"{error}; the version indexed before stays" if known else str(error))
+            self._fail(item.name, f"{error}; the version indexed before stays" if known else str(error))
+
+    def _index_bytes(
+        self, source: int, item: Item, fetched: Fetched, known: DocumentRow | None, gone: list[DocumentRow]
+    ) -> None:
+        suffix = fetched.suffix or PurePath(item.name).suffix.lower()
+        raw_hash = _raw_hash(suffix, fetched.data)
+        version = None if fetched.version is None else f"{PARSER_VERSION} {fetched.version}"
+        if known and known.raw_hash == raw_hash and not self.extent.force:
+            if version != known.version and not self.extent.dry_run:
+                note_version(self.conn, known.id, version)
+            self._count("unchanged", reused=known.chunks)
             return
+        if not known and self._is_renamed(item, raw_hash, version, gone):
+            return
+        document = self.parse(item.name, fetched.data, suffix)
         chunks = chunk_document(document)
-        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at)
+        url = item.url or document.url
+        new = NewDocument(source, item.name, document.title, url, raw_hash, fetched.modified_at, version)
         outcome = ("unchanged" if known.raw_hash == raw_hash else "changed") if known else "new"
         if self.extent.dry_run:
             self._foresee(known, chunks, outcome)
             return
-        embedded = self._embed(name, document.title, chunks)
+        embedded = self._embed(item.name, document.title, chunks)
         model = require_active(self.conn, self.embedder.name, self.embedder.dimensions)
         self.report.chunks["removed"] += swap_document(self.conn, new, chunks, model, keep=not self.extent.force)
         self._count(outcome, reused=len(chunks) - embedded)
+
+    def _version_known(self, known: DocumentRow | None) -> str | None:
+        """The version to be asked for changes since; None where the bytes are wanted in any case, as by a parser that
+        is not the one that read them.
+        """
+        if known is None or known.version is None or self.extent.force:
+            return None
+        parser, _, version = known.version.partition(" ")
+        return version if parser == str(PARSER_VERSION) else None
 
     def _foresee(self, known: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
         """Counts what a run that is not dry would do with a document's chunks."""
@@ -226,18 +265,13 @@ class _Run:
         self.report.chunks["embedded"] += len(missing)
         self._count(outcome, reused=len(chunks) - len(missing))
 
-    def _raw_hash(self, path: Path, data: bytes) -> bytes:
-        """The hash of all that decides what becomes of a file: its bytes and who parses them."""
-        parser = f"{PARSER_VERSION} {path.suffix.lower()}\n"
-        return hashlib.sha256(parser.encode() + data).digest()
-
-    def _is_renamed(self, name: str, raw_hash: bytes, gone: list[DocumentRow]) -> bool:
+    def _is_renamed(self, item: Item, raw_hash: bytes, version: str | None, gone: list[DocumentRow]) -> bool:
         """Renames the document that had the same bytes under a name that is gone, if there is one."""
         for row in gone:
             if row.raw_hash == raw_hash:
                 gone.remove(row)
                 if not self.extent.dry_run:
-                    rename_document(self.conn, row.id, name)
+                    rename_document(self.conn, row.id, item.name, item.url, version)
                 self.report.documents["removed"] += 1
                 self._count("new", reused=row.chunks)
                 return True
@@ -289,10 +323,6 @@ class _Run:
         )
 
 
-def _scan(root: Path, known: Mapping[str, DocumentRow]) -> Scan:
-    """The source's files. A source that was one file and is deleted is empty; any other missing source is an
-    error.
-    """
-    if set(known) == {root.name} and not root.exists() and root.parent.is_dir():
-        return Scan({})
-    return scan(root)
+def _raw_hash(suffix: str, data: bytes) -> bytes:
+    """The hash of all that decides what becomes of a document: its bytes and who parses them."""
+    return hashlib.sha256(f"{PARSER_VERSION} {suffix}\n".encode() + data).digest()

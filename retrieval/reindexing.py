@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from psycopg import Connection
@@ -17,8 +16,9 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from retrieval.embedding import Embedder
-from retrieval.index import Extent, Progress, SourceRow, index_sources, list_sources
-from retrieval.loading.files import scan
+from retrieval.index import Extent, Parse, Progress, SourceRow, index_sources, list_sources
+from retrieval.loading import load
+from retrieval.origins import LOCAL, Access, Unreachable, kind_of, open_origin
 
 ATTEMPTS = 3
 PACE = 0.5  # seconds between two writes of the progress
@@ -30,11 +30,12 @@ _COLUMNS = """id, target, collections, documents, dry_run, force, started_by, st
 _DOCUMENTS = """
 SELECT d.source_id, d.name, s.collection FROM document d JOIN source s ON s.id = d.source_id
 WHERE s.id = ANY (%(sources)s) AND (
-    d.url = %(named)s OR d.name = %(named)s OR lower(d.title) = lower(%(named)s)
+    d.url IN (%(named)s, %(named)s || '/') OR d.name = %(named)s OR lower(d.title) = lower(%(named)s)
     OR right(d.name, length(%(named)s) + 1) = '/' || %(named)s
-    OR s.uri || '/' || d.name = %(named)s OR s.uri = %(named)s)
+    OR s.uri || '/' || d.name = %(named)s OR s.uri IN (%(named)s, %(named)s || '/', 'git+' || %(named)s))
 ORDER BY d.source_id, d.name
 """
+_INDEXED = "SELECT count(*) FROM document WHERE source_id = ANY (%(sources)s)"
 _OPEN = f"""
 SELECT {_COLUMNS} FROM reindex_run
 WHERE state IN ('queued', 'running') AND collections && %(collections)s ORDER BY id
@@ -240,6 +241,8 @@ def carry_out(
     *,
     max_bytes: int,
     progress: Callable[[Progress], None] | None = None,
+    access: Access = LOCAL,
+    parse: Parse = load,
 ) -> Run | None:
     """Does the run and returns how it ended; None if another process does it, or it has ended already.
 
@@ -253,8 +256,17 @@ def carry_out(
         only = None if run.documents is None else frozenset((source, name) for source, name in run.documents)
         extent = Extent(only, run.force, run.dry_run)
         try:
-            tell = _teller(conn, run_id, _count_documents(sources, extent), progress or (lambda _: None))
-            report = index_sources(conn, embedder, sources, max_bytes=max_bytes, progress=tell, extent=extent)
+            tell = _teller(conn, run_id, _count_documents(conn, sources, extent), progress or (lambda _: None))
+            report = index_sources(
+                conn,
+                embedder,
+                sources,
+                max_bytes=max_bytes,
+                progress=tell,
+                extent=extent,
+                access=access,
+                parse=parse,
+            )
         except Cancelled:
             _finish(conn, run_id, "cancelled")
         except Exception as error:
@@ -301,17 +313,25 @@ def _teller(
     return tell
 
 
-def _count_documents(sources: list[SourceRow], extent: Extent) -> int:
-    """How many documents there are to look at; those of a source that cannot be read do not count."""
+def _count_documents(conn: Connection[Any], sources: list[SourceRow], extent: Extent) -> int:
+    """How many documents there are to look at. Folders are counted now; of a source elsewhere those that are in the
+    index count, because asking it twice would take as long as asking it. One that cannot be read does not count.
+    """
     if extent.only is not None:
         return len(extent.only)
+    elsewhere = []
     total = 0
     for source in sources:
+        if kind_of(source.uri) != "folder":
+            elsewhere.append(source.id)
+            continue
         try:
-            total += len(scan(Path(source.uri)).files)
-        except OSError:
+            with open_origin(source, LOCAL) as origin:
+                total += len(origin.listing(()).items)
+        except Unreachable:
             continue  # the run itself reports it
-    return total
+    (indexed,) = conn.execute(_INDEXED, {"sources": elsewhere}).fetchone() or (0,)
+    return total + int(indexed)
 
 
 def _finish(

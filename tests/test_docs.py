@@ -19,7 +19,8 @@ def test_every_setting_is_documented() -> None:
     documented = {name: (default.strip("`"), meaning) for name, default, meaning in rows}
     expected = {}
     for name, field in Settings.model_fields.items():
-        default = {None: "–", (): "none"}.get(field.default, str(field.default))
+        value = field.get_default(call_default_factory=True)
+        default = "–" if value is None else "none" if value in ((), {}) else str(value)
         expected[field.alias or f"JOURNEYMAN_{name.upper()}"] = (default, field.description)
     expected["JOURNEYMAN_HOME"] = (documented["JOURNEYMAN_HOME"][0], expected["JOURNEYMAN_HOME"][1])
     assert documented == expected

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from workers.lease import leased_task
 from workers.schedule import beat_schedule
-from workers.tasks import Connect, IndexAll, Reindex, register_tasks
+from workers.tasks import Connect, IndexDue, Reindex, register_tasks
 from workers.topology import INGEST, QUEUES, REINDEX, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
 
 SHUTDOWN_SECONDS = 10.0
@@ -24,7 +24,7 @@ def build_app(
     redis_url: str,
     *,
     connect: Connect,
-    index_all: IndexAll,
+    index_due: IndexDue,
     reindex: Reindex,
     scan_seconds: float,
     visibility_timeout: float = VISIBILITY_TIMEOUT,
@@ -65,7 +65,7 @@ def build_app(
         worker_cancel_long_running_tasks_on_connection_loss=False,
         beat_schedule=beat_schedule(scan_seconds),
     )
-    register_tasks(app, connect=connect, index_all=index_all, reindex=reindex)
+    register_tasks(app, connect=connect, index_due=index_due, reindex=reindex)
     return app
 
 

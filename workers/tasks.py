@@ -17,13 +17,13 @@ from workers.topology import REINDEX, SCAN_SOURCES, SWEEP
 log = structlog.get_logger()
 
 Connect = Callable[[], AbstractContextManager[Connection[Any]]]
-IndexAll = Callable[[Connection[Any]], IndexReport]
+IndexDue = Callable[[Connection[Any]], IndexReport]
 Reindex = Callable[[Connection[Any], int], Run | None]
 
 
-def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll, reindex: Reindex) -> None:
-    """Give the app its tasks. `connect` opens autocommit connections, `index_all` indexes every source, `reindex`
-    carries out the run with an id.
+def register_tasks(app: Celery, *, connect: Connect, index_due: IndexDue, reindex: Reindex) -> None:
+    """Give the app its tasks. `connect` opens autocommit connections, `index_due` indexes the sources whose time has
+    come, `reindex` carries out the run with an id.
     """
 
     @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -32,7 +32,7 @@ def register_tasks(app: Celery, *, connect: Connect, index_all: IndexAll, reinde
             if not free:
                 log.info("scan skipped: another one is under way")
                 return
-            report = index_all(conn)
+            report = index_due(conn)
         log.info("scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1))
 
     @app.task(name=REINDEX, shared=False)  # type: ignore[untyped-decorator]

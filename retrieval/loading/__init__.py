@@ -35,13 +35,14 @@ def is_supported(name: str | PurePath) -> bool:
     return PurePath(name).suffix.lower() in _PARSER_OF
 
 
-def load(name: str | PurePath, data: bytes) -> ParsedDocument:
-    """Parses a file by its name's ending. The title is the document's own, else made of the file's name.
+def load(name: str | PurePath, data: bytes, suffix: str = "") -> ParsedDocument:
+    """Parses a file by its name's ending, or by `suffix` where the name has none that says it, as a web page's. The
+    title is the document's own, else made of the file's name.
 
     Raises LoadError with the reason when the file is of an unknown type, empty, encrypted, broken or without
     text.
     """
-    suffix = PurePath(name).suffix.lower()
+    suffix = suffix or PurePath(name).suffix.lower()
     if suffix not in _PARSER_OF:
         known = ", ".join(sorted(_PARSER_OF))
         raise LoadError(f"files of type '{suffix or 'no ending'}' are not supported; supported are {known}")

@@ -40,7 +40,7 @@ def test_redis_is_lost_and_starts_empty(services: Services) -> None:
     app = build_app(
         services.redis.url,
         connect=services.connect,
-        index_all=lambda conn: IndexReport(),
+        index_due=lambda conn: IndexReport(),
         reindex=lambda conn, run: None,
         scan_seconds=900,
     )

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from retrieval.index import IndexReport, index_sources, list_sources, register_sources
+from retrieval.origins import Access
 from retrieval.reindexing import (
     ATTEMPTS,
     AlreadyRunning,
@@ -23,6 +24,7 @@ from retrieval.reindexing import (
     read_run,
     request_run,
 )
+from tests.retrieval.origins.site import running_site
 from tests.retrieval.test_index import HashEmbedder
 
 LIMIT = 1_000_000
@@ -270,3 +272,29 @@ def test_the_report_is_the_indexs(db: Conn) -> None:
     run = do(db)
     assert run.report is not None
     assert set(run.report) == set(IndexReport.__dataclass_fields__)
+
+
+def test_a_web_page_and_its_source_are_targets(db: Conn) -> None:
+    """By the address that a person copies, with or without its last slash; the source stands for its documents."""
+    with running_site() as site:
+        for path in ("/pump", "/night/"):
+            site.article(path, path, "The pump is blue and stands in hall 3.")
+        site.sitemap("/sitemap.xml", {"/pump": "", "/night/": ""})
+        access = Access(delay=0.0, private_hosts=True)
+        index_sources(
+            db,
+            HashEmbedder(),
+            register_sources(db, [site.url + "/sitemap.xml"], "wiki"),
+            max_bytes=LIMIT,
+            access=access,
+        )
+        for named, count in {"/pump": 1, "/night": 1, "/night/": 1, "/sitemap.xml": 2}.items():
+            found = target(db, site.url + named)
+            assert (found.collections, len(found.documents or ())) == (("wiki",), count)
+        site.article("/pump", "/pump", "The pump is green and stands in hall 3.")
+        site.answers()
+        run = request_run(db, target(db, site.url + "/pump"), started_by="U0ADA")
+        done = carry_out(db, HashEmbedder(), run.id, max_bytes=LIMIT, access=access)
+        assert site.answers() == [("/sitemap.xml", 200), ("/pump", 200)]
+    assert done is not None
+    assert counts(done) == {"changed": 1, "embedded": 1, "removed": 1}

@@ -32,7 +32,7 @@ def main(redis_url: str, database_url: str, file: str, visibility_timeout: str) 
     app = build_app(
         redis_url,
         connect=lambda: psycopg.connect(database_url, autocommit=True),
-        index_all=lambda conn: IndexReport(),
+        index_due=lambda conn: IndexReport(),
         reindex=reindex,
         scan_seconds=60,
         visibility_timeout=float(visibility_timeout),

@@ -32,7 +32,7 @@ class Bench:
         self.app: Celery = build_app(
             redis_url,
             connect=lambda: psycopg.connect(database_url, autocommit=True),
-            index_all=lambda conn: IndexReport(),
+            index_due=lambda conn: IndexReport(),
             reindex=lambda conn, run: None,
             scan_seconds=60,
             visibility_timeout=TIMEOUT,

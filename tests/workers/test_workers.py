@@ -36,14 +36,14 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
         with psycopg.connect(database, autocommit=True) as conn:
             yield conn
 
-    def index_all(conn: psycopg.Connection[Any]) -> IndexReport:
+    def index_due(conn: psycopg.Connection[Any]) -> IndexReport:
         calls.append("scan")
         return IndexReport()
 
     def reindex(conn: psycopg.Connection[Any], run_id: int) -> None:
         calls.append(f"reindex {run_id}")
 
-    return build_app(redis_url, connect=connect, index_all=index_all, reindex=reindex, scan_seconds=60)
+    return build_app(redis_url, connect=connect, index_due=index_due, reindex=reindex, scan_seconds=60)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""Folders and single files on this machine."""
+
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from retrieval.loading import LoadError
+from retrieval.loading.files import Scan, read_file, scan
+from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable
+
+SETTLED = 2_000_000_000
+"""Nanoseconds after which a file that is changed again has another time: the coarsest clock of a file system, FAT's."""
+
+
+@contextmanager
+def open_folder(source: Address, access: Access) -> Iterator["Folder"]:
+    """The folder, or the one file, at a path."""
+    yield Folder(Path(source.uri))
+
+
+@dataclass(slots=True)
+class Folder:
+    """A folder's files that can be indexed. Its `listing` comes first."""
+
+    root: Path
+    files: dict[str, Path] = field(default_factory=dict)
+
+    def listing(self, known: Collection[str]) -> Listing:
+        """The files by their path relative to the folder."""
+        try:
+            found = _scan(self.root, known)
+        except OSError as error:
+            raise Unreachable(str(error.strerror)) from error
+        self.files = found.files
+        unreadable = dict.fromkeys(found.unreadable, "this folder cannot be read; its documents stay in the index")
+        return Listing({name: Item(name) for name in found.files}, unreadable)
+
+    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+        """A file's bytes; not read if size and times are those of `since`."""
+        path = self.files[item.name]
+        try:
+            version = version_of(path)
+        except FileNotFoundError as error:
+            raise Gone from error
+        except OSError as error:
+            raise LoadError(f"it cannot be read ({error.strerror})") from error
+        if version is not None and version == since:
+            return None
+        data, modified_at = read_file(path, max_bytes)
+        return Fetched(data, modified_at, version)
+
+
+def version_of(path: Path) -> str | None:
+    """What changes when a file does: its size, the time of its text and, which nobody can set back, that of its row in
+    the file system; of a SQLite database, that of its log as well. None if it was changed a moment ago: a change
+    within the same tick of the clock would not show.
+    """
+    parts = []
+    for file in (path, path.with_name(path.name + "-wal")):
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            if file is path:
+                raise
+            continue
+        if abs(time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns)) < SETTLED:
+            return None
+        parts.append(f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}")
+    return " ".join(parts)
+
+
+def _scan(root: Path, known: Collection[str]) -> Scan:
+    """The source's files. A source that was one file and is deleted is empty; any other missing source is an error."""
+    if set(known) == {root.name} and not os.path.lexists(root) and root.parent.is_dir():
+        return Scan({})
+    return scan(root)

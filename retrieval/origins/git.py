@@ -1,0 +1,154 @@
+"""Git repositories: a shallow bare copy, of which blobs are read. Nothing is checked out, so no hook, filter or link of
+a repository does anything here.
+"""
+
+import base64
+import hashlib
+import re
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from retrieval.loading import is_supported
+from retrieval.loading.blocks import LoadError
+from retrieval.loading.files import SKIPPED_FOLDERS
+from retrieval.origins import Access, Address, Fetched, Item, Listing, Unreachable, too_large
+
+PATIENCE = 600.0
+"""Seconds that git may take for one command."""
+
+_LARGE_FILE = b"version https://git-lfs.github.com/spec/"
+_PAGES = {  # where a file is shown: https://<host>/<owner>/<name> and this
+    "github.com": "/blob/{ref}/{path}",
+    "gitlab.com": "/-/blob/{ref}/{path}",
+    "bitbucket.org": "/src/{ref}/{path}",
+    "codeberg.org": "/src/branch/{ref}/{path}",
+}
+
+
+@contextmanager
+def open_repository(source: Address, access: Access) -> Iterator["Repository"]:
+    """A repository's newest commit, of the branch or tag behind `#` in the address or of its default branch."""
+    if access.cache is None:
+        raise Unreachable("there is no folder to keep a copy of the repository in")
+    parts = urlsplit(source.uri.removeprefix("git+"))
+    address = urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+    folder = access.cache / "git" / hashlib.sha256(address.encode()).hexdigest()[:32]
+    git = _Git(folder, _environment(access, address, access.secret_of(source)))
+    yield Repository(git, address, parts.fragment)
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    hash: str
+    size: int
+
+
+@dataclass(slots=True)
+class Repository:
+    """A repository's files that can be indexed. Its `listing`, which comes first, fetches the newest commit."""
+
+    git: "_Git"
+    address: str
+    ref: str
+    blobs: dict[str, _Blob] = field(default_factory=dict)
+    committed_at: datetime | None = None
+
+    def listing(self, known: Collection[str]) -> Listing:
+        """The files by their path."""
+        self.git.folder.mkdir(parents=True, exist_ok=True)
+        self.git("init", "--quiet", "--bare")
+        self.git("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--", self.address, self.ref or "HEAD")
+        branch = self.ref or self._default_branch()
+        self.committed_at = datetime.fromtimestamp(int(self.git("log", "-1", "--format=%ct", "FETCH_HEAD")), UTC)
+        self.blobs = dict(_blobs(self.git("ls-tree", "-r", "-z", "-l", "--full-tree", "FETCH_HEAD")))
+        items = {path: Item(path, page_of(self.address, branch, path)) for path in sorted(self.blobs)}
+        return Listing(items)
+
+    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+        """A file's bytes, unless its blob is the one known."""
+        blob = self.blobs[item.name]
+        if blob.hash == since:
+            return None
+        if blob.size > max_bytes:
+            raise too_large(max_bytes)
+        data = self.git("cat-file", "blob", blob.hash)
+        if data.startswith(_LARGE_FILE):
+            raise LoadError("the repository holds only a pointer to it (Git LFS)")
+        return Fetched(data, self.committed_at or datetime.now(UTC), blob.hash)
+
+    def _default_branch(self) -> str:
+        """The branch that HEAD names there, for the addresses of files."""
+        answer = self.git("ls-remote", "--symref", "--", self.address, "HEAD").decode(errors="replace")
+        found = re.search(r"ref: refs/heads/(\S+)\s+HEAD", answer)
+        return found[1] if found else "HEAD"
+
+
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """The git command in a bare repository."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str) -> bytes:
+        """What git printed. Raises Unreachable with what it complained of."""
+        command = ["git", "--git-dir", str(self.folder), *arguments]
+        try:
+            done = subprocess.run(
+                command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
+            )
+        except FileNotFoundError as error:
+            raise Unreachable("the program git is not installed") from error
+        except subprocess.TimeoutExpired as error:
+            raise Unreachable(f"git took longer than {PATIENCE:.0f} s") from error
+        if done.returncode:
+            complaint = done.stderr.decode(errors="replace").strip().splitlines()
+            raise Unreachable(f"git: {complaint[-1].removeprefix('fatal: ') if complaint else done.returncode}")
+        return done.stdout
+
+
+def _environment(access: Access, address: str, secret: str | None) -> Mapping[str, str]:
+    """Git's surroundings: it asks for nothing and runs no program that an address names. A secret goes neither into
+    its arguments, which other users see, nor into a file, and to no host but the repository's.
+    """
+    parts = urlsplit(address)
+    settings = {"protocol.allow": "never", "gc.auto": "0", "core.hooksPath": "/dev/null"}
+    settings |= {f"protocol.{name}.allow": "always" for name in ("http", "https", "ssh", "file")}
+    if secret is not None:
+        login = secret if ":" in secret else f"x-access-token:{secret}"
+        header = "Authorization: Basic " + base64.b64encode(login.encode()).decode()
+        settings |= {f"http.{parts.scheme}://{parts.netloc}/.extraHeader": header, "http.followRedirects": "false"}
+    numbered = {f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(settings)}
+    numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(settings.values())}
+    own = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true"}
+    own |= {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=20", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    outside = {name: value for name, value in access.environment.items() if not name.startswith("GIT_")}
+    return outside | own | numbered
+
+
+def _blobs(listed: bytes) -> Iterator[tuple[str, _Blob]]:
+    """The files of a tree that can be indexed: no links, no submodules, nothing hidden."""
+    for line in listed.split(b"\0"):
+        if not line:
+            continue
+        about, _, raw_path = line.partition(b"\t")
+        mode, kind, blob, size = about.decode().split()
+        path = raw_path.decode("utf-8", errors="replace")
+        *folders, name = path.split("/")
+        hidden = any(part.startswith(".") or part in SKIPPED_FOLDERS for part in folders) or name.startswith(".")
+        if kind == "blob" and mode != "120000" and is_supported(name) and not hidden:
+            yield path, _Blob(blob, int(size))
+
+
+def page_of(address: str, ref: str, path: str) -> str | None:
+    """Where a person can read a file, on hosts that are known to show them."""
+    parts = urlsplit(address)
+    host = (parts.hostname or "").lower()
+    if host not in _PAGES:
+        return None
+    return f"https://{host}{parts.path.removesuffix('.git')}" + _PAGES[host].format(ref=quote(ref), path=quote(path))
