@@ -22,6 +22,7 @@ MOST_EXPERTS = 10
 NOT_IN_DIRECT = "In a direct message everything you write is for me. Use `/journeyman channel` in a channel."
 NOT_YOURS = "Only my admins and whoever created this channel can change this."
 NOT_SAVED = "My database does not respond, so nothing was changed. Please try again in a minute."
+ANY_LANGUAGE = "any"
 _ANSWERS = {"mentions": "Only when I am mentioned", "questions": "Every question in the channel"}
 _THRESHOLDS = {0.4: "Keen: also what may be a question", 0.6: "Balanced", 0.8: "Reserved: only clear questions"}
 _PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only for who asked; they may share it"}
@@ -54,7 +55,14 @@ def channel_form(
             ),
             _input(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
             *(searched if names else []),
-            _input(LANGUAGE, "Language of the questions", _select(dict.fromkeys(languages, ""), settings.language)),
+            _input(
+                LANGUAGE,
+                "Language of the questions",
+                _select(
+                    {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")},
+                    settings.language or ANY_LANGUAGE,
+                ),
+            ),
             _input(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
         ],
     }
@@ -69,7 +77,7 @@ def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
         threshold=float(_chosen(values[THRESHOLD])),
         collections=names or None,
         place="ephemeral" if _chosen(values[PLACE]) == "ephemeral" else "thread",
-        language=_chosen(values[LANGUAGE]),
+        language=None if _chosen(values[LANGUAGE]) == ANY_LANGUAGE else _chosen(values[LANGUAGE]),
         experts=list(values[EXPERTS].get("selected_users") or [])[:MOST_EXPERTS],
     )
 
@@ -86,7 +94,7 @@ def saved_modal(channel: str, settings: ChannelSettings) -> Block:
     lines = [
         f"*Saved for <#{channel}>:*",
         f"• {_ANSWERS[settings.answers]}. {_PLACES[settings.place]}.",
-        f"• I search {searched}; the questions are in {settings.language}.",
+        f"• I search {searched}; the questions are in {settings.language or 'the language of the documents'}.",
         f"• Where the documents don't say: {experts}.",
     ]
     return {

@@ -30,9 +30,10 @@ from retrieval.document_rows import (
     swap_document,
 )
 from retrieval.embedding import Embedder
+from retrieval.languages import configuration
 from retrieval.loading import PARSER_VERSION, LoadError, load
 from retrieval.loading.files import Scan, read_file, scan
-from retrieval.models import require_active
+from retrieval.models import measure_cosines, require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 
@@ -129,6 +130,8 @@ def index_sources(
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
             run.index(source)
+    if not extent.dry_run:
+        measure_cosines(conn, require_active(conn, embedder.name, embedder.dimensions))
     report = run.report
     return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
 
@@ -204,7 +207,8 @@ class _Run:
             self._fail(name, f"{error}; the version indexed before stays" if known else str(error))
             return
         chunks = chunk_document(document)
-        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at)
+        language = configuration(" ".join(block.text for block in document.blocks))
+        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at, language)
         outcome = ("unchanged" if known.raw_hash == raw_hash else "changed") if known else "new"
         if self.extent.dry_run:
             self._foresee(known, chunks, outcome)
