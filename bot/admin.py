@@ -3,7 +3,7 @@
 from bot.authorization import Admin, add_admin, authorize, is_group, list_admins, read_member, remove_admin
 from bot.commands import REFUSED, Said, Word
 from bot.operations import ModelState
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import status_text
 
 NO_ADMINS = (
@@ -30,7 +30,7 @@ def status(said: Said, runtime: Runtime) -> str:
 def admins(said: Said, runtime: Runtime) -> str:
     """Who the admins are; and for admins: one more, or one less."""
     action, _, who = said.rest.partition(" ")
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if action in ("", "list"):
             return admins_text(list_admins(conn))
         member = read_member(who)
@@ -112,7 +112,7 @@ def _removed(member: str, removal: str) -> str:
 
 WORDS = (
     Word("status", "/journeyman status", "how I am and what is indexed", status),
-    Word("admins", "/journeyman admins [add|remove @person]", "who may administer me", admins),
+    Word("admins", "/journeyman admins [add|remove @person]", "who may administer me", admins, changes=True),
     Word("model", "/journeyman model", "which model and adapter answer", model, admins=True),
     Word("finetune", "/journeyman finetune", "what there is to learn from", finetune, admins=True),
     Word("rollback", "/journeyman rollback", "whether there is a round to undo", rollback, admins=True),

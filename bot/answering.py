@@ -15,13 +15,24 @@ import structlog
 from psycopg import Connection
 
 from bot import views
-from bot.answers import change_question, fail_answer, finish_answer, nearest_passages, place_answer
+from bot.answers import (
+    QUESTION_DELETED,
+    STOPPED_BY_ASKER,
+    asked_now,
+    fail_answer,
+    finish_answer,
+    hand_over,
+    nearest_passages,
+    place_answer,
+    take_up,
+)
 from bot.posting import Reply, StoppedByPerson
 from bot.replies import IfAnswered, PrivateReply, Replying, ephemerally
 from bot.routing import Post
 from bot.runtime import INTAKE_TIMEOUT, Pool, Runtime
 from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
+from finetune.errors import ModelUnusable
 from retrieval.answer import Answer, Done, Event, Reading, Text
 
 log = structlog.get_logger(__name__)
@@ -37,6 +48,10 @@ class Changed(Exception):
     """The question was edited or deleted while it was being answered."""
 
 
+class Lost(Exception):
+    """Another process took us for dead and answers in our place."""
+
+
 def reply_to(
     post: Post, answer_id: UUID, runtime: Runtime, *, private: bool = False, ts: str | None = None
 ) -> Replying:
@@ -45,8 +60,7 @@ def reply_to(
     if private:
         thread = post.thread_ts if post.thread_ts != post.ts else None
         send = ephemerally(runtime.client, post.channel, post.person, thread)
-        share = f"{answer_id} {post.thread_ts}".strip()
-        reply = PrivateReply(runtime.client, post.channel, post.person, send, share)
+        reply = PrivateReply(runtime.client, post.channel, post.person, send, str(answer_id), announced=False)
     else:
         placed = partial(_place, runtime.pool, answer_id)
         reply = Reply(runtime.client, runtime.capabilities, post, placed, ts=ts)
@@ -103,52 +117,86 @@ def shown(answer_id: UUID, answer: Answer) -> views.Shown:
 def _answer(job: Job, runtime: Runtime) -> None:
     reply, answer_id, pool = job.reply, job.answer_id, runtime.pool
     try:
+        _record(pool, lambda conn: take_up(conn, answer_id, runtime.owner), INTAKE_TIMEOUT)
         reply.think()
         answer = _final_answer(job, runtime)
         # Kept before it is shown to its end: a follow-up finds it, and a restart can still show it.
         _record(pool, lambda conn: finish_answer(conn, answer_id, answer, shown=False), INTAKE_TIMEOUT)
         reply.finish(shown(answer_id, answer))
     except StoppedByPerson:
-        _record(pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
+        _record(pool, lambda conn: fail_answer(conn, answer_id, STOPPED_BY_ASKER))
     except Changed:
-        _withdraw(job, pool)
+        withdraw(reply, answer_id, pool)
+    except Lost:
+        log.warning("answer_lost", answer_id=str(answer_id))
     except Stopped:
-        _give_up(reply, answer_id, views.STOPPING, pool)
+        _leave(job, runtime)
     except psycopg.Error as error:
         log.error("answer_failed", answer_id=str(answer_id), error=error_code(error))
         _give_up(reply, answer_id, views.NO_DATABASE, pool)
     except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person who asked is told
         log.error("answer_failed", answer_id=str(answer_id), error=error_code(error), where=_where(error))
-        _give_up(reply, answer_id, views.FAILED, pool)
+        reason = views.NO_MODEL if isinstance(error, ModelUnusable) else views.FAILED
+        _give_up(reply, answer_id, reason, pool)
     else:
         _record(pool, lambda conn: finish_answer(conn, answer_id, answer, reply.ts))
 
 
 def _final_answer(job: Job, runtime: Runtime) -> Answer:
-    """The answer to the question as it reads in the end; raises Changed if it was deleted."""
+    """The answer to the question as it reads in the end; raises Changed if it was deleted, Lost if it is not ours."""
     while True:
         try:
             answer = relay(runtime.answer(job.question), job, runtime)
         except Changed:
             pass
         else:
+            look_again(job, runtime)
             if not job.changed:
                 return answer
         edited = runtime.underway.take_edit(job)
+        if job.lost:
+            raise Lost
         if job.deleted or edited is None:
             raise Changed
         job.question, job.writing = edited, False
-        _record(runtime.pool, lambda conn: change_question(conn, job.answer_id, job.question.text), INTAKE_TIMEOUT)
         job.reply.restart()
 
 
-def _withdraw(job: Job, pool: Pool) -> None:
+def on_changed(answer_id: UUID, *, runtime: Runtime) -> None:
+    """Another process was told that the question has changed. Never raises."""
+    job = runtime.underway.find(answer_id)
+    if job is not None:
+        look_again(job, runtime)
+
+
+def look_again(job: Job, runtime: Runtime) -> None:
+    """Learns from the row what another process was told about the question. Never raises."""
+
+    def look(conn: Connection[Any]) -> None:
+        asked = asked_now(conn, job.answer_id)
+        if asked is not None:
+            text = None if asked.deleted else asked.question
+            runtime.underway.learn(job, text, lost=asked.owner != runtime.owner)
+
+    _record(runtime.pool, look, INTAKE_TIMEOUT)
+
+
+def withdraw(reply: Replying, answer_id: UUID, pool: Pool) -> None:
     """The question was deleted: what was shown of its answer goes, too."""
     try:
-        job.reply.withdraw()
+        reply.withdraw()
     except SLACK_ERRORS as error:
-        log.warning("not_withdrawn", answer_id=str(job.answer_id), error=error_code(error))
-    _record(pool, lambda conn: fail_answer(conn, job.answer_id, "the question was deleted"))
+        log.warning("not_withdrawn", answer_id=str(answer_id), error=error_code(error))
+    _record(pool, lambda conn: fail_answer(conn, answer_id, QUESTION_DELETED))
+
+
+def _leave(job: Job, runtime: Runtime) -> None:
+    """This process is being stopped: the next one begins the answer again, and until then its place says so."""
+    try:
+        job.reply.stop(views.STOPPING)
+    except SLACK_ERRORS as error:
+        log.error("reason_not_shown", answer_id=str(job.answer_id), error=error_code(error))
+    _record(runtime.pool, lambda conn: hand_over(conn, job.answer_id, runtime.owner), INTAKE_TIMEOUT)
 
 
 def _give_up(reply: Replying, answer_id: UUID, reason: str, pool: Pool) -> None:

@@ -1,7 +1,8 @@
 """Builds the Slack app and runs it over Socket Mode or HTTP until it is told to stop.
 
-Events are acknowledged by Bolt at once; Bolt's threads only take posts on, and the answers are written by a
-bounded pool of workers, so a slow model never delays an acknowledgement.
+What somebody counts on is written down, then acknowledged, then dealt with (`bot.inbox`); everything else goes through
+Bolt. Their threads only take posts on: the answers are written by a bounded pool of workers, so a slow model never
+delays an acknowledgement.
 """
 
 import logging
@@ -9,37 +10,36 @@ import secrets
 import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from socket import SHUT_RD
+from functools import partial
 from threading import Event as Flag
 from threading import Thread, current_thread, main_thread
 
 import psycopg
 import structlog
 from slack_bolt import App
-from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from waitress.server import create_server  # type: ignore[import-untyped]
 
+from bot.answering import on_changed
 from bot.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.authorization import configure_admins
 from bot.inbox import Inbox
 from bot.limits import Limits
-from bot.listeners import on_post_left, register
+from bot.listeners import on_kept, register
 from bot.operations import Operations
-from bot.recovery import find_unfinished, make_up_for
-from bot.reindexing import resume_watching
+from bot.presence import Presence
+from bot.recovery import Recovery
 from bot.routing import Identity
+from bot.socket_mode import CONNECTION_ERRORS, Link
 from bot.underway import Underway
 from bot.workspace import SLACK_ERRORS, error_code, web_client
 from retrieval.embedding import Embedder
 
 log = structlog.get_logger(__name__)
 
-PING_SECONDS = 2.0  # the SDK gives a connection up after five failed pings, or four without an answer
-EVENT_THREADS = 16
+LISTENERS = 16  # threads in which Bolt runs what the inbox does not keep: commands, buttons, forms
 HTTP_THREADS = 16
 HTTP_BODY_LIMIT = 1 << 20  # bytes; Slack's payloads are far smaller
 STOP_GRACE = 10.0  # seconds for answers under way to say that they stop
@@ -77,22 +77,20 @@ class SlackApp(App):
             client=runtime.client,
             # Never empty: Bolt would read the environment, and anybody can sign with an empty secret.
             signing_secret=signing_secret or secrets.token_hex(),
-            listener_executor=ThreadPoolExecutor(EVENT_THREADS, thread_name_prefix="slack-event"),
+            listener_executor=ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener"),
         )
-        self.inbox = Inbox(runtime.pool)
+        self.inbox = Inbox(runtime.pool, runtime.owner, runtime.identity)
+        self._recovery = Recovery(runtime, self.inbox)
+        changed = partial(on_changed, runtime=runtime)
+        self._presence = Presence(runtime.pool, runtime.owner, self._recovery.look, changed)
         register(self, runtime, self.inbox)
 
     def begin(self) -> None:
-        """Finds what an earlier process left unfinished, and makes up for it beside the answering of questions."""
-        self.inbox.start()
+        """Before anything is heard: others see that we live, and what nobody answers any more is taken over."""
+        self._recovery.tidy()
+        self.inbox.start(partial(on_kept, runtime=self.runtime))
         self._name_admins()
-        resume_watching(self.runtime)
-        unfinished = find_unfinished(self.runtime)
-        if unfinished:
-            self._workers.submit(make_up_for, unfinished, self.runtime)
-        for event_id, event in self.inbox.left():
-            listen = self.listener_runner.listener_executor.submit
-            listen(on_post_left, event_id, event, runtime=self.runtime, inbox=self.inbox)
+        self._presence.start(INTAKE_TIMEOUT)
 
     def _name_admins(self) -> None:
         """Makes the setting's admins known. Without Postgres the earlier ones stay, and nobody can do anything."""
@@ -103,7 +101,7 @@ class SlackApp(App):
             log.error("admins_not_configured", error=error_code(error))
 
     def end(self) -> None:
-        """No new work. Answers under way say that they stop; those waiting are found at the next start."""
+        """No new work. Answers under way say that they stop, and with those waiting are left to the next process."""
         self.runtime.stopping.set()
         self.listener_runner.listener_executor.shutdown(wait=False)
         self._workers.shutdown(wait=False, cancel_futures=True)
@@ -111,6 +109,7 @@ class SlackApp(App):
         waiting.start()
         waiting.join(STOP_GRACE)
         self.inbox.end()
+        self._presence.end()
 
 
 def build_app(
@@ -166,18 +165,18 @@ def run_socket_mode(app: SlackApp, app_token: str, api_url: str, *, stop: Flag |
     """Answers over Socket Mode until `stop` is set or a signal comes; raises SlackRefused at start."""
     stop = stop or stop_on_signals()
     client = web_client(app.runtime.client.token or "", api_url, slack_logger())
-    handler = SocketModeHandler(app, app_token, web_client=client, ping_interval=PING_SECONDS)
+    link = Link(app, app_token, client, slack_logger(), app.inbox.keep_envelope)
     app.begin()
     try:
         try:
-            handler.client.connect()
-        except SLACK_ERRORS as error:
+            link.connect()
+        except CONNECTION_ERRORS as error:
             hint = "the app token (xapp-…, scope connections:write) under “Basic Information”"
             raise refused(error, "SLACK_APP_TOKEN", hint) from None
         log.info("slack_connected", mode="socket", team_id=app.runtime.identity.team_id)
         stop.wait()
     finally:
-        disconnect(handler)
+        link.close()
         app.end()
         log.info("slack_disconnected")
 
@@ -208,20 +207,6 @@ def run_http(app: SlackApp, host: str, port: int, *, stop: Flag | None = None) -
         server.close()
         app.end()
         log.info("slack_disconnected")
-
-
-def disconnect(handler: SocketModeHandler) -> None:
-    """Closes the connection for good."""
-    client = handler.client
-    client.auto_reconnect_enabled = False
-    client.current_session_state.terminated = True
-    socket = client.current_session and client.current_session.sock
-    if socket:
-        with suppress(OSError):
-            socket.shutdown(SHUT_RD)  # wakes the reader, for which `close` would wait up to three seconds
-    # The reader has to be gone before `close`: both would take the socket away, and the second would fail.
-    client.current_session_runner.shutdown()  # type: ignore[no-untyped-call]
-    client.close()
 
 
 def refused(error: Exception, setting: str, where: str) -> SlackRefused:

@@ -4,6 +4,7 @@ Taking on is short and done before anything else, so that a restart finds what i
 with a reason.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,21 +17,26 @@ from slack_sdk import WebClient
 
 from bot import views
 from bot.answering import begin, reply_to
-from bot.answers import begin_answer
+from bot.answers import begin_answer, change_question
 from bot.channels import ChannelSettings, channel_settings
 from bot.classifier import question_score
 from bot.conversation import asked_in_thread, thread_history
 from bot.events import claim_post
+from bot.inbox import is_kept
 from bot.limits import Exceeded, Limits, check_limits
 from bot.routing import Change, Post, Route
 from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.answer import Question
+from retrieval.embedding import Embedder
 
 __all__ = ["INTAKE_TIMEOUT", "Answerer", "Pool", "Runtime", "Taken", "receive", "receive_change", "say", "take_on"]
 
 log = structlog.get_logger(__name__)
+
+CHANGE_PATIENCE = 20.0  # seconds in which a post that waits for its listener is expected to be taken on
+CHANGE_PAUSE = 0.25  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,24 @@ class Taken:
     exceeded: Exceeded | None = None
 
 
-def take_on(conn: Connection[Any], route: Route, limits: Limits | None = None) -> Taken | None:
-    """Claims the post and begins its answer. None: not for us after all, or taken on before."""
+def take_on(
+    conn: Connection[Any],
+    route: Route,
+    limits: Limits | None = None,
+    owner: int | None = None,
+    embedder: Embedder | None = None,
+) -> Taken | None:
+    """Claims the post and begins its answer. None: not for us after all, or taken on before.
+
+    `embedder` helps to tell whether a post that was not addressed to the bot is a question.
+    """
     post = route.post
     if post is None:
         return None
     settings = ChannelSettings() if post.direct else channel_settings(conn, post.channel)
-    if not _is_for_us(conn, route, post, settings) or not claim_post(conn, post.event_id, post.channel, post.ts):
+    if not _is_for_us(conn, route, post, settings, embedder):
+        return None
+    if not claim_post(conn, post.event_id, post.channel, post.ts):
         return None
     if route.kind != "question":
         return Taken(post)
@@ -75,6 +92,7 @@ def take_on(conn: Connection[Any], route: Route, limits: Limits | None = None) -
         question_ts=post.ts,
         private=private,
         addressed=post.addressed,
+        owner=owner,
     )
     return None if answer_id is None else Taken(post, answer_id, question, private)
 
@@ -105,11 +123,23 @@ def receive(route: Route, runtime: Runtime) -> None:
 
 
 def receive_change(changed: Change, runtime: Runtime) -> None:
-    """An edit restarts the answer that is underway, a deletion cancels it; what was answered stays as it is."""
-    if changed.text:
-        runtime.underway.edit(changed.channel, changed.ts, changed.text)
-    else:
-        runtime.underway.delete(changed.channel, changed.ts)
+    """An edit restarts the answer that is underway, a deletion cancels it; what was answered stays as it is.
+
+    Whichever process answers is told through the row; if that is this one, it need not wait for that.
+    """
+    text = changed.text or None
+    try:
+        _tell_owner(changed, text, runtime)
+    except psycopg.Error as error:
+        log.error("change_not_kept", channel=changed.channel, error=error_code(error))
+    if text:
+        runtime.underway.edit(changed.channel, changed.ts, text)
+    elif job := runtime.underway.delete(changed.channel, changed.ts):
+        # Now: the model may be at its next statement for seconds before it can be stopped.
+        try:
+            job.reply.withdraw()
+        except SLACK_ERRORS as error:
+            log.warning("not_withdrawn", channel=changed.channel, error=error_code(error))
 
 
 def say(post: Post, text: str, client: WebClient) -> None:
@@ -120,21 +150,35 @@ def say(post: Post, text: str, client: WebClient) -> None:
         log.error("not_said", channel=post.channel, error=error_code(error))
 
 
-def _is_for_us(conn: Connection[Any], route: Route, post: Post, settings: ChannelSettings) -> bool:
+def _is_for_us(
+    conn: Connection[Any], route: Route, post: Post, settings: ChannelSettings, embedder: Embedder | None
+) -> bool:
     if not post.addressed:
-        return settings.answers == "questions" and question_score(route.text) >= settings.threshold
+        return settings.answers == "questions" and question_score(route.text, embedder) >= settings.threshold
     return not route.if_in_thread or asked_in_thread(conn, post.channel, post.thread_ts, post.person)
+
+
+def _tell_owner(changed: Change, text: str | None, runtime: Runtime) -> None:
+    """Waits for a post that nobody has come to yet: it has no row of an answer before."""
+    deadline = time.monotonic() + CHANGE_PATIENCE
+    while True:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            waits = is_kept(conn, changed.channel, changed.ts)  # asked first: its answer begins before it is gone
+            if change_question(conn, changed.channel, changed.ts, text) or not waits:
+                return
+        if time.monotonic() > deadline or runtime.stopping.wait(CHANGE_PAUSE):
+            return
 
 
 def _taken_on(route: Route, runtime: Runtime) -> Taken | None:
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            return take_on(conn, route, runtime.limits)
+            return take_on(conn, route, runtime.limits, runtime.owner, runtime.embedder)
     except PoolTimeout:
         raise
     except psycopg.OperationalError:  # the pool may hold connections from before Postgres was restarted
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            return take_on(conn, route, runtime.limits)
+            return take_on(conn, route, runtime.limits, runtime.owner, runtime.embedder)
 
 
 def _receive_without_database(route: Route, post: Post, runtime: Runtime) -> None:

@@ -5,6 +5,7 @@ works in channels without the bot, too, else as an ephemeral message, else in a 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from bot.limits import Exceeded, Limits, check_limits
 from bot.posting import Reply
 from bot.replies import PrivateReply, Send, ephemerally
 from bot.routing import Post, clean_text, kind_of
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.underway import Job
 from bot.views import NO_DATABASE
 from bot.workspace import SLACK_ERRORS, error_code
@@ -40,12 +41,16 @@ NOT_SHARED = "Slack did not let me post the answer here. Invite me to the channe
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question for its asker's eyes; `about_ts` is the thread that it is about, if any."""
+    """A question for its asker's eyes; `about_ts` is the thread that it is about, if any.
+
+    `response_url` is where Slack takes what the asker is to see, for half an hour and five times.
+    """
 
     channel: str
     person: str
     text: str
     about_ts: str | None = None
+    response_url: str | None = None
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -54,88 +59,126 @@ def register(app: App, runtime: Runtime) -> None:
     app.action("share_answer")(partial(on_share, runtime=runtime))
 
 
-def on_ask(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
-    """`/ask QUESTION`: acknowledged with the question, which Slack shows nowhere else."""
+def on_ask(ack: Ack, command: dict[str, Any], *, runtime: Runtime) -> None:
+    """`/ask QUESTION`: acknowledged with the question, which Slack shows nowhere else, once it is kept."""
     text = clean_text(str(command.get("text") or ""), runtime.identity)
     if kind_of(text) == "empty":
         ack(USAGE)
         return
-    ack(views.asked_privately(text))
-    _ask(Asked(str(command["channel_id"]), str(command["user_id"]), text), respond, runtime)
+    asked = Asked(str(command["channel_id"]), str(command["user_id"]), text, response_url=command.get("response_url"))
+    taken = _taken_on(asked, runtime)
+    ack(views.asked_privately(text) if isinstance(taken, Job) else taken)
+    if isinstance(taken, Job):
+        begin(taken, runtime)
 
 
-def on_shortcut(ack: Ack, respond: Respond, body: dict[str, Any], *, runtime: Runtime) -> None:
+def on_shortcut(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
     """The shortcut in a message's menu: its words are the question."""
-    ack()
     message = body.get("message") or {}
     text = clean_text(str(message.get("text") or ""), runtime.identity)
-    channel, person = body["channel"]["id"], body["user"]["id"]
     about = message.get("thread_ts") or message.get("ts")
-    asked = Asked(channel, person, text, about)
-    empty = kind_of(text) == "empty"
-    _tell(asked, NO_WORDS if empty else views.asked_privately(text), respond, runtime)
-    if not empty:
-        _ask(asked, respond, runtime)
-
-
-def on_share(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """The button below a private answer: everybody sees it from now on, and it stands where it belongs."""
+    asked = Asked(body["channel"]["id"], body["user"]["id"], text, about, body.get("response_url"))
+    taken = NO_WORDS if kind_of(text) == "empty" else _taken_on(asked, runtime)
     ack()
-    answer_id, _, thread_ts = str(action.get("value", "")).partition(" ")
-    asked = Asked(body["channel"]["id"], body["user"]["id"], "", thread_ts or None)
+    _tell(asked, views.asked_privately(text) if isinstance(taken, Job) else taken, runtime)
+    if isinstance(taken, Job):
+        begin(taken, runtime)
+
+
+def on_share(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """The button below a private answer: everybody sees it from now on, and it stands where it belongs."""
+    answer_id = UUID(str(action.get("value", "")).partition(" ")[0])  # older buttons say the thread, too
+    asked = Asked(body["channel"]["id"], body["user"]["id"], "", response_url=body.get("response_url"))
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            shared = share_answer(conn, UUID(answer_id), asked.person)
-        if shared is None:
-            _tell(asked, SHARED_BEFORE, respond, runtime)
-        elif _post(shared, asked, respond, runtime):
-            respond(delete_original=True)
-        else:
-            with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-                unshare_answer(conn, shared.id)
-            _tell(asked, NOT_SHARED, respond, runtime)
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            shared = share_answer(conn, answer_id, asked.person, runtime.owner, asked.response_url)
     except psycopg.Error as error:
         log.error("not_shared", error=error_code(error))
-        _tell(asked, NO_DATABASE, respond, runtime)
+        ack()
+        _tell(asked, NO_DATABASE, runtime)
+        return
+    ack()
+    if shared is None:
+        _tell(asked, SHARED_BEFORE, runtime)
+        return
+    try:
+        post_shared(shared, runtime)
+    except (*SLACK_ERRORS, psycopg.Error) as error:
+        log.error("not_shared", error=error_code(error))
 
 
-def take_on_privately(conn: Connection[Any], asked: Asked, limits: Limits) -> tuple[UUID, Question] | Exceeded:
+def take_on_privately(
+    conn: Connection[Any], asked: Asked, limits: Limits, owner: int
+) -> tuple[UUID, Question] | Exceeded:
     """Begins the answer, as the channel's settings say where to search; or the limit that is reached."""
     if exceeded := check_limits(conn, limits, asked.person):
         return exceeded
     settings = channel_settings(conn, asked.channel)
     question = Question(asked.text, collections=settings.collections, language=settings.language)
-    answer_id = begin_answer(conn, asked_by=asked.person, question=question, channel=asked.channel, private=True)
+    answer_id = begin_answer(
+        conn,
+        asked_by=asked.person,
+        question=question,
+        channel=asked.channel,
+        private=True,
+        owner=owner,
+        about_ts=asked.about_ts,
+        response_url=asked.response_url,
+    )
     if answer_id is None:
         raise RuntimeError("a question without a post cannot be underway already")
     return answer_id, question
 
 
-def _ask(asked: Asked, respond: Respond, runtime: Runtime) -> None:
+def private_reply(asked: Asked, answer_id: UUID, runtime: Runtime) -> PrivateReply:
+    """Shows the answer to its asker alone, with a button to share it."""
+    send = _sender(asked, runtime)
+    return PrivateReply(runtime.client, asked.channel, asked.person, send, str(answer_id))
+
+
+def post_shared(shared: Shared, runtime: Runtime) -> None:
+    """Posts a shared answer and takes the private one away; tells its asker if Slack does not let us.
+
+    Raises one of SLACK_ERRORS or psycopg.Error: then it is still to be posted.
+    """
+    asked = Asked(shared.channel, shared.asked_by, "", shared.about_ts, shared.response_url)
+    if _post(shared, asked, runtime):
+        respond = _respond(asked)
+        if respond is not None:
+            with suppress(*SLACK_ERRORS):  # it is in the channel
+                respond(delete_original=True)
+        return
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        unshare_answer(conn, shared.id)
+    _tell(asked, NOT_SHARED, runtime)
+
+
+def _taken_on(asked: Asked, runtime: Runtime) -> Job | str:
+    """The job, whose row is there, or what its asker is told instead."""
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            taken = take_on_privately(conn, asked, runtime.limits)
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            taken = take_on_privately(conn, asked, runtime.limits, runtime.owner)
     except psycopg.Error as error:
         log.error("not_taken_on", channel=asked.channel, error=error_code(error))
-        _tell(asked, NO_DATABASE, respond, runtime)
-        return
+        return NO_DATABASE
     if isinstance(taken, Exceeded):
-        _tell(asked, views.limit_reached(taken), respond, runtime)
-        return
+        return views.limit_reached(taken)
     answer_id, question = taken
-    share = f"{answer_id} {asked.about_ts or ''}".strip()
-    send = _sender(asked, respond, runtime)
-    reply = PrivateReply(runtime.client, asked.channel, asked.person, send, share)
-    begin(Job(_post_of(asked, "", runtime), answer_id, question, reply), runtime)
+    return Job(_post_of(asked, "", runtime), answer_id, question, private_reply(asked, answer_id, runtime))
 
 
-def _sender(asked: Asked, respond: Respond, runtime: Runtime) -> Send:
+def _respond(asked: Asked) -> Respond | None:
+    return Respond(response_url=asked.response_url) if asked.response_url else None
+
+
+def _sender(asked: Asked, runtime: Runtime) -> Send:
     """Through the response URL, which lives for half an hour; then as an ephemeral message."""
+    respond = _respond(asked)
     otherwise = ephemerally(runtime.client, asked.channel, asked.person, None)
 
     def send(content: Mapping[str, Any]) -> bool:
         try:
-            if respond(response_type="ephemeral", replace_original=False, **content).status_code == 200:
+            if respond and respond(response_type="ephemeral", replace_original=False, **content).status_code == 200:
                 return True
         except SLACK_ERRORS as error:
             log.warning("response_url_failed", error=error_code(error))
@@ -144,32 +187,38 @@ def _sender(asked: Asked, respond: Respond, runtime: Runtime) -> Send:
     return send
 
 
-def _tell(asked: Asked, text: str, respond: Respond, runtime: Runtime) -> None:
+def _tell(asked: Asked, text: str, runtime: Runtime) -> None:
     try:
-        _sender(asked, respond, runtime)({"text": text})
+        _sender(asked, runtime)({"text": text})
     except SLACK_ERRORS as error:
         log.error("not_told", channel=asked.channel, error=error_code(error))
 
 
-def _post(shared: Shared, asked: Asked, respond: Respond, runtime: Runtime) -> bool:
+def _post(shared: Shared, asked: Asked, runtime: Runtime) -> bool:
     """Posts question and answer; False if Slack takes them in no way."""
     answer = views.Shown(shared.id, shared.text, [Source(**source) for source in shared.sources])
     header = views.asked_by(asked.person, shared.question)
+    root: str | None = None
+    answer_ts: str | None = None
     try:
         first = runtime.client.chat_postMessage(channel=asked.channel, thread_ts=asked.about_ts, text=header)
         root = asked.about_ts or str(first["ts"])
         reply = Reply(runtime.client, runtime.capabilities, _post_of(asked, root, runtime))
         reply.finish(answer)
+        answer_ts = reply.ts
     except SLACK_ERRORS as error:
         log.info("not_posted", channel=asked.channel, error=error_code(error))
-        return _respond_in_channel(header, answer, respond)
+        if not _respond_in_channel(header, answer, _respond(asked)):
+            return False
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        place_shared(conn, shared.id, root, reply.ts)
+        place_shared(conn, shared.id, root, answer_ts)
     return True
 
 
-def _respond_in_channel(header: str, answer: views.Shown, respond: Respond) -> bool:
+def _respond_in_channel(header: str, answer: views.Shown, respond: Respond | None) -> bool:
     """Where the bot is no member, the response URL still may post."""
+    if respond is None:
+        return False
     messages = views.answer_messages(answer, "buttons")
     messages[0].blocks.insert(0, views.section(header))
     try:

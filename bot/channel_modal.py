@@ -27,12 +27,10 @@ from bot.channel_views import (
 )
 from bot.channels import channel_settings, collections, languages, save_channel
 from bot.commands import Said, Word
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
-
-FORM_TIMEOUT = 2.0  # seconds for Postgres: Slack waits three for what becomes of a form
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -58,7 +56,7 @@ def on_submitted(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
     """Saves the form if its sender may; it closes with a word about it, or stays and says why not."""
     place, person = channel_in(view), str(body["user"]["id"])
     try:
-        with runtime.pool.connection(timeout=FORM_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             if not may_set(conn, place, person, runtime):
                 ack(response_action="errors", errors={ANSWERS: NOT_YOURS})
                 return

@@ -16,6 +16,7 @@ from bot import views
 from bot.authorization import authorize
 from bot.mrkdwn import plain
 from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.telling import post_direct
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -43,28 +44,33 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of `/journeyman`: `usage` and `meaning` are its line in the help."""
+    """A word of `/journeyman`: `usage` and `meaning` are its line in the help.
+
+    One that `changes` something is acknowledged once it is done, so that it is not forgotten if this process is killed.
+    """
 
     name: str
     usage: str
     meaning: str
     run: Callable[[Said, Runtime], str | None]
     admins: bool = False
+    changes: bool = False
 
 
 def on_command(
     ack: Ack, respond: Respond, command: dict[str, Any], *, words: Mapping[str, Word], runtime: Runtime
 ) -> None:
-    """`/journeyman`: acknowledged at once, then answered for the person alone."""
+    """`/journeyman`: acknowledged, and answered for the person alone."""
     name, _, rest = str(command.get("text") or "").strip().partition(" ")
     word = words.get(name.lower())
     if word is None:
         unknown = f"I don't know `/journeyman {plain(name)}`.\n\n" if name and name.lower() != "help" else ""
         ack(unknown + help_text(list(words.values())))
         return
-    ack()
+    if not word.changes:
+        ack()
     said = said_in(command, rest.strip(), respond)
-    carry_out(said, f"/journeyman {word.name}", lambda: _run(word, said, runtime), runtime)
+    carry_out(said, f"/journeyman {word.name}", lambda: _run(word, said, runtime), ack, runtime)
 
 
 def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Said:
@@ -78,8 +84,11 @@ def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Said:
     )
 
 
-def carry_out(said: Said, command: str, run: Callable[[], str | None], runtime: Runtime) -> None:
-    """Runs a command and tells the person what it says. Never raises: a failure becomes a sentence."""
+def carry_out(said: Said, command: str, run: Callable[[], str | None], ack: Ack, runtime: Runtime) -> None:
+    """Runs a command, acknowledges it unless that was done before, and tells the person what it says.
+
+    Never raises: a failure becomes a sentence.
+    """
     try:
         text = run()
     except psycopg.Error as error:
@@ -88,6 +97,8 @@ def carry_out(said: Said, command: str, run: Callable[[], str | None], runtime: 
     except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person is told
         log.error("command_failed", command=command, error=error_code(error))
         text = FAILED
+    if ack.response is None:
+        ack()
     if text is not None:
         tell(said, text, runtime)
 
@@ -109,7 +120,7 @@ def tell(said: Said, text: str, runtime: Runtime) -> None:
 def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
     """A direct message; returns the id of its conversation, or None if Slack does not take it."""
     try:
-        return str(runtime.client.chat_postMessage(channel=person, text=text)["channel"])
+        return post_direct(runtime.client, person, text=text)[0]
     except SLACK_ERRORS as error:
         log.error("not_told", error=error_code(error))
         return None

@@ -5,14 +5,15 @@ no question to the bot. One click makes the reply a verified answer, which searc
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import structlog
+from psycopg import Connection
 from psycopg.rows import class_row
 from slack_bolt import Ack, App
 
@@ -34,7 +35,8 @@ from bot.expert_views import (
 )
 from bot.review import save_verified
 from bot.routing import Identity, Post, clean_text, kind_of, route
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.telling import tell
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -47,12 +49,18 @@ SELECT id, channel, coalesce(thread_ts, question_ts) AS thread_ts, question, ask
 WHERE id = %(id)s AND channel IS NOT NULL
 """
 _REQUEST = """
-INSERT INTO expert_request (answer_id, channel, thread_ts, asked_by, experts)
-VALUES (%(id)s, %(channel)s, %(thread_ts)s, %(asked_by)s, %(experts)s)
+INSERT INTO expert_request (answer_id, channel, thread_ts, asked_by, experts, posted, owner)
+VALUES (%(id)s, %(channel)s, %(thread_ts)s, %(pressed_by)s, %(experts)s, false, %(owner)s)
 ON CONFLICT (answer_id) DO NOTHING
 RETURNING answer_id
 """
-_PLACE = "UPDATE expert_request SET thread_ts = %(thread_ts)s WHERE answer_id = %(id)s"
+_POSTED = "UPDATE expert_request SET thread_ts = %(thread_ts)s, posted = true WHERE answer_id = %(id)s"
+_TAKE_OVER = """
+UPDATE expert_request r SET owner = %(owner)s FROM answer a
+WHERE a.id = r.answer_id AND NOT r.posted AND (r.owner IS NULL OR r.owner = ANY(%(gone)s))
+RETURNING r.answer_id AS id, r.channel, nullif(r.thread_ts, '') AS thread_ts, a.question, a.asked_by,
+          r.asked_by AS pressed_by, r.experts
+"""
 _WITHDRAW = "DELETE FROM expert_request WHERE answer_id = %(id)s"
 _OPEN = """
 SELECT answer_id FROM expert_request
@@ -66,13 +74,26 @@ _SAVED = "UPDATE expert_request SET saved_at = now() WHERE answer_id = %(id)s"
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A question that goes to people; `thread_ts` is None for one that was asked privately."""
+    """A question that people may answer; `thread_ts` is None for one that was asked privately."""
 
     id: UUID
     channel: str
     thread_ts: str | None
     question: str
     asked_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question that goes to `experts`, because `pressed_by` wants it to; the rest as in `Unanswered`."""
+
+    id: UUID
+    channel: str
+    thread_ts: str | None
+    question: str
+    asked_by: str
+    pressed_by: str
+    experts: Sequence[str]
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -83,29 +104,38 @@ def register(app: App, runtime: Runtime) -> None:
 
 def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """Mentions the channel's experts in the question's thread, once."""
-    ack()
     person, channel = body["user"]["id"], body["channel"]["id"]
+    request: Request | str
     try:
-        problem = _ask_experts(UUID(str(action["value"])), person, runtime)
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            request = begin_request(conn, UUID(str(action["value"])), person, runtime.owner)
     except psycopg.Error as error:
         log.error("experts_not_asked", error=error_code(error))
-        problem = views.NO_DATABASE
-    if problem:
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+        request = views.NO_DATABASE
+    ack()
+    if isinstance(request, str):
+        _tell(channel, person, body, request, runtime)
+        return
+    try:
+        post_request(request, runtime)
+    except psycopg.Error as error:
+        log.error("experts_not_noted", error=error_code(error))
 
 
 def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """Keeps an expert's reply as a verified answer: for the experts who were asked, and for admins."""
-    ack()
     person, channel = body["user"]["id"], body["channel"]["id"]
     answer_id, _, ts = str(action.get("value", "")).partition(" ")
     try:
-        problem = _save(UUID(answer_id), ts, person, body, runtime)
+        problem = _save(UUID(answer_id), ts, person, runtime)
     except psycopg.Error as error:
         log.error("reply_not_saved", error=error_code(error))
         problem = views.NO_DATABASE
+    ack()
     if problem:
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+        _tell(channel, person, body, problem, runtime)
+    else:
+        _show_saved(channel, body, person, runtime)
 
 
 def heard_expert(event: Mapping[str, Any], event_id: str, runtime: Runtime) -> bool:
@@ -147,32 +177,40 @@ def _reply(event: Mapping[str, Any], bot: Identity) -> Post | None:
     return Post("", str(event["channel"]), str(ts), str(thread_ts), str(event["user"]), bot.team_id, direct=False)
 
 
-def _ask_experts(answer_id: UUID, person: str, runtime: Runtime) -> str | None:
-    """Returns what stands against it, None if they were asked."""
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        with conn.cursor(row_factory=class_row(Unanswered)) as cursor:
-            asked = cursor.execute(_ANSWER, {"id": answer_id}).fetchone()
-        if asked is None:
-            return views.NO_SUCH_ANSWER
-        experts = list(channel_settings(conn, asked.channel).experts)
-        if not experts:
-            return NO_EXPERTS_HERE if asked.channel.startswith("D") else NO_EXPERTS
-        given = {"id": answer_id, "channel": asked.channel, "thread_ts": asked.thread_ts or ""}
-        if conn.execute(_REQUEST, {**given, "asked_by": person, "experts": experts}).fetchone() is None:
-            return ASKED_BEFORE
+def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> Request | str:
+    """The request, to be posted by `owner`, or what stands against it."""
+    with conn.cursor(row_factory=class_row(Unanswered)) as cursor:
+        asked = cursor.execute(_ANSWER, {"id": answer_id}).fetchone()
+    if asked is None:
+        return views.NO_SUCH_ANSWER
+    experts = channel_settings(conn, asked.channel).experts
+    if not experts:
+        return NO_EXPERTS_HERE if asked.channel.startswith("D") else NO_EXPERTS
+    given = {"id": answer_id, "channel": asked.channel, "thread_ts": asked.thread_ts or "", "owner": owner}
+    if conn.execute(_REQUEST, {**given, "pressed_by": person, "experts": list(experts)}).fetchone() is None:
+        return ASKED_BEFORE
+    return Request(**asdict(asked), pressed_by=person, experts=experts)
+
+
+def post_request(request: Request, runtime: Runtime) -> None:
+    """Mentions the experts; who pressed the button is told if Slack does not let us. Raises psycopg.Error."""
+    text = request_text(request.experts, request.asked_by, request.question)
     try:
-        posted = runtime.client.chat_postMessage(
-            channel=asked.channel, thread_ts=asked.thread_ts, text=request_text(experts, asked.asked_by, asked.question)
-        )
+        posted = runtime.client.chat_postMessage(channel=request.channel, thread_ts=request.thread_ts, text=text)
     except SLACK_ERRORS as error:
-        log.error("experts_not_asked", channel=asked.channel, error=error_code(error))
+        log.error("experts_not_asked", channel=request.channel, error=error_code(error))
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            conn.execute(_WITHDRAW, {"id": answer_id})
-        return NOT_POSTED
-    if asked.thread_ts is None:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            conn.execute(_PLACE, {"id": answer_id, "thread_ts": str(posted["ts"])})
-    return None
+            conn.execute(_WITHDRAW, {"id": request.id})
+        tell(runtime.client, request.pressed_by, request.channel, NOT_POSTED, thread_ts=request.thread_ts)
+        return
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        conn.execute(_POSTED, {"id": request.id, "thread_ts": request.thread_ts or str(posted["ts"])})
+
+
+def take_over_requests(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Request]:
+    """Makes the requests that processes which are gone did not post `owner`'s."""
+    with conn.cursor(row_factory=class_row(Request)) as cursor:
+        return cursor.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()
 
 
 def _offer(answer_id: UUID, post: Post, runtime: Runtime) -> None:
@@ -185,7 +223,8 @@ def _offer(answer_id: UUID, post: Post, runtime: Runtime) -> None:
         log.error("offer_not_made", channel=post.channel, error=error_code(error))
 
 
-def _save(answer_id: UUID, ts: str, person: str, body: Mapping[str, Any], runtime: Runtime) -> str | None:
+def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str | None:
+    """Returns what stands against it, None if it is saved."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         row = conn.execute(_EXPERTS, {"id": answer_id}).fetchone()
         if row is None:
@@ -203,7 +242,6 @@ def _save(answer_id: UUID, ts: str, person: str, body: Mapping[str, Any], runtim
         return views.NO_SUCH_ANSWER
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         conn.execute(_SAVED, {"id": answer_id})
-    _show_saved(channel, body, person, runtime)
     return None
 
 
@@ -235,11 +273,9 @@ def _show_saved(channel: str, body: Mapping[str, Any], person: str, runtime: Run
         runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
     except SLACK_ERRORS as error:
         log.warning("saved_not_shown", channel=channel, error=error_code(error))
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), text, runtime)
+        _tell(channel, person, body, text, runtime)
 
 
-def _tell(channel: str, person: str, thread_ts: str | None, text: str, runtime: Runtime) -> None:
-    try:
-        runtime.client.chat_postEphemeral(channel=channel, user=person, thread_ts=thread_ts, text=text)
-    except SLACK_ERRORS as error:
-        log.warning("not_told", channel=channel, error=error_code(error))
+def _tell(channel: str, person: str, body: Mapping[str, Any], text: str, runtime: Runtime) -> None:
+    thread_ts = (body.get("message") or {}).get("thread_ts")
+    tell(runtime.client, person, channel, text, thread_ts=thread_ts, response_url=body.get("response_url"))

@@ -24,7 +24,7 @@ from bot.home_views import Administrative, Personal
 from bot.mrkdwn import plain
 from bot.personal_data import delete_data, kept, my_questions
 from bot.review import review_queue
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import read_collections
 from bot.views import Block
 from bot.workspace import SLACK_ERRORS, error_code, is_bad_blocks, is_unknown_method
@@ -49,14 +49,14 @@ def on_home_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
 
 def on_delete(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
     """The person's data goes, and the tab says so."""
-    ack()
     person = body["user"]["id"]
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             note = home_views.deleted_note(delete_data(conn, person))
     except psycopg.Error as error:
         log.error("data_not_deleted", error=error_code(error))
         note = home_views.NOT_DELETED
+    ack()
     refresh_home(person, runtime, note)
 
 

@@ -1,7 +1,8 @@
 """Fair use: how many questions one person, and all together, may ask within an hour.
 
 Counted from the answer rows, so that a restart forgets nothing and several processes count together. Questions that
-were refused are no rows and do not count: waiting always helps.
+were refused are no rows and do not count: waiting always helps. Those that were deleted on their asker's wish go on to
+count for their hour: of them a hash of the asker and the time are left.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,26 @@ from typing import Any
 from psycopg import Connection
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman fair use'))"
+_ASKER = "sha256(convert_to('journeyman ' || {person}, 'UTF8'))"
 # The oldest of the newest `most` questions: an hour after it, there is room for one more.
-_ROOM_AT = """
-SELECT asked_at + interval '1 hour' FROM answer
-WHERE asked_at > now() - interval '1 hour' AND channel IS NOT NULL
-      AND (%(person)s::text IS NULL OR asked_by = %(person)s)
+_ROOM_AT = f"""
+SELECT asked_at + interval '1 hour' FROM (
+    SELECT asked_at FROM answer
+    WHERE channel IS NOT NULL AND (%(person)s::text IS NULL OR asked_by = %(person)s)
+    UNION ALL
+    SELECT asked_at FROM deleted_question
+    WHERE %(person)s::text IS NULL OR asker = {_ASKER.format(person="%(person)s")}
+) AS asked
+WHERE asked_at > now() - interval '1 hour'
 ORDER BY asked_at DESC
 OFFSET %(most)s - 1 LIMIT 1
-"""
+"""  # noqa: S608 - the expression is a constant
+_REMEMBER = f"""
+INSERT INTO deleted_question (asker, asked_at)
+SELECT {_ASKER.format(person="asked_by")}, asked_at FROM answer
+WHERE asked_by = %(person)s AND channel IS NOT NULL AND asked_at > now() - interval '1 hour'
+"""  # noqa: S608
+_FORGET = "DELETE FROM deleted_question WHERE asked_at < now() - interval '1 hour'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +63,13 @@ def check_limits(conn: Connection[Any], limits: Limits, person: str) -> Exceeded
         if row is not None:
             return Exceeded(whose is not None, most, row[0])
     return None
+
+
+def remember_count(conn: Connection[Any], person: str) -> None:
+    """Call before the person's questions are deleted: that they were asked still counts."""
+    conn.execute(_REMEMBER, {"person": person})
+
+
+def forget_deleted(conn: Connection[Any]) -> None:
+    """Forgets of deleted questions what does not count any more."""
+    conn.execute(_FORGET)

@@ -4,6 +4,7 @@ Bolt fills in arguments by their positional names and runs the first listener th
 `message` listener, and what we bind is keyword-only.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from bot import admin, asking_privately, channel_modal, experts, export, home, p
 from bot.asking import Runtime, receive, receive_change
 from bot.commands import Word, on_command
 from bot.experts import heard_expert
-from bot.inbox import Inbox, keep_first, must_be_kept
+from bot.inbox import Inbox, keep_first
 from bot.reindex_view import CANCEL_ACTION
 from bot.routing import change, route
 from bot.suggestions import suggest
@@ -30,9 +31,9 @@ WORDS: dict[str, Word] = {
 
 def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     """Every listener of the bot, in one place."""
-    app.middleware(partial(keep_first, inbox=inbox, bot=runtime.identity))
-    app.event("app_mention")(partial(on_post, runtime=runtime, inbox=inbox))
-    app.event("message")(partial(on_post, runtime=runtime, inbox=inbox))
+    app.middleware(partial(keep_first, inbox=inbox))
+    app.event("app_mention")(partial(on_post, runtime=runtime))
+    app.event("message")(partial(on_post, runtime=runtime))
     app.event("reaction_added")(partial(thumbs.on_reaction, runtime=runtime))
     app.event("reaction_removed")(partial(thumbs.on_reaction, runtime=runtime))
     app.event("app_home_opened")(partial(on_app_opened, runtime=runtime))
@@ -50,27 +51,24 @@ def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     app.error(on_error)
 
 
-def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime, inbox: Inbox) -> None:
-    """A message that this bot may see. Bolt acknowledged it before it called us."""
+def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime) -> None:
+    """A message that this bot may see."""
     if changed := change(event, runtime.identity):
         receive_change(changed, runtime)
         return
     event_id = str(body.get("event_id", ""))
-    routed = route(event, event_id, runtime.identity)
-    inbox.wait_for_calm()
-    try:
-        if not heard_expert(event, event_id, runtime):
-            receive(routed, runtime)
-    finally:
-        if must_be_kept(routed):
-            inbox.done(event)
+    if not heard_expert(event, event_id, runtime):
+        receive(route(event, event_id, runtime.identity), runtime)
 
 
-def on_post_left(event_id: str, event: dict[str, Any], *, runtime: Runtime, inbox: Inbox) -> None:
-    """A message that an earlier process acknowledged and did not come to. Never raises."""
+def on_kept(event_id: str, event: Mapping[str, Any], *, runtime: Runtime) -> None:
+    """An event out of the inbox, which was acknowledged when it was put there. Never raises."""
     body = {"type": "event_callback", "event_id": event_id}
     try:
-        on_post(body, event, runtime=runtime, inbox=inbox)
+        if event["type"] in ("reaction_added", "reaction_removed"):
+            thumbs.on_reaction(dict(event), runtime=runtime)
+        else:
+            on_post(body, dict(event), runtime=runtime)
     except Exception as error:  # noqa: BLE001 - the edge: Bolt, which would log it, is not around us here
         on_error(error, body)
 

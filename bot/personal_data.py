@@ -2,7 +2,8 @@
 
 Deleted are their questions with the answers to them, votes, complaints and reactions, and what other answers of the
 same threads kept of their words. What was approved as a verified answer stays, and names them no more. The audit log
-stays, for it says what admins did and no words of anybody. The messages in Slack are Slack's.
+stays, for it says what admins did and no words of anybody. Fair use remembers for an hour how much somebody asked, by
+a hash. The messages in Slack are Slack's.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,13 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.answers import CALLED_OFF
+from bot.limits import remember_count
 from retrieval.verified import rename_verified, verified_name
 
 _MINE = """
-SELECT a.id, a.question, a.asked_at, a.state, f.vote
+SELECT a.id, a.question, a.asked_at, f.vote,
+       CASE WHEN a.error = ANY (%(called_off)s) THEN 'called off' ELSE a.state END AS state
 FROM answer a LEFT JOIN feedback f ON f.answer_id = a.id AND f.person = %(person)s
 WHERE a.asked_by = %(person)s
 ORDER BY a.asked_at DESC
@@ -61,7 +65,7 @@ class Mine:
     id: UUID
     question: str
     asked_at: datetime
-    state: Literal["pending", "answered", "abstained", "failed"]
+    state: Literal["pending", "answered", "abstained", "failed", "called off"]
     vote: Literal[1, -1] | None
 
 
@@ -76,7 +80,7 @@ class Kept:
 def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence[Mine]:
     """The person's last questions, newest first."""
     with conn.cursor(row_factory=class_row(Mine)) as cursor:
-        return cursor.execute(_MINE, {"person": person, "limit": limit}).fetchall()
+        return cursor.execute(_MINE, {"person": person, "limit": limit, "called_off": CALLED_OFF}).fetchall()
 
 
 def kept(conn: Connection[Any], person: str) -> Kept:
@@ -90,6 +94,7 @@ def delete_data(conn: Connection[Any], person: str) -> Kept:
     whose = {"person": person}
     with conn.transaction():
         deleted = kept(conn, person)
+        remember_count(conn, person)
         conn.execute(_FORGET_HISTORY, whose)
         conn.execute(_FORGET_PROMPTS, whose)
         for statement in _DELETE:

@@ -1,77 +1,197 @@
-"""At start: answers that an earlier process did not finish are shown, or apologised for, in their threads.
+"""What bots that are gone have left: finished, or apologised for, by whichever bot looks next.
 
-The rows are read before the bot connects, so none of them is this process's own. Slack does not deliver an
-acknowledged event again: without this the people who asked would wait for ever.
+Looked for at start and every few seconds (`bot.presence`), so a second bot that dies is made up for by the first. What
+an owner left is taken over in one transaction, and then done as if it had been asked here: nothing is done twice, and
+what people saw of an answer is replaced. Slack does not deliver an acknowledged event again: without this the people
+who asked would wait for ever.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import psycopg
 import structlog
+from psycopg import Connection
 
-from bot import views
-from bot.answering import reply_to
-from bot.answers import Unfinished, answer_shown, fail_answer, stored_nearest, unfinished_answers
+from bot import experts, reindexing, views
+from bot.answering import begin, reply_to, withdraw
+from bot.answers import (
+    UNFINISHED,
+    Shared,
+    Unfinished,
+    answer_shown,
+    fail_answer,
+    stored_nearest,
+    take_over_answers,
+    take_over_shared,
+)
+from bot.asking_privately import Asked, post_shared, private_reply
+from bot.channels import channel_settings
 from bot.events import forget_events
+from bot.experts import Request
+from bot.inbox import Inbox
+from bot.limits import forget_deleted
 from bot.posting import StoppedByPerson
+from bot.reindexing import Place
 from bot.replies import Replying
 from bot.routing import Post
 from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
-from retrieval.answer import Source
+from retrieval.answer import Question, Source, Turn
 
 log = structlog.get_logger(__name__)
 
+MOST_ATTEMPTS = 2  # processes that begin an answer: a question that kills them is not asked for ever
 
-def find_unfinished(runtime: Runtime) -> Sequence[Unfinished]:
-    """What an earlier process left; nothing, with a line in the log, if Postgres cannot be asked."""
-    try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            forget_events(conn)
-            return unfinished_answers(conn)
-    except psycopg.Error as error:
-        log.error("unfinished_answers_unknown", error=error_code(error))
-        return []
+# Their locks are ours until the transaction ends, so two bots that look at once take nothing over twice.
+_FREE = f"""
+SELECT owner FROM (
+    SELECT owner FROM answer WHERE {UNFINISHED} OR sharing
+    UNION SELECT owner FROM inbox
+    UNION SELECT owner FROM expert_request WHERE NOT posted
+    UNION SELECT owner FROM reindex_message
+) AS unfinished
+WHERE owner IS NOT NULL AND pg_try_advisory_xact_lock(owner)
+"""  # noqa: S608 - the condition is a constant
+_INBOX = """
+UPDATE inbox SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
+RETURNING received_at, event_id, event
+"""
 
 
-def make_up_for(unfinished: Sequence[Unfinished], runtime: Runtime) -> None:
-    """Tells each asker; an answer counts as finished or failed only once its asker was told."""
-    for row in unfinished:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What was taken over, each kind oldest first."""
+
+    events: Sequence[tuple[str, dict[str, Any]]]
+    answers: Sequence[Unfinished]
+    shared: Sequence[Shared]
+    requests: Sequence[Request]
+    runs: Sequence[Place]
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Looks for owners that are gone. One that was gone at the last look, too, is: a living one whose connection broke
+    has its lock back by then.
+    """
+
+    runtime: Runtime
+    inbox: Inbox
+    _gone_before: frozenset[int] = field(default_factory=frozenset)
+
+    def tidy(self) -> None:
+        """At start: forgets what is too old to be of use."""
         try:
-            _make_up_for(row, runtime)
-        except (*SLACK_ERRORS, StoppedByPerson, psycopg.Error) as error:
-            log.error("not_made_up_for", answer_id=str(row.id), error=error_code(error))
+            with self.runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                forget_events(conn)
+        except psycopg.Error as error:
+            log.error("events_not_forgotten", error=error_code(error))
+
+    def look(self) -> None:
+        """Takes over what is left and has it made up for. Never raises: the next look finds it again."""
+        try:
+            with self.runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                forget_deleted(conn)
+                gone = frozenset(owner for (owner,) in conn.execute(_FREE).fetchall())
+                left = take_over(conn, self.runtime.owner, gone & self._gone_before)
+        except psycopg.Error as error:
+            log.error("unfinished_unknown", error=error_code(error))
+            return
+        self._gone_before = gone
+        self.inbox.take_over(left.events)
+        if left.answers or left.shared or left.requests or left.runs:
+            with suppress(RuntimeError):  # this process is being stopped: another one finds them
+                self.runtime.work.submit(make_up_for, left, self.runtime)
 
 
-def _make_up_for(row: Unfinished, runtime: Runtime) -> None:
+def take_over(conn: Connection[Any], owner: int, gone: frozenset[int]) -> Left:
+    """Makes what the gone owners left, and what belongs to nobody, `owner`'s."""
+    given = {"owner": owner, "gone": list(gone)}
+    events = sorted(conn.execute(_INBOX, given).fetchall(), key=lambda row: row[0])
+    return Left(
+        events=[(event_id, event) for _, event_id, event in events],
+        answers=take_over_answers(conn, owner, gone),
+        shared=take_over_shared(conn, owner, gone),
+        requests=experts.take_over_requests(conn, owner, gone),
+        runs=reindexing.take_over_messages(conn, owner, gone),
+    )
+
+
+def make_up_for(left: Left, runtime: Runtime) -> None:
+    """Does what was left, one after the other; what fails is in the log."""
+    for place in left.runs:
+        _attempt(partial(reindexing.resume, place, runtime), run=place.run_id)
+    for answer in left.answers:
+        _attempt(partial(_finish, answer, runtime), answer=answer.id)
+    for shared in left.shared:
+        _attempt(partial(post_shared, shared, runtime), answer=shared.id)
+    for request in left.requests:
+        _attempt(partial(experts.post_request, request, runtime), answer=request.id)
+
+
+def _attempt(do: Callable[[], object], **what: object) -> None:
+    try:
+        do()
+    except (*SLACK_ERRORS, StoppedByPerson, psycopg.Error) as error:
+        log.error("not_made_up_for", error=error_code(error), **{name: str(value) for name, value in what.items()})
+
+
+def _finish(row: Unfinished, runtime: Runtime) -> None:
+    """Answers, shows the answer, or says why there is none; it counts as finished only once its asker was told."""
     reply = _reply_to(row, runtime)
-    if row.text is None:
+    if row.deleted:
+        withdraw(reply, row.id, runtime.pool)
+    elif row.text is not None:
+        _show(row, row.text, reply, runtime)
+    elif row.attempts < MOST_ATTEMPTS:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            question = _question(row, conn)
+        begin(Job(_post_of(row, runtime), row.id, question, reply), runtime)
+    else:
         reply.stop(views.RESTARTED)
         with runtime.pool.connection() as conn:
             fail_answer(conn, row.id, views.RESTARTED)
-        return
+
+
+def _show(row: Unfinished, text: str, reply: Replying, runtime: Runtime) -> None:
     # What was posted already is updated with the same words, so a crash after the last of them doubles nothing.
     sources = [Source(**source) for source in row.sources]
     nearest = stored_nearest(row.passages) if row.abstained else []
-    reply.finish(views.Shown(row.id, row.text, sources, row.abstained, nearest))
+    reply.finish(views.Shown(row.id, text, sources, row.abstained, nearest))
     with runtime.pool.connection() as conn:
         answer_shown(conn, row.id, reply.ts)
 
 
-def _reply_to(answer: Unfinished, runtime: Runtime) -> Replying:
-    if answer.answer_ts is not None:
+def _question(row: Unfinished, conn: Connection[Any]) -> Question:
+    """As it was asked, or as it was edited since."""
+    history = [Turn(turn["role"], turn["text"]) for turn in row.history]
+    return Question(row.question, history, row.collections, channel_settings(conn, row.channel).language)
+
+
+def _reply_to(row: Unfinished, runtime: Runtime) -> Replying:
+    if row.question_ts is None:
+        asked = Asked(row.channel, row.asked_by, row.question, row.about_ts, row.response_url)
+        return private_reply(asked, row.id, runtime)
+    if row.answer_ts is not None:
         with suppress(*SLACK_ERRORS):  # a stream that is still open cannot be updated
-            runtime.client.chat_stopStream(channel=answer.channel, ts=answer.answer_ts)
-    ts = answer.question_ts or ""
-    post = Post(
+            runtime.client.chat_stopStream(channel=row.channel, ts=row.answer_ts)
+    return reply_to(_post_of(row, runtime), row.id, runtime, private=row.private, ts=row.answer_ts)
+
+
+def _post_of(row: Unfinished, runtime: Runtime) -> Post:
+    ts = row.question_ts or ""
+    return Post(
         event_id="",
-        channel=answer.channel,
+        channel=row.channel,
         ts=ts,
-        thread_ts=answer.thread_ts or ts,
-        person=answer.asked_by,
+        thread_ts=row.thread_ts or ts,
+        person=row.asked_by,
         team_id=runtime.identity.team_id,
-        direct=answer.channel.startswith("D"),
-        addressed=answer.addressed,
+        direct=row.channel.startswith("D"),
+        addressed=row.addressed,
     )
-    return reply_to(post, answer.id, runtime, private=answer.private, ts=answer.answer_ts)

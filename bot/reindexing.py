@@ -1,11 +1,12 @@
 """`/reindex [all | collection | document or URL] [--dry-run] [--force]`: from the command to its live message.
 
 The run itself is a row that a worker, or this process, carries out (`retrieval.reindexing`). Here it is asked for, and
-a thread keeps its message up to date until it has shown the end, after a restart of the bot, too.
+a thread keeps its message up to date until it has shown the end, in another process if this one dies.
 """
 
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Thread
@@ -20,8 +21,9 @@ from bot.authorization import authorize
 from bot.commands import REFUSED, Said, carry_out, said_in, send_direct
 from bot.mrkdwn import plain
 from bot.reindex_view import already_running, run_message
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import CONSOLE
+from bot.telling import post_direct
 from bot.views import Message
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.reindexing import (
@@ -50,15 +52,18 @@ NOTHING_REGISTERED = (
     "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
 )
 NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
+SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct message."
 NO_LONGER = "That run has ended already."
 WILL_STOP = "I stop it after the document at hand."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
 _LINK = re.compile(r"<([^|>]+)(?:\|[^>]*)?>")
 
-_PLACE = """
-INSERT INTO reindex_message (run_id, channel, ts) VALUES (%(run)s, %(channel)s, %(ts)s) ON CONFLICT DO NOTHING
+_TO_SHOW = "INSERT INTO reindex_message (run_id, channel, owner) VALUES (%(run)s, %(channel)s, %(owner)s)"
+_PLACED = "UPDATE reindex_message SET channel = %(channel)s, ts = %(ts)s WHERE run_id = %(run)s"
+_TAKE_OVER = """
+UPDATE reindex_message SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
+RETURNING run_id, channel, coalesce(ts, '')
 """
-_PLACES = "SELECT run_id, channel, ts FROM reindex_message ORDER BY run_id"
 _SHOWN = "DELETE FROM reindex_message WHERE run_id = %(run)s"
 
 
@@ -73,7 +78,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The message that shows a run."""
+    """The message that shows a run; `ts` is empty as long as it is not posted."""
 
     run_id: int
     channel: str
@@ -81,18 +86,16 @@ class Place:
 
 
 def on_reindex(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
-    """The command: acknowledged at once; what goes wrong, the person alone is told."""
-    ack()
+    """The command: acknowledged once the run is kept; what goes wrong, the person alone is told."""
     said = said_in(command, str(command.get("text") or ""), respond)
-    carry_out(said, "/reindex", lambda: _reindex(said, runtime), runtime)
+    carry_out(said, "/reindex", lambda: _reindex(said, ack, runtime), ack, runtime)
 
 
 def on_cancel(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """The button below a run, for admins."""
-    ack()
     payload = {"user_id": body["user"]["id"], "channel_id": (body.get("channel") or {}).get("id", "")}
     said = said_in(payload, str(action.get("value", "")), respond)
-    carry_out(said, "cancel", lambda: _cancel(said, runtime), runtime)
+    carry_out(said, "cancel", lambda: _cancel(said, runtime), ack, runtime)
 
 
 def read_wanted(text: str) -> Wanted | None:
@@ -109,16 +112,20 @@ def read_wanted(text: str) -> Wanted | None:
     return Wanted(name or "all", "dry-run" in flags, "force" in flags)
 
 
-def resume_watching(runtime: Runtime) -> None:
-    """At start: goes on with the messages that an earlier process left before their end."""
-    try:
+def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Place]:
+    """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
+    return [Place(*row) for row in conn.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()]
+
+
+def resume(place: Place, runtime: Runtime) -> None:
+    """Goes on with a message that another process left, or posts it if that one did not come to it."""
+    if not place.ts:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            places = [Place(*row) for row in conn.execute(_PLACES).fetchall()]
-    except psycopg.Error as error:
-        log.error("runs_unknown", error=error_code(error))
+            run = read_run(conn, place.run_id)
+        if run is not None:
+            show_and_hand_out(run, place.channel, runtime)
         return
-    for place in places:
-        start_watching(place, runtime)
+    start_watching(place, runtime)
 
 
 def start_watching(place: Place, runtime: Runtime) -> None:
@@ -155,9 +162,9 @@ def watch(place: Place, runtime: Runtime) -> None:
                 return
 
 
-def _reindex(said: Said, runtime: Runtime) -> str | None:
+def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
     wanted = read_wanted(said.rest)
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, said.person, "reindex", {"text": said.rest[:200]}):
             return REFUSED.format(command="`/reindex`")
         if wanted is None or wanted.name == "help":
@@ -169,19 +176,32 @@ def _reindex(said: Said, runtime: Runtime) -> str | None:
             return _unknown(conn, wanted.name)
         try:
             run = request_run(conn, target, started_by=said.person, force=wanted.force, dry_run=wanted.dry_run)
+            conn.execute(_TO_SHOW, {"run": run.id, "channel": said.channel, "owner": runtime.owner})
         except AlreadyRunning as error:
             return already_running(error.run)
-    place = _post(said, run, runtime)
+    ack()
+    place = show_and_hand_out(run, said.channel, runtime)
+    if place is None:
+        return NOWHERE_TO_SHOW
+    return None if place.channel == said.channel else SHOWN_DIRECTLY
+
+
+def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> Place | None:
+    """Posts the run's message and has the run done; None if there is nowhere to post it."""
+    place = _post(run, channel, runtime)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        if place is None:
+            conn.execute(_SHOWN, {"run": run.id})
+        else:
+            conn.execute(_PLACED, {"run": run.id, "channel": place.channel, "ts": place.ts})
     if place is not None:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            conn.execute(_PLACE, {"run": run.id, "channel": place.channel, "ts": place.ts})
         start_watching(place, runtime)
     _hand_out(run.id, runtime)  # after its message, which people see at once: looking for a worker takes a second
-    return NOWHERE_TO_SHOW if place is None else None
+    return place
 
 
 def _cancel(said: Said, runtime: Runtime) -> str:
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, said.person, "reindex cancel", {"run": said.rest[:20]}):
             return REFUSED.format(command="cancelling a run")
         found = said.rest.isdecimal() and cancel_run(conn, int(said.rest), said.person)
@@ -198,16 +218,19 @@ def _hand_out(run_id: int, runtime: Runtime) -> None:
         log.error("run_not_handed_out", run=run_id, error=error_code(error))
 
 
-def _post(said: Said, run: Run, runtime: Runtime) -> Place | None:
+def _post(run: Run, channel: str, runtime: Runtime) -> Place | None:
     """The message: where the command was typed, else in a direct message."""
     message = run_message(run, datetime.now(UTC))
-    for channel in (said.channel, said.person):
-        try:
-            posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
-            return Place(run.id, str(posted["channel"]), str(posted["ts"]))
-        except SLACK_ERRORS as error:
-            log.info("run_not_posted", run=run.id, error=error_code(error))
-    return None
+    try:
+        posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+        return Place(run.id, str(posted["channel"]), str(posted["ts"]))
+    except SLACK_ERRORS as error:
+        log.info("run_not_posted", run=run.id, error=error_code(error))
+    try:
+        return Place(run.id, *post_direct(runtime.client, run.started_by, text=message.text, blocks=message.blocks))
+    except SLACK_ERRORS as error:
+        log.error("run_not_posted", run=run.id, error=error_code(error))
+        return None
 
 
 def _show(place: Place, message: Message, runtime: Runtime) -> bool:

@@ -1,6 +1,7 @@
 """Listeners of the review queue: every one of them asks first whether the person is an admin, and audits it.
 
-A form keeps what was typed until it is saved: it closes, or says why not.
+What changes something is acknowledged once it is done, so that no process that is killed forgets it. A form keeps what
+was typed until it is saved: it closes, or says why not.
 """
 
 from functools import partial
@@ -17,7 +18,7 @@ from bot.commands import REFUSED, Said, Word
 from bot.complaints import documents_fixed
 from bot.home import refresh_home
 from bot.review import read_answer, reject, review_queue, save_verified, verified_answers, withdraw
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.views import Block
 from bot.workspace import SLACK_ERRORS, error_code
 
@@ -83,41 +84,41 @@ def on_approve(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime:
 
 def on_reject(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """The answer stays as it was, and leaves the queue."""
-    ack()
     person, answer_id = body["user"]["id"], UUID(str(action["value"]))
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             outcome = _rejected(conn, answer_id, person, runtime)
     except psycopg.Error as error:
         log.error("not_rejected", answer_id=str(answer_id), error=error_code(error))
         outcome = review_views.NOT_SAVED
+    ack()
     _update(body["view"]["id"], review_views.outcome_modal(outcome), runtime)
     _refresh(body["view"], person, runtime)
 
 
 def on_fixed(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """The documents of an answer were repaired."""
-    ack()
     person, answer_id = body["user"]["id"], UUID(str(action["value"]))
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             if authorize(conn, runtime.client, person, "review fixed", {"answer": str(answer_id)}):
                 documents_fixed(conn, answer_id, person)
     except psycopg.Error as error:
         log.error("not_marked_as_fixed", answer_id=str(answer_id), error=error_code(error))
+    ack()
     refresh_home(person, runtime)
 
 
 def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """A verified answer is taken back: from now on nobody finds it."""
-    ack()
     person, number = body["user"]["id"], int(action["value"])
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             if authorize(conn, runtime.client, person, "review withdraw", {"verified": number}):
                 withdraw(conn, number)
     except psycopg.Error as error:
         log.error("not_withdrawn", number=number, error=error_code(error))
+    ack()
     if body["view"]["type"] == "modal":
         _refresh_queue(body["view"]["id"], runtime)
     refresh_home(person, runtime)
@@ -137,7 +138,7 @@ def _judge(conn: psycopg.Connection[Any], answer_id: UUID, person: str, runtime:
 
 
 def _approved(answer_id: UUID, text: str, question: str, person: str, runtime: Runtime) -> str:
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, person, "review approve", {"answer": str(answer_id)}):
             return _REFUSED
         judged = read_answer(conn, answer_id)

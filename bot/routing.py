@@ -33,13 +33,19 @@ _GREETINGS = {
     "morning",
     "afternoon",
     "evening",
+    "tag",
+    "abend",
+    "morgen",
 }
-_THANKS = {"thanks", "thank", "thx", "ty", "cheers", "danke", "merci", "gracias"}
+_THANKS = {"thanks", "thank", "thx", "ty", "cheers", "danke", "dank", "dankeschön", "merci", "gracias"}
 _FILLERS = frozenset(
     """
-    a again all and awesome bot cool everyone for good great guten help helped helpful i it journeyman lot
-    lovely many morgen much nice ok okay perfect schön sehr so super team that the there this very vielen was
-    wonderful you your
+    a again all alle alles and answer antwort auch auskunft awesome bot clear cool das die dir doch done dich du
+    euch everybody everyone excellent explanation fast für folks for geholfen good got great gut gute guten gutes
+    hast hat help helped helpful helps herzlichen hilfe hilfreich i ich ihr info information ist it journeyman jetzt
+    klar klasse leute lot lovely mal many me mir morning much nett nice now ok okay perfect perfekt prima quick
+    reply right schnelle schnell schön schönen schönes sehr so super team that that's the there this toll top
+    understood very viele vielen war was wieder wonderful worked works you your zusammen
     """.split()
 )
 
@@ -123,6 +129,8 @@ def change(event: Mapping[str, Any], bot: Identity) -> Change | None:
     message = event.get("message")
     if subtype != "message_changed" or not isinstance(message, Mapping) or not message.get("ts"):
         return None
+    if message.get("bot_id") or message.get("user") == bot.user_id:
+        return None  # nobody's question; our own answers change every second while they are written
     if message.get("subtype") == "tombstone":  # a thread's root that was deleted
         return Change(str(channel), str(message["ts"]), None)
     return Change(str(channel), str(message["ts"]), clean_text(str(message.get("text") or ""), bot))
@@ -133,6 +141,7 @@ def clean_text(raw: str, bot: Identity) -> str:
     without_us = _CALL.sub(lambda found: " " if found.group(1) == bot.user_id else found.group(), raw)
     shown = _TOKEN.sub(_shown, without_us)
     text = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("\x00", "")
+    text = text.encode(errors="replace").decode()  # half a surrogate pair is no text to anybody behind us
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
 

@@ -1,5 +1,6 @@
 """What the bot's listeners and workers share: built once by `bot.app` and handed to each of them."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -23,11 +24,12 @@ Answerer = Callable[[Question], Iterator[Event]]
 Pool = ConnectionPool[Connection[Any]]
 
 INTAKE_TIMEOUT = 5.0  # seconds to wait for Postgres before the person is told that it is down
+ACK_TIMEOUT = 2.0  # the same where Slack, which waits three seconds, is told first that we have it
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the listeners need, built once by `bot.app`."""
+    """What the listeners need, built once by `bot.app`. `owner` is this process's number: see `bot.presence`."""
 
     pool: Pool
     answer: Answerer
@@ -39,6 +41,7 @@ class Runtime:
     limits: Limits = field(default_factory=Limits)
     capabilities: Capabilities = field(default_factory=Capabilities)
     underway: Underway = field(default_factory=Underway)
+    owner: int = field(default_factory=lambda: secrets.randbits(62))
     stopping: Flag = field(default_factory=Flag)
     recent_posts: Recent = field(default_factory=Recent)
     recent_threads: Recent = field(default_factory=Recent)

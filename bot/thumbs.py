@@ -17,13 +17,12 @@ from bot import feedback_views, views
 from bot.complaints import Reason, complain, goes_to_review
 from bot.feedback import Reacted, Reaction, Thumb, react, read_button, thumb_of, vote
 from bot.feedback_views import About
-from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.telling import tell
 from bot.views import Block
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
-
-FORM_TIMEOUT = 2.0  # seconds for Postgres: Slack waits three for what becomes of a form
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -35,19 +34,19 @@ def register(app: App, runtime: Runtime) -> None:
 
 def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """A thumb under an answer: counted, and only the person who pressed it is told. Down asks what was wrong."""
-    ack()
     thumb = read_button(str(action.get("value", "")))
     if thumb is None:
+        ack()
         log.warning("unknown_thumb", action_id=action.get("action_id"))
         return
+    text = _counted(thumb, body["user"]["id"], runtime)
+    ack()
     shown = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
     about = About(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
-    asked = thumb.value == -1 and _ask(about, body, runtime)  # first: its trigger expires after three seconds
-    text = _counted(thumb, body["user"]["id"], runtime)
+    asked = thumb.value == -1 and _ask(about, body, runtime)  # next: its trigger expires after three seconds
     offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
-    _tell(
-        body["user"]["id"], about, text, runtime, feedback_views.with_button(text, about.answer_id) if offer else None
-    )
+    blocks = feedback_views.with_button(text, about.answer_id) if offer else None
+    _tell(body["user"]["id"], about, text, runtime, blocks, body.get("response_url"))
 
 
 def on_reaction(event: dict[str, Any], *, runtime: Runtime) -> None:
@@ -83,7 +82,7 @@ def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
         ack(response_action="errors", errors={"reason": feedback_views.CHOOSE})
         return
     try:
-        with runtime.pool.connection(timeout=FORM_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             text = _kept(conn, about.answer_id, body["user"]["id"], said.reason, said.correction)
     except psycopg.Error as error:
         log.error("complaint_not_kept", answer_id=str(about.answer_id), error=error_code(error))
@@ -118,7 +117,7 @@ def _kept(conn: psycopg.Connection[Any], answer_id: UUID, person: str, reason: R
 
 def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:
     try:
-        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             known = vote(conn, thumb.answer_id, person, thumb.value)
     except psycopg.Error as error:
         log.error("thumb_not_counted", answer_id=str(thumb.answer_id), error=error_code(error))
@@ -143,10 +142,13 @@ def _offer_form(reaction: Reaction, reacted: Reacted, runtime: Runtime) -> None:
     _tell(reaction.person, about, text, runtime, feedback_views.with_button(text, reacted.answer_id))
 
 
-def _tell(person: str, about: About, text: str, runtime: Runtime, blocks: list[Block] | None = None) -> None:
-    try:
-        runtime.client.chat_postEphemeral(
-            channel=about.channel, user=person, thread_ts=about.thread_ts, text=text, blocks=blocks
-        )
-    except SLACK_ERRORS as error:
-        log.warning("voter_not_told", error=error_code(error))
+def _tell(
+    person: str,
+    about: About,
+    text: str,
+    runtime: Runtime,
+    blocks: list[Block] | None = None,
+    response_url: str | None = None,
+) -> None:
+    client, thread_ts = runtime.client, about.thread_ts
+    tell(client, person, about.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)

@@ -1,7 +1,8 @@
 """The questions that this process is answering, in the order in which they were asked.
 
 What happens to a question while it is answered meets its answer here: an edit restarts it, a deletion cancels it, and
-those who wait are told how many are before them. Nothing here must survive a restart: the rows do.
+those who wait are told how many are before them. Nothing here must survive a restart: the rows do, and where they say
+something else, as after an edit that another process was told of, they are right.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ TOLD = 5  # how many of those who wait are told that they have moved up: each is
 class Job:
     """One question on its way to its answer.
 
-    `writing` once the model's turn has come; `edited` is the newest question that has not been begun yet.
+    `writing` once the model's turn has come; `edited` is the newest question that has not been begun yet; `lost` once
+    another process has taken the answer over.
     """
 
     post: Post
@@ -28,12 +30,13 @@ class Job:
     reply: Replying
     writing: bool = False
     deleted: bool = False
+    lost: bool = False
     edited: Question | None = None
 
     @property
     def changed(self) -> bool:
         """Whether what is being answered is no longer what is asked."""
-        return self.deleted or self.edited is not None
+        return self.deleted or self.lost or self.edited is not None
 
 
 class Underway:
@@ -70,6 +73,18 @@ class Underway:
         with self._lock:
             edited, job.edited = job.edited, None
             return edited
+
+    def find(self, answer_id: UUID) -> Job | None:
+        """The job of this answer; None if it is not underway here."""
+        with self._lock:
+            return next((job for job in self._jobs if job.answer_id == answer_id), None)
+
+    def learn(self, job: Job, text: str | None, *, lost: bool) -> None:
+        """What the answer's row says: the question's text now, None once it is deleted; `lost`: it is not ours."""
+        with self._lock:
+            job.lost, job.deleted = job.lost or lost, job.deleted or text is None
+            if text is not None and text != (job.edited or job.question).text:
+                job.edited = replace(job.question, text=text)
 
     def edit(self, channel: str, ts: str, text: str) -> Job | None:
         """The post's question has another text now; None if it is not underway or reads as before."""

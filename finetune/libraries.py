@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from logging import getLogger
 from typing import Any
 
 from finetune.errors import ModelUnusable
@@ -27,11 +28,16 @@ def quiet_transformers() -> Iterator[None]:
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
+    # When it is imported on a CPU with AVX512-BF16, it looks for a kernel of the hub and warns that it does without.
+    bitsandbytes = getLogger("bitsandbytes")
+    level = bitsandbytes.level
+    bitsandbytes.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.set_verbosity(verbosity)
+        bitsandbytes.setLevel(level)
         if bars:
             logging.enable_progress_bar()

@@ -10,6 +10,11 @@ from journeyman.settings import Settings
 from journeyman.stack import prepare_home
 from journeyman.supervisor import end_with_parent
 
+READ_BY_BOLT = ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "SLACK_VERIFICATION_TOKEN")
+"""What Bolt takes from the environment by itself. Our settings have the token already, and Bolt would warn that it has
+it twice; with the others it would become an app for many workspaces.
+"""
+
 
 def run_bot(settings: Settings, parent: int | None) -> None:
     """Connect to Slack and answer.
@@ -17,6 +22,8 @@ def run_bot(settings: Settings, parent: int | None) -> None:
     The model is loaded meanwhile, so that a question is acknowledged at once.
     """
     follow(parent)
+    for name in READ_BY_BOLT:
+        os.environ.pop(name, None)
     with application(settings) as app, monitored(app):
         slack = app.slack()
         threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()

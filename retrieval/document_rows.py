@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from retrieval.chunking import Chunk
 from retrieval.embedding import Vectors
 from retrieval.lexemes import identifiers, tsvector
-from retrieval.models import Model
+from retrieval.models import Model, hold_active
 from retrieval.sentences import split
 
 TITLE_WEIGHT = 2
@@ -164,9 +164,10 @@ def swap_document(
     """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
 
     Chunks whose embedded text is the same keep their row and its id, unless `keep` is False. The vectors of all
-    chunks and of their sentences must be in the cache.
+    chunks and of their sentences must be in the cache. Raises WrongModel if another model was switched to meanwhile.
     """
     with conn.transaction(), conn.cursor() as cursor:
+        hold_active(conn, model)
         document, collection = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None, None)
         key = {
             "document": document,
@@ -192,9 +193,15 @@ def swap_document(
         if added:
             cursor.executemany(_ADD_CHUNK, added)
             cursor.executemany(_ADD_SENTENCE, [row for values in added for row in _sentence_parameters(values)])
-        cursor.execute(_ADD_CHUNK_VECTORS, key)
-        cursor.execute(_ADD_SENTENCE_VECTORS, key)
+        add_vectors(conn, int(document or 0), model)
     return removed
+
+
+def add_vectors(conn: Connection[Any], document: int, model: Model) -> None:
+    """Gives those of a document's chunks and sentences a vector of the model that have none; the cache has them all."""
+    key = {"document": document, "model": model.name, "model_id": model.id}
+    conn.execute(_ADD_CHUNK_VECTORS, key)
+    conn.execute(_ADD_SENTENCE_VECTORS, key)
 
 
 def rename_document(conn: Connection[Any], document: int, name: str) -> None:

@@ -29,6 +29,7 @@ from retrieval.document_rows import (
     rename_document,
     swap_document,
 )
+from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
 from retrieval.languages import configuration
 from retrieval.loading import PARSER_VERSION, LoadError, load
@@ -123,6 +124,7 @@ def index_sources(
     if `embedder` is not, or no longer, the one that the index is searched with.
     """
     register_vector(conn)
+    embedder = pinned(embedder)
     if not extent.dry_run:
         require_active(conn, embedder.name, embedder.dimensions)
     run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)

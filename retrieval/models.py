@@ -20,6 +20,8 @@ GROWTH = 4
 
 _LOCK = "SELECT pg_advisory_xact_lock(%(lock)s)"
 _LOCK_KEY = 0x656D626564  # "embed"
+_SWITCH_LOCK = 0x73776974  # "swit": shared by whoever writes vectors of the active model
+_HOLD = "SELECT pg_advisory_xact_lock_shared(%(lock)s)"
 _COLUMNS = "id, name, dimensions, state, cosine_mean, cosine_spread"
 _NAMED = f"SELECT {_COLUMNS} FROM embedding_model WHERE name = %(name)s"  # noqa: S608
 _ACTIVE = f"SELECT {_COLUMNS} FROM embedding_model WHERE state = 'active'"  # noqa: S608
@@ -105,6 +107,19 @@ def require_active(conn: Connection[Any], name: str, dimensions: int) -> Model:
     return model
 
 
+def hold_active(conn: Connection[Any], model: Model) -> None:
+    """Keeps the model active until the transaction ends. Raises WrongModel if it is not."""
+    conn.execute(_HOLD, {"lock": _SWITCH_LOCK})
+    active = active_model(conn)
+    if active is None or active.id != model.id:
+        raise WrongModel(f"The index was switched from {model.name} to another embedding model: start again.")
+
+
+def switch_alone(conn: Connection[Any]) -> None:
+    """Waits until nobody writes vectors of the active model, and lets nobody do so until the transaction ends."""
+    conn.execute(_LOCK, {"lock": _SWITCH_LOCK})
+
+
 def check_model(model: Model, name: str, dimensions: int) -> None:
     """Raises WrongModel if the model is not the one of this name and these dimensions."""
     if (model.name, model.dimensions) != (name, dimensions):
@@ -115,7 +130,7 @@ def check_model(model: Model, name: str, dimensions: int) -> None:
 
 
 def prepare_model(conn: Connection[Any], name: str, dimensions: int) -> Model:
-    """The model's row and empty tables with their index, made if they are missing. The first model is the active one.
+    """The model's row and empty tables, made if they are missing. The first model is the active one, and has its index.
 
     Raises WrongModel if the model is known with other dimensions.
     """
@@ -139,7 +154,8 @@ def _added(conn: Connection[Any], name: str, dimensions: int) -> Model:
         names = {"parent": sql.Identifier(parent), "partition": partition, "id": sql.Literal(model.id)}
         conn.execute(sql.SQL(_CREATE).format(**names))
         conn.execute(sql.SQL(_ATTACH).format(**names))
-    index_vectors(conn, model)
+    if model.state == "active":
+        index_vectors(conn, model)  # else once it is full, which takes a fraction of the time
     return model
 
 

@@ -17,6 +17,7 @@ from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
 from retrieval.answer import Passage, Sentence
+from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder
 from retrieval.languages import question_language
 from retrieval.lexemes import codes, identifiers, tsvector
@@ -158,13 +159,18 @@ def search(
         raise ValueError(f"k must be at least 1, not {k}")
     if not text.strip():
         return []
+    model = active_model(conn)
+    if model is None:
+        return []
+    embedder = of_model(embedder, model.name)
+    check_model(model, embedder.name, embedder.dimensions)
     register_vector(conn)
     names = identifiers(text)
     parameters = {
         "text": text,
         "identifiers": tsvector(names),
         "codes": codes(names),
-        "vector": HalfVector(embedder.embed([text])[0]),
+        "vector": HalfVector(embed_query(embedder, text)),
         "collections": None if scope.collections is None else list(scope.collections),
         "principals": None if scope.principals is None else list(scope.principals),
         "pool": max(POOL, k),
@@ -177,10 +183,6 @@ def search(
         **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
     }
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-        model = active_model(conn)
-        if model is None:
-            return []
-        check_model(model, embedder.name, embedder.dimensions)
         cursor.execute(_PLAN)
         slope, offset = model.cosine_line
         parameters |= {

@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from retrieval.chunking import Chunk, embedding_text
 from retrieval.document_rows import NewDocument, cache_vectors, delete_document, rename_document, swap_document
+from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
 from retrieval.languages import configuration
 from retrieval.models import require_active
@@ -40,6 +41,7 @@ class Prepared:
 
 def prepare(embedder: Embedder, question: str, text: str) -> Prepared:
     """Embeds a verified answer; needs no database, so no transaction waits for it."""
+    embedder = pinned(embedder)
     heading = (_heading(question),)
     read = embedding_text(TITLE, heading, text)
     content_hash = hashlib.sha256(read.encode()).digest()

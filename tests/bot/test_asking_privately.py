@@ -1,8 +1,10 @@
 """Answers that one person alone sees: `/ask`, the message shortcut, and the button that shares them."""
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
@@ -44,12 +46,12 @@ def public(workspace: Workspace) -> str:
 
 
 def test_a_command_is_answered_for_its_asker_alone(workspace: Workspace, connect: Connect, rows: Rows) -> None:
-    """The question at once, then the answer with its sources; nobody else sees a word."""
+    """The question, and the answer with its sources; nobody else sees a word."""
     connect()
     workspace.slash("ada", "maintenance", "/ask", ASKED)
     answer = private_answer(workspace)
     assert "Alarm manual" in visible_text(answer)
-    assert f"You asked: {ASKED}" in workspace.ephemerals(workspace.ada)[0].text
+    workspace.wait_for(lambda: any(f"You asked: {ASKED}" in m.text for m in workspace.ephemerals(workspace.ada)))
     assert public(workspace) == ""
     workspace.wait_for(lambda: rows("SELECT state, private FROM answer") == [("answered", True)])
 
@@ -154,8 +156,8 @@ def test_a_failure_is_told_privately(workspace: Workspace, connect: Connect, poo
     assert public(workspace) == ""
 
 
-def test_a_restart_tells_the_asker_alone(workspace: Workspace, connect: Connect, database: str, rows: Rows) -> None:
-    """A private question that a process did not finish is apologised for where nobody else sees it."""
+def left(database: str, workspace: Workspace, response_url: str | None = None) -> None:
+    """A private question that a process was killed with."""
     with psycopg.connect(database) as conn:
         begin_answer(
             conn,
@@ -163,24 +165,69 @@ def test_a_restart_tells_the_asker_alone(workspace: Workspace, connect: Connect,
             question=Question(ASKED),
             channel=workspace.maintenance.id,
             private=True,
+            response_url=response_url,
         )
+
+
+def test_a_restart_answers_the_asker_alone(workspace: Workspace, connect: Connect, database: str, rows: Rows) -> None:
+    """A private question that a process did not finish is answered where nobody else sees it."""
+    left(database, workspace)
     connect()
-    workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if views.RESTARTED in visible_text(m)])
-    workspace.wait_for(lambda: rows("SELECT state FROM answer") == [("failed",)])
+    private_answer(workspace)
+    workspace.wait_for(lambda: rows("SELECT state FROM answer") == [("answered",)])
     assert public(workspace) == ""
+
+
+def test_a_restart_answers_through_the_response_url(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """Which works in a channel without the bot; it is kept for no longer than that takes."""
+    workspace.remove_app("maintenance")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Responses) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        left(database, workspace, f"http://127.0.0.1:{server.server_port}/response")
+        connect()
+        workspace.wait_for(lambda: any(SHOWN in body for body in Responses.received))
+        server.shutdown()
+    workspace.wait_for(lambda: rows("SELECT state, response_url FROM answer") == [("answered", None)])
+    assert workspace.messages(workspace.direct_message("ada")) == []
 
 
 def test_where_slack_shows_nothing_it_comes_directly(workspace: Workspace, connect: Connect, database: str) -> None:
     """Without the bot in the channel, and without a response URL, the asker's own conversation with it is left."""
     workspace.remove_app("maintenance")
-    with psycopg.connect(database) as conn:
-        begin_answer(
-            conn,
-            asked_by=workspace.ada.id,
-            question=Question(ASKED),
-            channel=workspace.maintenance.id,
-            private=True,
-        )
+    left(database, workspace)
     connect()
     direct = workspace.direct_message("ada")
-    workspace.wait_for(lambda: [m for m in workspace.messages(direct) if views.RESTARTED in visible_text(m)])
+    workspace.wait_for(lambda: [m for m in workspace.messages(direct) if SHOWN in visible_text(m)])
+
+
+def test_what_was_shared_and_not_posted_is_posted(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """Killed between the press, which was acknowledged, and the post: another process posts, once."""
+    connect()
+    message = workspace.post("ben", "maintenance", "the press shows alarm 4")
+    workspace.shortcut("ada", SHORTCUT, message)
+    private_answer(workspace)
+    workspace.wait_for(lambda: rows("SELECT state FROM answer WHERE finished_at IS NOT NULL") == [("answered",)])
+    with psycopg.connect(database) as conn:
+        conn.execute("UPDATE answer SET private = false, sharing = true, owner = NULL")
+    reply = workspace.wait_for(lambda: [m for m in workspace.replies_by_app(message) if SHOWN in visible_text(m)])
+    workspace.wait_for(lambda: rows("SELECT sharing, answer_ts FROM answer") == [(False, reply[0].ts)])
+    assert public(workspace).count(SHOWN) == 1
+
+
+class Responses(BaseHTTPRequestHandler):
+    """Takes what is sent to a response URL."""
+
+    received: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""

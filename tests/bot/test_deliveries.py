@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import permutations
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
@@ -101,3 +102,18 @@ def test_a_post_that_an_earlier_process_did_not_come_to_is_answered(
     assert rows("SELECT question FROM answer") == [(ASKED,)]
     workspace.wait_for(lambda: rows("SELECT count(*) FROM inbox") == [(0,)])
     assert views.RESTARTED not in [reply.text for reply in workspace.replies_by_app(question)]
+
+
+def test_whatever_characters_a_post_has_it_is_answered(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """NUL and half a surrogate pair, which jsonb refuses: nobody else's post in the same burst is lost by it."""
+    connect()
+    with psycopg.connect(database) as conn:
+        conn.execute("LOCK TABLE answer IN EXCLUSIVE MODE")  # nothing is dealt with yet
+        questions = [ask(workspace, "what does \x00alarm 4 \ud83d mean?"), ask(workspace)]
+        workspace.wait_for(lambda: all(delivery.acknowledged for delivery in workspace.deliveries))
+        assert rows("SELECT count(*) FROM inbox") == [(2,)]
+    for question in questions:
+        assert workspace.wait_for_reply(question).text == ANSWER_TEXT
+    assert ("what does alarm 4 ? mean?",) in rows("SELECT question FROM answer")

@@ -6,7 +6,8 @@ from typing import Any
 from psycopg import Connection
 
 from bot.answers import begin_answer
-from bot.limits import Exceeded, Limits, check_limits
+from bot.limits import Exceeded, Limits, check_limits, forget_deleted
+from bot.personal_data import delete_data
 from retrieval.answer import Question
 from tests.bot.conftest import Connect, Rows, ask
 from tests.slack_workspace import Workspace
@@ -73,3 +74,20 @@ def test_who_asks_too_much_is_told_when_to_ask_again(workspace: Workspace, conne
     assert rows("SELECT count(*) FROM answer") == [(1,)]
     workspace.slash("ada", "maintenance", "/ask", "what does alarm 4 mean?")
     workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if "Please ask again" in m.text])
+
+
+def test_deleting_ones_data_makes_no_room(conn: Connection[Any]) -> None:
+    """What was asked within the hour counts on, for its asker alone and without their name; then nothing is left."""
+    for minutes in (50, 20):
+        asked(conn, "U1", minutes)
+    asked(conn, "U2", 10)
+    delete_data(conn, "U1")
+    assert conn.execute("SELECT count(*) FROM answer WHERE asked_by = 'U1'").fetchone() == (0,)
+    assert minutes_until(conn, check_limits(conn, Limits(person=2), "U1")) == 10
+    assert minutes_until(conn, check_limits(conn, Limits(everybody=3), "U3")) == 10
+    assert check_limits(conn, Limits(person=2), "U2") is None
+    delete_data(conn, "U1")
+    assert "U1" not in str(conn.execute("SELECT * FROM deleted_question").fetchall())
+    conn.execute("UPDATE deleted_question SET asked_at = asked_at - interval '15 minutes'")
+    forget_deleted(conn)
+    assert conn.execute("SELECT count(*) FROM deleted_question").fetchone() == (1,)

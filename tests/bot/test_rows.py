@@ -5,7 +5,15 @@ from uuid import uuid4
 
 from psycopg import Connection
 
-from bot.answers import answer_shown, begin_answer, fail_answer, finish_answer, place_answer, unfinished_answers
+from bot.answers import (
+    Unfinished,
+    answer_shown,
+    begin_answer,
+    fail_answer,
+    finish_answer,
+    place_answer,
+    take_over_answers,
+)
 from bot.asking import take_on
 from bot.conversation import asked_in_thread, thread_history
 from bot.events import Recent, claim_event, claim_post, forget_events
@@ -20,6 +28,12 @@ Conn = Connection[Any]
 def begun(conn: Conn, text: str = "what is alarm 4?", ts: str = "1.0", thread_ts: str = "1.0"):  # type: ignore[no-untyped-def]
     """A pending answer to a post in C1."""
     return begin_answer(conn, asked_by="U1", question=Question(text), channel="C1", thread_ts=thread_ts, question_ts=ts)
+
+
+def unfinished_answers(conn: Conn) -> list[Unfinished]:
+    """What a new process finds."""
+    conn.execute("UPDATE answer SET owner = NULL")
+    return take_over_answers(conn, 1, [])
 
 
 def test_a_post_is_answered_by_one_row(conn: Conn) -> None:
@@ -131,6 +145,9 @@ def test_an_event_and_a_post_are_claimed_once(conn: Conn) -> None:
     assert not claim_post(conn, "Ev1", "C1", "1.0")
     assert not claim_post(conn, "Ev2", "C1", "1.0")
     assert claim_post(conn, "Ev3", "C1", "2.0")
+    assert claim_post(conn, "", "C1", "3.0")
+    assert claim_post(conn, "", "C1", "4.0")
+    assert not claim_post(conn, "", "C1", "3.0")
     assert not claim_event(conn, "Ev3")
 
 

@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 from bot import views
 from bot.answers import begin_answer, finish_answer, place_answer
 from bot.app import SlackApp, build_app
+from finetune.errors import ModelUnusable
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, EMBEDDER, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
@@ -150,6 +151,30 @@ def test_an_older_workspace_gets_the_same_answer(workspace: Workspace, connect: 
     workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_slack_without_statuses_gets_plain_buttons(workspace: Workspace, connect: Connect, status: int) -> None:
+    """Also if it takes the newer block without a word: it could not tell who pressed it."""
+    if status == 404:
+        workspace.fail("assistant.threads.setStatus", times=None, status=404)
+    else:
+        workspace.refuse("assistant.threads.setStatus", "unknown_method", times=None)
+    connect()
+    question = ask(workspace)
+    workspace.wait_for(lambda: times_shown(workspace, question) == 1)
+    (reply,) = workspace.replies_by_app(question)
+    workspace.wait_for(lambda: reply.blocks and reply.blocks[-1]["type"] == "actions")
+    assert "context_actions" not in [block["type"] for state in reply.states for block in state.blocks]
+
+
+def test_a_status_that_is_refused_says_nothing_about_buttons(workspace: Workspace, connect: Connect) -> None:
+    """An app without the scope is in a Slack that knows them."""
+    workspace.refuse("assistant.threads.setStatus", "missing_scope", times=None)
+    connect()
+    question = ask(workspace)
+    reply = workspace.wait_for_reply(question)
+    workspace.wait_for(lambda: reply.blocks and reply.blocks[-1]["type"] == "context_actions")
+
+
 @pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
 def test_a_stream_that_slack_refuses_loses_and_doubles_nothing(
     workspace: Workspace, connect: Connect, method: str
@@ -255,6 +280,20 @@ def test_a_chain_that_fails_ends_in_a_reason(workspace: Workspace, connect: Conn
     eventually(rows, "SELECT state, error FROM answer", [("failed", views.FAILED)])
 
 
+def test_a_model_that_is_down_is_named_as_the_reason(workspace: Workspace, connect: Connect) -> None:
+    """People learn that asking again later helps; what the operator is to do is in the log."""
+
+    def failing(question: Question) -> Iterator[Event]:
+        yield Text("The quote that was found")
+        raise ModelUnusable("The model server http://10.0.0.7 does not answer.")
+
+    connect(failing)
+    question = ask(workspace)
+    workspace.wait_for(lambda: times_shown(workspace, question, views.NO_MODEL) == 1)
+    assert times_shown(workspace, question, "The quote that was found") == 1
+    assert times_shown(workspace, question, "10.0.0.7") == 0
+
+
 def test_without_a_database_people_are_told(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> None:
     """A mention, answered once with the reason although both of its events arrive; a thumb, too."""
     connect()
@@ -314,10 +353,10 @@ def begun(pool: ConnectionPool[Any], post: Message) -> UUID:
     return answer_id
 
 
-def test_unfinished_answers_are_apologised_for(
+def test_unfinished_answers_are_begun_again(
     workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
 ) -> None:
-    """A restart finds what the process before it left: a question without a word, one with a placeholder."""
+    """What a process that was killed left, without a word or with a placeholder, becomes the answer in its place."""
     first = workspace.post("ada", "maintenance", "asked before the restart")
     second = workspace.post("ben", "maintenance", "this one, too")
     app = bot_app(workspace, pool)
@@ -328,9 +367,30 @@ def test_unfinished_answers_are_apologised_for(
         place_answer(conn, with_placeholder, placeholder["ts"])
     connect()
     for post in (first, second):
-        workspace.wait_for(lambda post=post: times_shown(workspace, post, views.RESTARTED) == 1)  # type: ignore[misc]
+        workspace.wait_for(lambda post=post: has_thumbs(workspace, post))  # type: ignore[misc]
+        assert times_shown(workspace, post) == 1
         assert len(workspace.replies_by_app(post)) == 1
-    eventually(rows, "SELECT state, finished_at IS NOT NULL FROM answer", [("failed", True)] * 2)
+    eventually(rows, "SELECT state, attempts, finished_at IS NOT NULL FROM answer", [("answered", 1, True)] * 2)
+
+
+def test_a_question_that_ends_processes_is_not_asked_for_ever(
+    workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
+) -> None:
+    """Begun by two processes that did not live to finish it: the third one apologises."""
+    asked: list[Question] = []
+
+    def noting(question: Question) -> Iterator[Event]:
+        asked.append(question)
+        return stand_in_chain(question)
+
+    question = workspace.post("ada", "maintenance", "asked before the restart")
+    begun(pool, question)
+    with pool.connection() as conn:
+        conn.execute("UPDATE answer SET attempts = 2")
+    connect(noting)
+    workspace.wait_for(lambda: times_shown(workspace, question, views.RESTARTED) == 1)
+    eventually(rows, "SELECT state, error FROM answer", [("failed", views.RESTARTED)])
+    assert asked == []
 
 
 @pytest.mark.parametrize("streamed_before", [False, True])
@@ -359,8 +419,10 @@ def test_an_answer_that_only_remained_to_be_shown_is_shown(
     eventually(rows, "SELECT state, finished_at IS NOT NULL FROM answer", [("answered", True)])
 
 
-def test_a_stop_ends_what_is_under_way_with_a_reason(workspace: Workspace, connect: Connect) -> None:
-    """An answer under way when the process is stopped says so."""
+def test_a_stop_leaves_what_is_under_way_to_the_next_process(
+    workspace: Workspace, connect: Connect, rows: Rows
+) -> None:
+    """An answer under way when the process is stopped says so, and belongs to nobody."""
 
     def endless(question: Question) -> Iterator[Event]:
         while True:
@@ -372,6 +434,7 @@ def test_a_stop_ends_what_is_under_way_with_a_reason(workspace: Workspace, conne
     workspace.wait_for(lambda: streamed(workspace))
     app.end()
     workspace.wait_for(lambda: times_shown(workspace, question, views.STOPPING) == 1)
+    eventually(rows, "SELECT state, owner, attempts, finished_at FROM answer", [("pending", None, 0, None)])
 
 
 def test_the_command_answers_its_user_alone(workspace: Workspace, connect: Connect) -> None:

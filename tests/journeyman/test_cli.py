@@ -22,8 +22,8 @@ from tests.journeyman.model_server import model_server
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     *("up", "index", "search", "ask", "evaluate"),
-    *("status", "reindex", "export", "admins", "slack"),
-    *("bot", "worker", "beat", "migrate", "doctor"),
+    *("status", "reindex", "embedder", "export", "admins", "slack"),
+    *("bot", "worker", "beat", "migrate", "doctor", "backup", "restore"),
 )
 
 
@@ -40,7 +40,10 @@ def test_the_commands_are_the_contract() -> None:
     """There are these commands, and those that return data have --json."""
     assert set(cli.commands) == set(COMMANDS)
     with_json = {name for name, command in cli.commands.items() if "as_json" in {p.name for p in command.params}}
-    assert with_json == {"index", "search", "ask", "evaluate", "status", "reindex", "admins", "migrate", "doctor"}
+    assert with_json == {
+        *("index", "search", "ask", "evaluate"),
+        *("status", "reindex", "admins", "migrate", "doctor", "backup"),
+    }
 
 
 def test_help_is_fast_and_loads_nothing_heavy() -> None:
