@@ -63,6 +63,8 @@ _OF_TERM = """
     (%(idfs)s::float8[])[{place}] * (1 - norm / (norm + round(
         6 / pi() ^ 2 / (1 - ts_rank('{{1,1,1,1}}', lexemes, (%(terms)s::tsquery[])[{place}])) - 0.5::float8)))
 """
+# A short text means what its title and headings say it is about; a long one means the same under any.
+_SAMENESS = "CASE WHEN length(text) < 200 THEN encode(content_hash, 'hex') ELSE md5(text) END"
 _NORM = "%(k1)s * (1 - %(b)s + %(b)s * length / %(mean_length)s::float8) AS norm"
 _SHARE = """
     (SELECT coalesce(sum(idf), 0) / %(best)s
@@ -97,22 +99,23 @@ WITH allowed AS MATERIALIZED ({allowed}), dense AS MATERIALIZED ({dense}), lexic
     ORDER BY score DESC, id
     LIMIT %(pool)s
 ), scored AS MATERIALIZED (
-    SELECT c.id, c.content_hash, 1 - (v.vector <=> %(vector)s) AS similarity, {bm25} AS lexical,
+    SELECT c.id, c.sameness, 1 - (v.vector <=> %(vector)s) AS similarity, {bm25} AS lexical,
         coalesce((SELECT max(1 - (s.vector <=> %(vector)s)) FROM {sentence_vectors} s WHERE s.chunk_id = c.id),
                  1 - (v.vector <=> %(vector)s)) AS sentence
     FROM (SELECT id FROM dense UNION SELECT id FROM lexical) AS pool
-        JOIN (SELECT id, content_hash, lexemes, {norm} FROM chunk) AS c USING (id)
+        JOIN (SELECT id, {sameness} AS sameness, lexemes, {norm} FROM chunk) AS c USING (id)
         JOIN {chunk_vectors} v ON v.chunk_id = c.id
 ), ranked AS MATERIALIZED (
     SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_lexical)s * lexical AS score,
         rank() OVER (ORDER BY similarity DESC) AS dense_rank,
         rank() OVER (ORDER BY sentence DESC) AS sentence_rank,
-        CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank,
-        -- The same file in two sources, or the same notice twice in a file, is one passage.
-        row_number() OVER (PARTITION BY content_hash ORDER BY id) AS copy
+        CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank
     FROM scored
+), once AS MATERIALIZED (
+    -- The same file in two sources, or the same notice in many, is one passage.
+    SELECT *, row_number() OVER (PARTITION BY sameness ORDER BY score DESC, id) AS copy FROM ranked
 ), chosen AS MATERIALIZED (
-    SELECT * FROM ranked WHERE copy = 1 ORDER BY score DESC, id LIMIT %(k)s
+    SELECT * FROM once WHERE copy = 1 ORDER BY score DESC, id LIMIT %(k)s
 )
 SELECT c.id AS chunk_id, c.document_id, c.ordinal, d.name AS document, d.title, c.heading, c.kind, c.text, d.url,
     d.modified_at, encode(c.content_hash, 'hex') AS content_hash, a.name AS collection, r.score, r.similarity,
@@ -196,6 +199,7 @@ def _statement(model: Model, exact_dense: bool, exact_lexical: bool, terms: int)
             chunk_vectors=model.chunk_vectors,
             sentence_vectors=model.sentence_vectors,
             norm=norm,
+            sameness=sql.SQL(_SAMENESS),
             bm25=_bm25(terms),
             coverage=_share("with_title"),
             overlap=_share("s.lexemes"),
