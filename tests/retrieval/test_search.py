@@ -184,9 +184,9 @@ def test_the_same_passage_twice_is_found_once(indexed: Connection, tmp_path: Pat
 
 def test_a_long_text_is_found_once_under_any_title(conn: Connection, tmp_path: Path) -> None:
     """A copy with another title gives a reader nothing; a short text may mean something else under another title."""
-    notice = "The supplier of the machine is not liable for damage to the bearing that comes of grease which it has not approved. "
     long = (
-        notice + "Whoever uses another grease has to ask the supplier for a written approval before it is first used."
+        "The supplier of the machine is not liable for damage to the bearing that comes of grease which it has not "
+        "approved. Whoever uses another grease has to ask the supplier for a written approval before it is first used."
     )
     short = "The bearing takes 35 Nm."
     for name in ("pump", "fan"):
