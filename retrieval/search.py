@@ -73,6 +73,8 @@ _OF_TERM = """
     ({idfs}::float8[])[{place}] * (1 - norm / (norm + round(
         6 / pi() ^ 2 / (1 - ts_rank('{{1,1,1,1}}', lexemes, (%(terms)s::tsquery[])[{place}])) - 0.5::float8)))
 """
+# A short text means what its title and headings say it is about; a long one means the same under any.
+_SAMENESS = "CASE WHEN length(text) < 200 THEN encode(content_hash, 'hex') ELSE md5(text) END"
 _NORM = "%(k1)s * (1 - %(b)s + %(b)s * length / %(mean_length)s::float8) AS norm"
 _SHARE = """
     (SELECT coalesce(sum(idf), 0) / %(best)s
@@ -115,10 +117,10 @@ WITH allowed AS MATERIALIZED ({allowed}), dense AS MATERIALIZED ({dense}), lexic
 ), scored AS MATERIALIZED (
     SELECT c.id, c.document_id, v.vector, {cosine} AS similarity, {bm25} AS bm25, {codes} AS codes,
         coalesce((SELECT max({cosine}) FROM {sentence_vectors} v WHERE v.chunk_id = c.id), {cosine}) AS sentence,
-        -- The same file in two sources, or the same notice twice in a file, is one passage.
-        row_number() OVER (PARTITION BY c.content_hash ORDER BY c.id) AS copy
+        -- The same file in two sources, or the same notice in many, is one passage.
+        row_number() OVER (PARTITION BY c.sameness ORDER BY {cosine} DESC, c.id) AS copy
     FROM (SELECT id FROM dense UNION SELECT id FROM lexical) AS pool
-        JOIN (SELECT id, document_id, content_hash, lexemes, {norm} FROM chunk) AS c USING (id)
+        JOIN (SELECT id, document_id, {sameness} AS sameness, lexemes, {norm} FROM chunk) AS c USING (id)
         JOIN {chunk_vectors} v ON v.chunk_id = c.id
 ), near AS MATERIALIZED (
     SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_codes)s * codes AS nearness
@@ -262,6 +264,7 @@ def _statement(model: Model, exact_dense: bool, exact_lexical: bool, terms: int)
             cosine=sql.SQL(_COSINE).format(one=sql.SQL("v.vector"), other=sql.SQL("%(vector)s")),
             between=sql.SQL(_COSINE).format(one=sql.SQL("fused.vector"), other=sql.SQL("first.vector")),
             coverage=_share("c.lexemes"),
+            sameness=sql.SQL(_SAMENESS),
             overlap=_share("s.lexemes"),
             overlap_in_context=_share("(s.lexemes || above)"),
         )

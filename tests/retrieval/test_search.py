@@ -186,6 +186,20 @@ def test_the_same_passage_twice_is_found_once(indexed: Connection, tmp_path: Pat
     assert search(indexed, EMBEDDER, "Which grease?", scope=Scope(("again",)))[0].document == "pump.md"
 
 
+def test_a_long_text_is_found_once_under_any_title(conn: Connection, tmp_path: Path) -> None:
+    """A copy with another title gives a reader nothing; a short text may mean something else under another title."""
+    long = (
+        "The supplier of the machine is not liable for damage to the bearing that comes of grease which it has not "
+        "approved. Whoever uses another grease has to ask the supplier for a written approval before it is first used."
+    )
+    short = "The bearing takes 35 Nm."
+    for name in ("pump", "fan"):
+        (tmp_path / f"{name}.md").write_text(f"# The {name}\n\n## Liability\n\n{long}\n\n## Torque\n\n{short}\n")
+    index_sources(conn, EMBEDDER, register_sources(conn, [tmp_path]), max_bytes=10**6)
+    texts = [passage.text for passage in search(conn, EMBEDDER, "bearing")]
+    assert sorted(texts) == sorted([long, short, short])
+
+
 def test_an_empty_index_finds_nothing(conn: Connection) -> None:
     """Before anything is indexed."""
     assert search(conn, EMBEDDER, "pump") == []
