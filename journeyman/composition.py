@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from journeyman.monitoring import Monitor
     from retrieval.answer import Event, Passage, Question
     from retrieval.chain import AnswerChain
+    from retrieval.embedders import Embedders
     from retrieval.embedding import Embedder
     from retrieval.index import IndexReport, Progress, SourceRow
     from retrieval.reindexing import Run
@@ -107,9 +108,16 @@ class Application:
 
     @cached_property
     def embedder(self) -> "Embedder":
-        from retrieval.embedding import MiniLM
+        return self.embedders[self.settings.embedder]
 
-        return MiniLM()
+    @cached_property
+    def embedders(self) -> "Embedders":
+        """The embedding models by name, each loaded when it is first used."""
+        from retrieval.embedders import Api, Embedders, build_embedder
+
+        settings = self.settings
+        api = Api(settings.embedder_url, reveal(settings.embedder_api_key), settings.embedder_per_minute)
+        return Embedders(partial(build_embedder, api=api, device=settings.device), settings.embedder)
 
     @cached_property
     def model(self) -> "BaseChatModel":

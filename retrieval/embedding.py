@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 
+MINILM_NAME = "all-MiniLM-L6-v2"
+
 # Longer texts are cut, as the model was trained. Batches are small, so that they stay in the cache (2048 tokens a batch
 # ran at 0.6 of the speed of 256), and of similar lengths, so that padding costs next to nothing.
 MAX_TOKENS = 256
@@ -25,19 +27,27 @@ BATCH_TOKENS = 256
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors of shape (len(texts), dimensions), float32, in the order of the texts."""
+    """Turns texts into unit vectors, float32. `name` tells all that they depend on: see retrieval/embedders/."""
 
     name: str
-    dimensions: int
 
-    def embed(self, texts: Sequence[str]) -> Vectors: ...
+    @property
+    def dimensions(self) -> int: ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of documents, of shape (len(texts), dimensions), in the order of the texts."""
+        ...
+
+    def embed_query(self, text: str) -> Vectors:
+        """The vector of a question, of shape (dimensions,). Some models read questions unlike documents."""
+        return np.asarray(self.embed([text])[0])
 
 
 class EmbedderMissing(RuntimeError):
     """The files of the embedding model are not installed."""
 
 
-class MiniLM:
+class MiniLM(Embedder):
     """all-MiniLM-L6-v2: a BERT encoder of 6 layers, mean pooling, unit length (arXiv 1810.04805, 1908.10084).
 
     `folder` holds config.json, tokenizer.json and model.safetensors; by default the installed package's. Loading is put
@@ -46,7 +56,7 @@ class MiniLM:
     is split between threads does. Safe from several threads.
     """
 
-    name = "all-MiniLM-L6-v2"
+    name = MINILM_NAME
     dimensions = 384
 
     def __init__(self, folder: Path | None = None, workers: int | None = None) -> None:

@@ -123,7 +123,7 @@ def search(
         "text": text,
         "language": language,
         "identifiers": tsvector(identifiers(text)),
-        "vector": HalfVector(embedder.embed([text])[0]),
+        "vector": HalfVector(embedder.embed_query(text)),
         "collections": None if scope.collections is None else list(scope.collections),
         "principals": None if scope.principals is None else list(scope.principals),
         "pool": max(POOL, k),
