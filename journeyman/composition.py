@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from retrieval.answer import Event, Passage, Question
     from retrieval.chain import AnswerChain
     from retrieval.embedders import Embedders
-    from retrieval.embedding import Embedder
     from retrieval.index import IndexReport, Progress, SourceRow
     from retrieval.reindexing import Run
 
@@ -107,17 +106,21 @@ class Application:
         )
 
     @cached_property
-    def embedder(self) -> "Embedder":
-        return self.embedders[self.settings.embedder]
-
-    @cached_property
-    def embedders(self) -> "Embedders":
-        """The embedding models by name, each loaded when it is first used."""
-        from retrieval.embedders import Api, Embedders, build_embedder
+    def embedder(self) -> "Embedders":
+        """The embedder of the model that the index is searched with, whichever that is at the moment."""
+        from retrieval.embedders import Api, Embedders, embedder_named
 
         settings = self.settings
-        api = Api(settings.embedder_url, reveal(settings.embedder_api_key), settings.embedder_per_minute)
-        return Embedders(partial(build_embedder, api=api, device=settings.device), settings.embedder)
+        key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
+        make = partial(embedder_named, api=Api(settings.embedder_url, key, per_minute), device=settings.device)
+        return Embedders(make, self._active_embedder, settings.embedder)
+
+    def _active_embedder(self) -> str | None:
+        from retrieval.models import active_model
+
+        with self.pool.connection() as conn:
+            model = active_model(conn)
+        return None if model is None else model.name
 
     @cached_property
     def model(self) -> "BaseChatModel":

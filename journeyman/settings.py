@@ -47,15 +47,13 @@ class Settings(BaseSettings):
 
     embedder: str = Field(
         default="all-MiniLM-L6-v2",
-        description="The embedding model of a new index; `journeyman embedder` changes that of one with documents.",
+        description="The embedding model of a new index; `journeyman embedder` changes that of an old one.",
     )
     embedder_url: str = Field(
-        default="https://api.openai.com/v1", description="The server of embedding models that begin with `openai:`."
+        default="https://api.openai.com/v1", description="The server of embedding models named `openai:…`."
     )
     embedder_api_key: SecretStr | None = Field(default=None, description="Key for the server in EMBEDDER_URL.")
-    embedder_per_minute: int = Field(
-        default=0, ge=0, description="Most requests a minute to the server in EMBEDDER_URL; 0 for no limit."
-    )
+    embedder_requests_per_minute: int = Field(default=0, ge=0, description="Most requests to it; 0 for no limit.")
 
     max_file_megabytes: int = Field(default=50, ge=1, description="Larger files are reported and left out.")
     scan_minutes: int = Field(default=15, ge=1, description="How often `journeyman up` looks for changed documents.")

@@ -18,8 +18,6 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 
-MINILM_NAME = "all-MiniLM-L6-v2"
-
 # Longer texts are cut, as the model was trained. Batches are small, so that they stay in the cache (2048 tokens a batch
 # ran at 0.6 of the speed of 256), and of similar lengths, so that padding costs next to nothing.
 MAX_TOKENS = 256
@@ -27,27 +25,22 @@ BATCH_TOKENS = 256
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors, float32. `name` tells all that they depend on: see retrieval/embedders/."""
+    """Turns texts into unit vectors of shape (len(texts), dimensions), float32, in the order of the texts."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def dimensions(self) -> int: ...
 
-    def embed(self, texts: Sequence[str]) -> Vectors:
-        """The vectors of documents, of shape (len(texts), dimensions), in the order of the texts."""
-        ...
-
-    def embed_query(self, text: str) -> Vectors:
-        """The vector of a question, of shape (dimensions,). Some models read questions unlike documents."""
-        return np.asarray(self.embed([text])[0])
+    def embed(self, texts: Sequence[str]) -> Vectors: ...
 
 
 class EmbedderMissing(RuntimeError):
     """The files of the embedding model are not installed."""
 
 
-class MiniLM(Embedder):
+class MiniLM:
     """all-MiniLM-L6-v2: a BERT encoder of 6 layers, mean pooling, unit length (arXiv 1810.04805, 1908.10084).
 
     `folder` holds config.json, tokenizer.json and model.safetensors; by default the installed package's. Loading is put
@@ -56,7 +49,7 @@ class MiniLM(Embedder):
     is split between threads does. Safe from several threads.
     """
 
-    name = MINILM_NAME
+    name = "all-MiniLM-L6-v2"
     dimensions = 384
 
     def __init__(self, folder: Path | None = None, workers: int | None = None) -> None:

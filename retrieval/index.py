@@ -29,10 +29,12 @@ from retrieval.document_rows import (
     rename_document,
     swap_document,
 )
+from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
+from retrieval.languages import configuration
 from retrieval.loading import PARSER_VERSION, LoadError, load
 from retrieval.loading.files import Scan, read_file, scan
-from retrieval.models import require_active
+from retrieval.models import measure_cosines, require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 
@@ -122,6 +124,7 @@ def index_sources(
     if `embedder` is not, or no longer, the one that the index is searched with.
     """
     register_vector(conn)
+    embedder = pinned(embedder)
     if not extent.dry_run:
         require_active(conn, embedder.name, embedder.dimensions)
     run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)
@@ -129,6 +132,8 @@ def index_sources(
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
             run.index(source)
+    if not extent.dry_run:
+        measure_cosines(conn, require_active(conn, embedder.name, embedder.dimensions))
     report = run.report
     return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
 
@@ -204,7 +209,8 @@ class _Run:
             self._fail(name, f"{error}; the version indexed before stays" if known else str(error))
             return
         chunks = chunk_document(document)
-        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at)
+        language = configuration(" ".join(block.text for block in document.blocks))
+        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at, language)
         outcome = ("unchanged" if known.raw_hash == raw_hash else "changed") if known else "new"
         if self.extent.dry_run:
             self._foresee(known, chunks, outcome)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrieval.embedders.prompts import family_prompts
-from retrieval.embedding import Embedder, Vectors
+from retrieval.embedding import Vectors
 
 if TYPE_CHECKING:
     from httpx import Client, Response
@@ -56,7 +56,7 @@ class Api:
     document_patience: float = DOCUMENT_PATIENCE
 
 
-class ApiEmbedder(Embedder):
+class ApiEmbedder:
     """The server's model `model`; with `dimensions` it is asked for shorter vectors. Safe from several threads.
 
     A request that failed for a passing reason is sent again after a pause that doubles, or that the server names in

