@@ -37,6 +37,7 @@ from retrieval.loading.files import Scan, read_file, scan
 from retrieval.models import measure_cosines, require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
+from retrieval.statistics import compact
 
 __all__ = [
     "Extent",
@@ -52,6 +53,9 @@ __all__ = [
 
 BATCH = 32
 """Texts that are embedded and cached at a time: what a run that dies loses at the most."""
+
+COMPACT_EVERY = 200
+"""Documents that are written until the counts of words are put together."""
 
 _LOCK_CLASS = 0x1DE8
 _LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"
@@ -132,7 +136,8 @@ def index_sources(
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
             run.index(source)
-    if not extent.dry_run:
+    if run.written:
+        compact(conn)
         measure_cosines(conn, require_active(conn, embedder.name, embedder.dimensions))
     report = run.report
     return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
@@ -164,6 +169,7 @@ class _Run:
     report: IndexReport = field(default_factory=IndexReport)
     done: int = 0
     total: int = 0
+    written: int = 0
 
     def index(self, source: SourceRow) -> None:
         known = {row.name: row for row in documents_of(self.conn, source.id)}
@@ -186,6 +192,7 @@ class _Run:
         for row in gone:
             if not self.extent.dry_run:
                 delete_document(self.conn, row.id)
+                self._written()
             self.report.documents["removed"] += 1
             self.report.chunks["removed"] += row.chunks
         if self.extent.only is None and not self.extent.dry_run:
@@ -218,7 +225,14 @@ class _Run:
         embedded = self._embed(name, document.title, chunks)
         model = require_active(self.conn, self.embedder.name, self.embedder.dimensions)
         self.report.chunks["removed"] += swap_document(self.conn, new, chunks, model, keep=not self.extent.force)
+        self._written()
         self._count(outcome, reused=len(chunks) - embedded)
+
+    def _written(self) -> None:
+        """Takes note of a document that was written."""
+        self.written += 1
+        if self.written % COMPACT_EVERY == 0:
+            compact(self.conn)
 
     def _foresee(self, known: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
         """Counts what a run that is not dry would do with a document's chunks."""

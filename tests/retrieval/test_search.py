@@ -1,17 +1,21 @@
 """Search on the real Postgres: what is found, in which order, and with what it comes."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pgvector.psycopg import register_vector
 from psycopg import Connection
 
+from retrieval.document_rows import TITLE_WEIGHT
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.index import index_sources, register_sources
 from retrieval.models import WrongModel
 from retrieval.scope import Scope
-from retrieval.search import search
+from retrieval.search import LEAST_CHUNKS, search
+from tests.retrieval.flat import Flat, put_texts
 
 EMBEDDER = MiniLM()
 
@@ -104,6 +108,52 @@ def test_another_embedder_is_refused(indexed: Connection) -> None:
     other.name = "other"
     with pytest.raises(WrongModel, match="vectors of all-MiniLM-L6-v2"):
         search(indexed, other, "lunch")
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 40, 254, 255, 256, 300])
+def test_the_lexical_score_is_bm25(conn: Connection, times: int) -> None:
+    """k1 = 1.2, b = 0.75, as a share of the most that the question's words could reach; Postgres counts up to 255 times
+    a word. A small index counts as a larger one.
+    """
+    register_vector(conn)
+    (source,) = register_sources(conn, ["/tmp"])
+    texts = ["pump " * times + "oil", "Oil and a filter.", "A belt."]
+    title = 1 * TITLE_WEIGHT
+    lengths = [min(times, 255) + 1 + title, 2 + title, 1 + title]
+    put_texts(conn, source.id, "a.md", texts)
+    found = {p.text: p.lexical for p in search(conn, Flat(), "pump oil nowhere")}
+
+    def idf(chunks: int) -> float:
+        return math.log(1 + (LEAST_CHUNKS - chunks + 0.5) / (chunks + 0.5))
+
+    def worth(tf: int, length: int) -> float:
+        return tf / (tf + 1.2 * (0.25 + 0.75 * length / (sum(lengths) / 3)))
+
+    most = idf(1) + idf(2) + idf(0)
+    assert found[texts[0]] == pytest.approx(
+        (idf(1) * worth(min(times, 255), lengths[0]) + idf(2) * worth(1, lengths[0])) / most
+    )
+    assert found[texts[1]] == pytest.approx(idf(2) * worth(1, lengths[1]) / most)
+    assert found[texts[2]] == 0
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_filter_starves_no_search(conn: Connection, monkeypatch: pytest.MonkeyPatch, exact: bool) -> None:
+    """A collection of 30 chunks among 1,000 that are nearer gives as many passages as are asked for, and no others: by
+    comparing with all of them, and by the indexes.
+    """
+    if not exact:
+        monkeypatch.setattr("retrieval.search.EXACT_DENSE", 0)
+        monkeypatch.setattr("retrieval.search.EXACT_LEXICAL", 0)
+    register_vector(conn)
+    (near,) = register_sources(conn, ["/tmp"], collection="near")
+    (far,) = register_sources(conn, ["/tmp"], collection="far")
+    put_texts(conn, near.id, "a.md", [f"Pump {number}." for number in range(1000)], angle=0.0)
+    put_texts(conn, far.id, "a.md", [f"Pump {number}, afar." for number in range(30)], angle=1.0)
+    conn.execute("SET LOCAL enable_seqscan = off")
+    passages = search(conn, Flat(), "pump", k=20, scope=Scope(("far",)))
+    assert [passage.collection for passage in passages] == ["far"] * 20
+    assert {passage.ranks["dense"] for passage in passages} <= set(range(1, 31))
 
 
 def test_k_limits_the_passages(indexed: Connection) -> None:
