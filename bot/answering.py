@@ -17,6 +17,7 @@ from psycopg import Connection
 from bot import views
 from bot.answers import (
     QUESTION_DELETED,
+    STOPPED_BY_ASKER,
     asked_now,
     fail_answer,
     finish_answer,
@@ -31,6 +32,7 @@ from bot.routing import Post
 from bot.runtime import INTAKE_TIMEOUT, Pool, Runtime
 from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
+from finetune.errors import ModelUnusable
 from retrieval.answer import Answer, Done, Event, Reading, Text
 
 log = structlog.get_logger(__name__)
@@ -58,7 +60,7 @@ def reply_to(
     if private:
         thread = post.thread_ts if post.thread_ts != post.ts else None
         send = ephemerally(runtime.client, post.channel, post.person, thread)
-        reply = PrivateReply(runtime.client, post.channel, post.person, send, str(answer_id))
+        reply = PrivateReply(runtime.client, post.channel, post.person, send, str(answer_id), announced=False)
     else:
         placed = partial(_place, runtime.pool, answer_id)
         reply = Reply(runtime.client, runtime.capabilities, post, placed, ts=ts)
@@ -122,7 +124,7 @@ def _answer(job: Job, runtime: Runtime) -> None:
         _record(pool, lambda conn: finish_answer(conn, answer_id, answer, shown=False), INTAKE_TIMEOUT)
         reply.finish(shown(answer_id, answer))
     except StoppedByPerson:
-        _record(pool, lambda conn: fail_answer(conn, answer_id, "stopped by the person who asked"))
+        _record(pool, lambda conn: fail_answer(conn, answer_id, STOPPED_BY_ASKER))
     except Changed:
         withdraw(reply, answer_id, pool)
     except Lost:
@@ -134,7 +136,8 @@ def _answer(job: Job, runtime: Runtime) -> None:
         _give_up(reply, answer_id, views.NO_DATABASE, pool)
     except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person who asked is told
         log.error("answer_failed", answer_id=str(answer_id), error=error_code(error), where=_where(error))
-        _give_up(reply, answer_id, views.FAILED, pool)
+        reason = views.NO_MODEL if isinstance(error, ModelUnusable) else views.FAILED
+        _give_up(reply, answer_id, reason, pool)
     else:
         _record(pool, lambda conn: finish_answer(conn, answer_id, answer, reply.ts))
 

@@ -20,6 +20,8 @@ from retrieval.answer import Answer, Passage, Question, Source
 CHANGED = "journeyman_changed"
 """The channel of NOTIFY on which an answer's owner is told that its question has changed; says the answer's id."""
 QUESTION_DELETED = "the question was deleted"
+STOPPED_BY_ASKER = "stopped by the person who asked"
+CALLED_OFF = [QUESTION_DELETED, STOPPED_BY_ASKER]  # errors that are none: who asked wanted no answer any more
 
 _BEGIN = """
 INSERT INTO answer (asked_by, channel, thread_ts, question_ts, state, question, history, collections, private,

@@ -29,6 +29,7 @@ from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.answer import Question
+from retrieval.embedding import Embedder
 
 __all__ = ["INTAKE_TIMEOUT", "Answerer", "Pool", "Runtime", "Taken", "receive", "receive_change", "say", "take_on"]
 
@@ -53,14 +54,23 @@ class Taken:
 
 
 def take_on(
-    conn: Connection[Any], route: Route, limits: Limits | None = None, owner: int | None = None
+    conn: Connection[Any],
+    route: Route,
+    limits: Limits | None = None,
+    owner: int | None = None,
+    embedder: Embedder | None = None,
 ) -> Taken | None:
-    """Claims the post and begins its answer. None: not for us after all, or taken on before."""
+    """Claims the post and begins its answer. None: not for us after all, or taken on before.
+
+    `embedder` helps to tell whether a post that was not addressed to the bot is a question.
+    """
     post = route.post
     if post is None:
         return None
     settings = ChannelSettings() if post.direct else channel_settings(conn, post.channel)
-    if not _is_for_us(conn, route, post, settings) or not claim_post(conn, post.event_id, post.channel, post.ts):
+    if not _is_for_us(conn, route, post, settings, embedder):
+        return None
+    if not claim_post(conn, post.event_id, post.channel, post.ts):
         return None
     if route.kind != "question":
         return Taken(post)
@@ -124,8 +134,12 @@ def receive_change(changed: Change, runtime: Runtime) -> None:
         log.error("change_not_kept", channel=changed.channel, error=error_code(error))
     if text:
         runtime.underway.edit(changed.channel, changed.ts, text)
-    else:
-        runtime.underway.delete(changed.channel, changed.ts)
+    elif job := runtime.underway.delete(changed.channel, changed.ts):
+        # Now: the model may be at its next statement for seconds before it can be stopped.
+        try:
+            job.reply.withdraw()
+        except SLACK_ERRORS as error:
+            log.warning("not_withdrawn", channel=changed.channel, error=error_code(error))
 
 
 def say(post: Post, text: str, client: WebClient) -> None:
@@ -136,9 +150,11 @@ def say(post: Post, text: str, client: WebClient) -> None:
         log.error("not_said", channel=post.channel, error=error_code(error))
 
 
-def _is_for_us(conn: Connection[Any], route: Route, post: Post, settings: ChannelSettings) -> bool:
+def _is_for_us(
+    conn: Connection[Any], route: Route, post: Post, settings: ChannelSettings, embedder: Embedder | None
+) -> bool:
     if not post.addressed:
-        return settings.answers == "questions" and question_score(route.text) >= settings.threshold
+        return settings.answers == "questions" and question_score(route.text, embedder) >= settings.threshold
     return not route.if_in_thread or asked_in_thread(conn, post.channel, post.thread_ts, post.person)
 
 
@@ -157,12 +173,12 @@ def _tell_owner(changed: Change, text: str | None, runtime: Runtime) -> None:
 def _taken_on(route: Route, runtime: Runtime) -> Taken | None:
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            return take_on(conn, route, runtime.limits, runtime.owner)
+            return take_on(conn, route, runtime.limits, runtime.owner, runtime.embedder)
     except PoolTimeout:
         raise
     except psycopg.OperationalError:  # the pool may hold connections from before Postgres was restarted
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            return take_on(conn, route, runtime.limits, runtime.owner)
+            return take_on(conn, route, runtime.limits, runtime.owner, runtime.embedder)
 
 
 def _receive_without_database(route: Route, post: Post, runtime: Runtime) -> None:

@@ -21,7 +21,12 @@ MOST_OPTIONS = 100  # of a select menu: https://docs.slack.dev/reference/block-k
 MOST_EXPERTS = 10
 NOT_IN_DIRECT = "In a direct message everything you write is for me. Use `/journeyman channel` in a channel."
 NOT_YOURS = "Only my admins and whoever created this channel can change this."
+LANGUAGE_HINT = (
+    "Which forms of a word the search takes for the same, such as “pump” and “pumps”. It translates nothing, and what "
+    "I say of my own, such as that the documents don't say, stays English."
+)
 NOT_SAVED = "My database does not respond, so nothing was changed. Please try again in a minute."
+ANY_LANGUAGE = "any"
 _ANSWERS = {"mentions": "Only when I am mentioned", "questions": "Every question in the channel"}
 _THRESHOLDS = {0.4: "Keen: also what may be a question", 0.6: "Balanced", 0.8: "Reserved: only clear questions"}
 _PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only for who asked; they may share it"}
@@ -54,7 +59,15 @@ def channel_form(
             ),
             _input(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
             *(searched if names else []),
-            _input(LANGUAGE, "Language of the questions", _select(dict.fromkeys(languages, ""), settings.language)),
+            _input(
+                LANGUAGE,
+                "Language of the questions",
+                _select(
+                    {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")},
+                    settings.language or ANY_LANGUAGE,
+                ),
+                hint=LANGUAGE_HINT,
+            ),
             _input(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
         ],
     }
@@ -69,8 +82,8 @@ def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
         threshold=float(_chosen(values[THRESHOLD])),
         collections=names or None,
         place="ephemeral" if _chosen(values[PLACE]) == "ephemeral" else "thread",
-        language=_chosen(values[LANGUAGE]),
-        experts=list(values[EXPERTS].get("selected_users") or [])[:MOST_EXPERTS],
+        language=None if _chosen(values[LANGUAGE]) == ANY_LANGUAGE else _chosen(values[LANGUAGE]),
+        experts=list(values.get(EXPERTS, {}).get("selected_users") or [])[:MOST_EXPERTS],
     )
 
 
@@ -83,10 +96,11 @@ def saved_modal(channel: str, settings: ChannelSettings) -> Block:
     """What holds from now on."""
     searched = "all collections" if settings.collections is None else ", ".join(map(plain, settings.collections))
     experts = " ".join(f"<@{expert}>" for expert in settings.experts) or "nobody yet"
+    language = settings.language.capitalize() if settings.language else "whichever language fits the documents"
     lines = [
         f"*Saved for <#{channel}>:*",
         f"• {_ANSWERS[settings.answers]}. {_PLACES[settings.place]}.",
-        f"• I search {searched}; the questions are in {settings.language}.",
+        f"• I search {searched}; the questions are in {language}.",
         f"• Where the documents don't say: {experts}.",
     ]
     return {
@@ -101,13 +115,14 @@ def _chosen(answer: Mapping[str, Any]) -> str:
     return str((answer.get("selected_option") or {})["value"])
 
 
-def _input(block_id: str, label: str, element: Block, *, optional: bool = False) -> Block:
+def _input(block_id: str, label: str, element: Block, *, optional: bool = False, hint: str | None = None) -> Block:
     return {
         "type": "input",
         "block_id": block_id,
         "label": _text(label),
         "optional": optional,
         "element": {**element, "action_id": block_id},
+        **({"hint": _text(hint)} if hint else {}),
     }
 
 

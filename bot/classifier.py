@@ -1,16 +1,28 @@
-"""Is a message that nobody addressed to the bot a question? A logistic score over a few traits of its words.
+"""Is a message that nobody addressed to the bot a question that documents could answer? A logistic score.
 
-For channels where every question is answered: the channel's threshold decides. The weights are fitted (logistic
-regression, slightly regularised) on the messages of `tests/bot/channel_messages.py`; what they mean can be read, and
-a person who disagrees moves the threshold.
+For channels where every question is answered: the channel's threshold decides. The score is of the message's vector
+and of a few traits of its words: traits tell a question from a statement, the vector tells "which oil goes into the
+pump?" from "which pizza do you want?". `benchmarks/question_classifier.py` fits the weights in question_weights.json
+and measures them on messages that they were not fitted on: docs/experiments.md.
+
+The vector's weights belong to one embedding model. Beside another one the traits decide alone, with the weights below.
 """
 
+import json
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from retrieval.embedding import Embedder, Vectors
 
 READ = 1_000  # characters that are looked at
 BIAS = -1.4
-WEIGHTS = {
+WEIGHTS = {  # without a vector
     "ends with a question mark": 2.4,
     "opens with a question word": 2.1,
     "opens with an auxiliary verb": 1.9,
@@ -54,8 +66,39 @@ _TRAITS = {
 }
 
 
-def question_score(text: str) -> float:
-    """How sure it is, from 0 to 1, that the message asks something that documents could answer."""
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Of the vector, of shape (dimensions,), that `embedder` gives a message, and of the traits beside it."""
+
+    embedder: str
+    bias: float
+    traits: Mapping[str, float]
+    vector: Vectors
+
+
+def question_score(text: str, embedder: Embedder | None = None) -> float:
+    """How sure it is, from 0 to 1, that the message asks something that documents could answer.
+
+    Embeds the message if `embedder` is the model that the vector's weights were fitted on.
+    """
     read = text.strip()[:READ]
-    found = sum(WEIGHTS[name] for name, trait in _TRAITS.items() if trait.search(read))
-    return 1 / (1 + math.exp(-(BIAS + found)))
+    found = traits(read)
+    if embedder is None or embedder.name != (fitted := _fitted()).embedder:
+        return _logistic(BIAS + sum(WEIGHTS[name] for name in found))
+    (vector,) = embedder.embed([read])
+    return _logistic(fitted.bias + sum(fitted.traits[name] for name in found) + float(vector @ fitted.vector))
+
+
+def traits(text: str) -> list[str]:
+    """The names of the traits that the message has."""
+    return [name for name, trait in _TRAITS.items() if trait.search(text)]
+
+
+@cache
+def _fitted() -> Weights:
+    kept = json.loads((files("bot") / "question_weights.json").read_text(encoding="utf-8"))
+    return Weights(kept["embedder"], kept["bias"], kept["traits"], np.array(kept["vector"], dtype=np.float32))
+
+
+def _logistic(value: float) -> float:
+    return 1 / (1 + math.exp(-value))

@@ -16,6 +16,7 @@ from bot import views
 from bot.authorization import authorize
 from bot.mrkdwn import plain
 from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.telling import post_direct
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -119,7 +120,7 @@ def tell(said: Said, text: str, runtime: Runtime) -> None:
 def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
     """A direct message; returns the id of its conversation, or None if Slack does not take it."""
     try:
-        return str(runtime.client.chat_postMessage(channel=person, text=text)["channel"])
+        return post_direct(runtime.client, person, text=text)[0]
     except SLACK_ERRORS as error:
         log.error("not_told", error=error_code(error))
         return None

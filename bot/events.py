@@ -22,9 +22,12 @@ def claim_event(conn: Connection[Any], event_id: str) -> bool:
 
 
 def claim_post(conn: Connection[Any], event_id: str, channel: str, ts: str) -> bool:
-    """True if neither this event nor another event about the same post was taken on before."""
+    """True if neither this event nor another event about the same post was taken on before.
+
+    An event without an id, as a server other than Slack may send it, is known by its post alone.
+    """
     # The post is claimed first and by every event, so two events of one post meet here and cannot deadlock.
-    return claim_event(conn, f"post:{channel}:{ts}") and claim_event(conn, event_id)
+    return claim_event(conn, f"post:{channel}:{ts}") and (not event_id or claim_event(conn, event_id))
 
 
 def forget_events(conn: Connection[Any], days: int = 7) -> int:

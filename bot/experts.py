@@ -36,6 +36,7 @@ from bot.expert_views import (
 from bot.review import save_verified
 from bot.routing import Identity, Post, clean_text, kind_of, route
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.telling import tell
 from bot.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -113,7 +114,7 @@ def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, run
         request = views.NO_DATABASE
     ack()
     if isinstance(request, str):
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), request, runtime)
+        _tell(channel, person, body, request, runtime)
         return
     try:
         post_request(request, runtime)
@@ -132,7 +133,7 @@ def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
         problem = views.NO_DATABASE
     ack()
     if problem:
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), problem, runtime)
+        _tell(channel, person, body, problem, runtime)
     else:
         _show_saved(channel, body, person, runtime)
 
@@ -200,7 +201,7 @@ def post_request(request: Request, runtime: Runtime) -> None:
         log.error("experts_not_asked", channel=request.channel, error=error_code(error))
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             conn.execute(_WITHDRAW, {"id": request.id})
-        _tell(request.channel, request.pressed_by, request.thread_ts, NOT_POSTED, runtime)
+        tell(runtime.client, request.pressed_by, request.channel, NOT_POSTED, thread_ts=request.thread_ts)
         return
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         conn.execute(_POSTED, {"id": request.id, "thread_ts": request.thread_ts or str(posted["ts"])})
@@ -272,11 +273,9 @@ def _show_saved(channel: str, body: Mapping[str, Any], person: str, runtime: Run
         runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
     except SLACK_ERRORS as error:
         log.warning("saved_not_shown", channel=channel, error=error_code(error))
-        _tell(channel, person, (body.get("message") or {}).get("thread_ts"), text, runtime)
+        _tell(channel, person, body, text, runtime)
 
 
-def _tell(channel: str, person: str, thread_ts: str | None, text: str, runtime: Runtime) -> None:
-    try:
-        runtime.client.chat_postEphemeral(channel=channel, user=person, thread_ts=thread_ts, text=text)
-    except SLACK_ERRORS as error:
-        log.warning("not_told", channel=channel, error=error_code(error))
+def _tell(channel: str, person: str, body: Mapping[str, Any], text: str, runtime: Runtime) -> None:
+    thread_ts = (body.get("message") or {}).get("thread_ts")
+    tell(runtime.client, person, channel, text, thread_ts=thread_ts, response_url=body.get("response_url"))

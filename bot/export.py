@@ -1,6 +1,7 @@
 """Everything that was asked, answered and voted, as JSON lines: for `/journeyman export` and `journeyman export`.
 
 One line per question, oldest first, with its votes. The passages' texts are not among it: the documents have them.
+Where Slack takes no files, messages hold what people wrote and read, and the newest of it.
 """
 
 import json
@@ -19,14 +20,15 @@ from bot.workspace import SLACK_ERRORS, error_code
 log = structlog.get_logger(__name__)
 
 PIECE = 3_500  # characters of one message
-MOST_PIECES = 20
+MOST_PIECES = 60  # a minute's worth: Slack takes about one message a second
 NOTHING = "Nothing was asked yet, so there is nothing to export."
 SENT = "I have sent you the export in a direct message."
 NOT_SENT = "I could not send you the export: Slack takes neither a file nor a direct message from me."
-TOO_LARGE = (
-    "This workspace takes no files from me, and the export is too large for messages. "
-    "`journeyman export > FILE` at the command line writes it."
+SHORTENED = (
+    "This workspace takes no files from me, so I have sent you {which} questions in direct messages, without the "
+    "passages that I found for them. `journeyman export > FILE` at the command line writes all of it."
 )
+_LEFT_OUT = ("passages", "timings")  # from messages
 _ROWS = """
 SELECT a.id, a.asked_at, a.asked_by, a.channel, a.thread_ts, a.question_ts, a.state, a.question, a.standalone,
        a.collections, a.text, a.sources, a.passages, a.model, a.adapter, a.timings, a.error, a.finished_at,
@@ -55,10 +57,22 @@ def export(said: Said, runtime: Runtime) -> str:
         return NOT_SENT
     if _uploaded(lines, channel, runtime):
         return SENT
-    pieces = pieces_of(lines)
-    if len(pieces) > MOST_PIECES:
-        return TOO_LARGE
-    return SENT if all(send_direct(channel, f"```{piece}```", runtime) for piece in pieces) else NOT_SENT
+    newest = newest_that_fit(list(map(_shorter, lines)))
+    if not all(send_direct(channel, f"```{piece}```", runtime) for piece in pieces_of(newest)):
+        return NOT_SENT
+    which = f"all {len(lines)}" if len(newest) == len(lines) else f"the newest {len(newest)} of {len(lines)}"
+    return SHORTENED.format(which=which)
+
+
+def newest_that_fit(lines: Sequence[str]) -> Sequence[str]:
+    """The end of the lines, as much as `MOST_PIECES` messages hold."""
+    fitting, size = 0, 0
+    for line in reversed(lines):
+        size += len(_without_signs(line)) + 1
+        if size > MOST_PIECES * PIECE // 2:  # lines are not cut where they fit: two pieces hold more than one full one
+            break
+        fitting += 1
+    return lines[len(lines) - fitting :]
 
 
 def pieces_of(lines: Sequence[str]) -> list[str]:
@@ -85,6 +99,11 @@ def _uploaded(lines: Sequence[str], channel: str, runtime: Runtime) -> bool:
         log.info("export_not_uploaded", error=error_code(error))
         return False
     return True
+
+
+def _shorter(line: str) -> str:
+    row = json.loads(line)
+    return json.dumps({name: value for name, value in row.items() if name not in _LEFT_OUT}, ensure_ascii=False)
 
 
 def _without_signs(line: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.answers import CALLED_OFF
 from retrieval.clusters import Cluster, clusters
 from retrieval.embedding import Embedder
 
@@ -19,7 +20,8 @@ _DAYS = """
 SELECT day::date AS day,
     (SELECT count(*) FROM answer WHERE asked_at::date = day::date AND state = 'answered') AS answered,
     (SELECT count(*) FROM answer WHERE asked_at::date = day::date AND state = 'abstained') AS abstained,
-    (SELECT count(*) FROM answer WHERE asked_at::date = day::date AND state = 'failed') AS failed,
+    (SELECT count(*) FROM answer WHERE asked_at::date = day::date AND state = 'failed'
+                                       AND error <> ALL (%(called_off)s)) AS failed,
     (SELECT count(*) FROM feedback WHERE voted_at::date = day::date AND vote = 1) AS up,
     (SELECT count(*) FROM feedback WHERE voted_at::date = day::date AND vote = -1) AS down
 FROM generate_series(current_date - %(days)s + 1, current_date, interval '1 day') AS day
@@ -83,7 +85,7 @@ def share(part: int, whole: int) -> float | None:
 def read_days(conn: Connection[Any], days: int = DAYS) -> tuple[DayFigures, ...]:
     """The figures of each day, days without any among them."""
     with conn.cursor(row_factory=class_row(DayFigures)) as cursor:
-        return tuple(cursor.execute(_DAYS, {"days": days}).fetchall())
+        return tuple(cursor.execute(_DAYS, {"days": days, "called_off": CALLED_OFF}).fetchall())
 
 
 def read_unanswered(conn: Connection[Any]) -> list[str]:

@@ -27,6 +27,7 @@ _STATES = {
     "answered": "answered",
     "abstained": "the documents don't say",
     "failed": "no answer: something failed",
+    "called off": "called off",
 }
 
 

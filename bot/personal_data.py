@@ -15,11 +15,13 @@ from uuid import UUID
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.answers import CALLED_OFF
 from bot.limits import remember_count
 from retrieval.verified import rename_verified, verified_name
 
 _MINE = """
-SELECT a.id, a.question, a.asked_at, a.state, f.vote
+SELECT a.id, a.question, a.asked_at, f.vote,
+       CASE WHEN a.error = ANY (%(called_off)s) THEN 'called off' ELSE a.state END AS state
 FROM answer a LEFT JOIN feedback f ON f.answer_id = a.id AND f.person = %(person)s
 WHERE a.asked_by = %(person)s
 ORDER BY a.asked_at DESC
@@ -63,7 +65,7 @@ class Mine:
     id: UUID
     question: str
     asked_at: datetime
-    state: Literal["pending", "answered", "abstained", "failed"]
+    state: Literal["pending", "answered", "abstained", "failed", "called off"]
     vote: Literal[1, -1] | None
 
 
@@ -78,7 +80,7 @@ class Kept:
 def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence[Mine]:
     """The person's last questions, newest first."""
     with conn.cursor(row_factory=class_row(Mine)) as cursor:
-        return cursor.execute(_MINE, {"person": person, "limit": limit}).fetchall()
+        return cursor.execute(_MINE, {"person": person, "limit": limit, "called_off": CALLED_OFF}).fetchall()
 
 
 def kept(conn: Connection[Any], person: str) -> Kept:

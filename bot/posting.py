@@ -25,6 +25,7 @@ from bot.workspace import (
     error_code,
     is_bad_blocks,
     is_bad_chunks,
+    is_no_method,
     is_passing,
     is_unknown_method,
 )
@@ -78,6 +79,8 @@ class Reply:
     def think(self) -> None:
         """Shows at once that the question was taken on, in the message that another process began, if there is one."""
         with self._turn:
+            if self._ended:
+                return
             if self.ts is not None or not self._set_status(views.SEARCHING):
                 self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
 
@@ -96,6 +99,8 @@ class Reply:
     def read(self, passages: int) -> None:
         """Says what is being read."""
         with self._turn:
+            if self._ended:
+                return
             if not (self._streams() and self.capabilities.step_cards and self._start_cards(passages)):
                 self._status(views.reading(passages))
 
@@ -105,6 +110,8 @@ class Reply:
     def write(self, piece: str) -> None:
         """Adds the next piece of the answer, in Markdown, and shows it as soon as the pace allows."""
         with self._turn:
+            if self._ended:
+                return
             self.text += piece
             self._unsent += piece
             if self._streams():
@@ -141,13 +148,17 @@ class Reply:
             self.think()
 
     def withdraw(self) -> None:
-        """Takes away what was shown: the question is gone. Raises one of SLACK_ERRORS if Slack does not let us."""
+        """Takes away what was shown: the question is gone. What is still written to it is not shown any more.
+
+        May be called again. Raises one of SLACK_ERRORS if Slack does not let us.
+        """
         with self._turn:
-            self._ended = True
+            again, self._ended = self._ended, True
             self._leave_stream()
             if self.ts is not None:
                 self.client.chat_delete(channel=self.post.channel, ts=self.ts)
-            else:
+                self.ts = None
+            elif not again:
                 self._set_status("")
 
     # The streamed way
@@ -309,6 +320,10 @@ class Reply:
             )
         except SLACK_ERRORS as error:
             self.capabilities.status = not is_unknown_method(error)
+            if is_no_method(error):
+                # Feedback buttons came a year after statuses: a server that takes the block without knowing it could
+                # not tell us who presses them.
+                self.capabilities.feedback_buttons = False
             return False
         return True
 

@@ -23,6 +23,7 @@ from bot.mrkdwn import plain
 from bot.reindex_view import already_running, run_message
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import CONSOLE
+from bot.telling import post_direct
 from bot.views import Message
 from bot.workspace import SLACK_ERRORS, error_code
 from retrieval.reindexing import (
@@ -51,6 +52,7 @@ NOTHING_REGISTERED = (
     "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
 )
 NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
+SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct message."
 NO_LONGER = "That run has ended already."
 WILL_STOP = "I stop it after the document at hand."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
@@ -178,11 +180,14 @@ def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
         except AlreadyRunning as error:
             return already_running(error.run)
     ack()
-    return None if show_and_hand_out(run, said.channel, runtime) else NOWHERE_TO_SHOW
+    place = show_and_hand_out(run, said.channel, runtime)
+    if place is None:
+        return NOWHERE_TO_SHOW
+    return None if place.channel == said.channel else SHOWN_DIRECTLY
 
 
-def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> bool:
-    """Posts the run's message and has the run done; False if there is nowhere to post it."""
+def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> Place | None:
+    """Posts the run's message and has the run done; None if there is nowhere to post it."""
     place = _post(run, channel, runtime)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         if place is None:
@@ -192,7 +197,7 @@ def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> bool:
     if place is not None:
         start_watching(place, runtime)
     _hand_out(run.id, runtime)  # after its message, which people see at once: looking for a worker takes a second
-    return place is not None
+    return place
 
 
 def _cancel(said: Said, runtime: Runtime) -> str:
@@ -216,13 +221,16 @@ def _hand_out(run_id: int, runtime: Runtime) -> None:
 def _post(run: Run, channel: str, runtime: Runtime) -> Place | None:
     """The message: where the command was typed, else in a direct message."""
     message = run_message(run, datetime.now(UTC))
-    for place in (channel, run.started_by):
-        try:
-            posted = runtime.client.chat_postMessage(channel=place, text=message.text, blocks=message.blocks)
-            return Place(run.id, str(posted["channel"]), str(posted["ts"]))
-        except SLACK_ERRORS as error:
-            log.info("run_not_posted", run=run.id, error=error_code(error))
-    return None
+    try:
+        posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+        return Place(run.id, str(posted["channel"]), str(posted["ts"]))
+    except SLACK_ERRORS as error:
+        log.info("run_not_posted", run=run.id, error=error_code(error))
+    try:
+        return Place(run.id, *post_direct(runtime.client, run.started_by, text=message.text, blocks=message.blocks))
+    except SLACK_ERRORS as error:
+        log.error("run_not_posted", run=run.id, error=error_code(error))
+        return None
 
 
 def _show(place: Place, message: Message, runtime: Runtime) -> bool:

@@ -14,6 +14,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot import views
+from bot.telling import post_direct
 from bot.workspace import SLACK_ERRORS, error_code, is_bad_blocks
 
 log = structlog.get_logger(__name__)
@@ -49,14 +50,21 @@ class PrivateReply:
     person: str
     send: Send
     share: str
+    announced: bool = True  # the asker knows that the question was taken on
     ts: None = None
     text: str = ""
+    _waits: bool = False
 
     def think(self) -> None:
-        """The asker was told when the question was taken on."""
+        """Says that the question was taken on, unless the asker was told so before."""
+        if not self.announced:
+            self._announce(views.PLACEHOLDER)
 
     def wait(self, before: int) -> None:
-        """Nothing to be changed before the answer."""
+        """Says how many questions are before this one; once, since nothing can be changed before the answer."""
+        if before and not self._waits:
+            self._waits = True
+            self._announce(views.waiting_placeholder(before))
 
     def read(self, passages: int) -> None:
         """Nothing to be changed before the answer."""
@@ -81,6 +89,13 @@ class PrivateReply:
     def withdraw(self) -> None:
         """Nothing was shown, so nothing is left to take away."""
 
+    def _announce(self, text: str) -> None:
+        self.announced = True
+        try:
+            self._send(views.Message(text, []))
+        except SLACK_ERRORS as error:
+            log.info("not_announced", channel=self.channel, error=error_code(error))
+
     def _show(self, message: views.Message) -> None:
         try:
             self._send(message)
@@ -94,8 +109,7 @@ class PrivateReply:
         if self._sent(content):
             return
         # Where Slack shows the person nothing in the channel: their own conversation with the bot is private, too.
-        blocks = message.blocks or None
-        self.client.chat_postMessage(channel=self.person, text=message.text, blocks=blocks, unfurl_links=False)
+        post_direct(self.client, self.person, **content, unfurl_links=False)
 
     def _sent(self, content: Mapping[str, Any]) -> bool:
         try:

@@ -33,13 +33,19 @@ _GREETINGS = {
     "morning",
     "afternoon",
     "evening",
+    "tag",
+    "abend",
+    "morgen",
 }
-_THANKS = {"thanks", "thank", "thx", "ty", "cheers", "danke", "merci", "gracias"}
+_THANKS = {"thanks", "thank", "thx", "ty", "cheers", "danke", "dank", "dankeschön", "merci", "gracias"}
 _FILLERS = frozenset(
     """
-    a again all and awesome bot cool everyone for good great guten help helped helpful i it journeyman lot
-    lovely many morgen much nice ok okay perfect schön sehr so super team that the there this very vielen was
-    wonderful you your
+    a again all alle alles and answer antwort auch auskunft awesome bot clear cool das die dir doch done dich du
+    euch everybody everyone excellent explanation fast für folks for geholfen good got great gut gute guten gutes
+    hast hat help helped helpful helps herzlichen hilfe hilfreich i ich ihr info information ist it journeyman jetzt
+    klar klasse leute lot lovely mal many me mir morning much nett nice now ok okay perfect perfekt prima quick
+    reply right schnelle schnell schön schönen schönes sehr so super team that that's the there this toll top
+    understood very viele vielen war was wieder wonderful worked works you your zusammen
     """.split()
 )
 

@@ -7,7 +7,9 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.answers import CALLED_OFF
 from bot.mrkdwn import escape, plain
+from retrieval.building import Build, models
 from retrieval.reindexing import Run, open_runs
 
 CONSOLE = "console"  # who asks at the command line
@@ -15,7 +17,7 @@ CONSOLE = "console"  # who asks at the command line
 _COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'answered') AS answered,
        count(*) FILTER (WHERE state = 'abstained') AS abstained,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
+       count(*) FILTER (WHERE state = 'failed' AND error <> ALL (%(called_off)s)) AS failed,
        count(*) FILTER (WHERE state = 'pending') AS pending,
        (SELECT count(*) FROM feedback WHERE vote = 1 AND voted_at > now() - interval '1 day') AS thumbs_up,
        (SELECT count(*) FROM feedback WHERE vote = -1 AND voted_at > now() - interval '1 day') AS thumbs_down
@@ -62,13 +64,14 @@ class Status:
     day: Day
     collections: tuple[Collection, ...]
     runs: tuple[Run, ...]
+    embedders: tuple[Build, ...]
 
 
 def read_status(conn: Connection[Any]) -> Status:
     """The state of answers and index now."""
     with conn.cursor(row_factory=class_row(Day)) as cursor:
-        day = cursor.execute(_COUNTS).fetchone() or Day(0, 0, 0, 0, 0, 0)
-    return Status(day, tuple(read_collections(conn)), tuple(open_runs(conn)))
+        day = cursor.execute(_COUNTS, {"called_off": CALLED_OFF}).fetchone() or Day(0, 0, 0, 0, 0, 0)
+    return Status(day, tuple(read_collections(conn)), tuple(open_runs(conn)), tuple(models(conn)))
 
 
 def read_collections(conn: Connection[Any]) -> list[Collection]:
@@ -89,7 +92,7 @@ def status_text(conn: Connection[Any]) -> str:
     lines += [_collection(collection) for collection in status.collections]
     if not status.collections:
         lines.append("Nothing is indexed yet.")
-    return "\n".join([*lines, *(_run(run) for run in status.runs)])
+    return "\n".join([*lines, *map(_run, status.runs), *map(_embedder, status.embedders)])
 
 
 def _collection(collection: Collection) -> str:
@@ -102,6 +105,13 @@ def _collection(collection: Collection) -> str:
 def _run(run: Run) -> str:
     stands = "waits for a worker" if run.state == "queued" else f"{run.done} of {run.total} documents done"
     return f"• Being indexed: {plain(run.target)}, {stands}, started by {who(run.started_by)}"
+
+
+def _embedder(model: Build) -> str:
+    if model.state == "building":
+        return f"• Embedding model being built: {plain(model.name)}, {model.share:.0%}"
+    searched = "searched with" if model.state == "active" else "kept, to go back to"
+    return f"• Embedding model: {plain(model.name)}, {searched}"
 
 
 def who(person: str) -> str:

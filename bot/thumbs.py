@@ -18,6 +18,7 @@ from bot.complaints import Reason, complain, goes_to_review
 from bot.feedback import Reacted, Reaction, Thumb, react, read_button, thumb_of, vote
 from bot.feedback_views import About
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.telling import tell
 from bot.views import Block
 from bot.workspace import SLACK_ERRORS, error_code
 
@@ -44,9 +45,8 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     about = About(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
     asked = thumb.value == -1 and _ask(about, body, runtime)  # next: its trigger expires after three seconds
     offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
-    _tell(
-        body["user"]["id"], about, text, runtime, feedback_views.with_button(text, about.answer_id) if offer else None
-    )
+    blocks = feedback_views.with_button(text, about.answer_id) if offer else None
+    _tell(body["user"]["id"], about, text, runtime, blocks, body.get("response_url"))
 
 
 def on_reaction(event: dict[str, Any], *, runtime: Runtime) -> None:
@@ -142,10 +142,13 @@ def _offer_form(reaction: Reaction, reacted: Reacted, runtime: Runtime) -> None:
     _tell(reaction.person, about, text, runtime, feedback_views.with_button(text, reacted.answer_id))
 
 
-def _tell(person: str, about: About, text: str, runtime: Runtime, blocks: list[Block] | None = None) -> None:
-    try:
-        runtime.client.chat_postEphemeral(
-            channel=about.channel, user=person, thread_ts=about.thread_ts, text=text, blocks=blocks
-        )
-    except SLACK_ERRORS as error:
-        log.warning("voter_not_told", error=error_code(error))
+def _tell(
+    person: str,
+    about: About,
+    text: str,
+    runtime: Runtime,
+    blocks: list[Block] | None = None,
+    response_url: str | None = None,
+) -> None:
+    client, thread_ts = runtime.client, about.thread_ts
+    tell(client, person, about.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)

@@ -41,6 +41,7 @@ HELP = (
     "either has a button that shares the answer."
 )
 NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
+NO_MODEL = "I cannot write an answer right now: the language model does not respond. Please ask again in a few minutes."
 FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
 STOPPING = "I am being restarted and had to stop here. I begin this answer again as soon as I am back."
 RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."

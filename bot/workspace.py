@@ -19,7 +19,6 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, Se
 # What a call to Slack can fail with, beside a mistake of ours.
 SLACK_ERRORS = (SlackClientError, HTTPException, OSError)
 _UNKNOWN_METHOD = {
-    "unknown_method",
     "method_not_supported",
     "feature_not_enabled",
     "missing_scope",
@@ -78,9 +77,14 @@ def error_code(error: BaseException) -> str:
 
 def is_unknown_method(error: BaseException) -> bool:
     """Whether this workspace will refuse the method next time, too."""
+    return is_no_method(error) or (isinstance(error, SlackApiError) and error_code(error) in _UNKNOWN_METHOD)
+
+
+def is_no_method(error: BaseException) -> bool:
+    """Whether this Slack has no such method at all, rather than none for us."""
     if not isinstance(error, SlackApiError):
         return False
-    return error_code(error) in _UNKNOWN_METHOD or error.response.status_code == 404
+    return error_code(error) == "unknown_method" or error.response.status_code == 404
 
 
 def is_passing(error: BaseException) -> bool:

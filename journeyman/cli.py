@@ -14,6 +14,7 @@ from journeyman import __version__
 from journeyman.cli_admin import admins, export, reindex, slack, status
 from journeyman.cli_backup import backup, restore
 from journeyman.cli_documents import evaluate, index, search
+from journeyman.cli_embedder import embedder
 from journeyman.cli_questions import ask
 from journeyman.cli_services import beat, bot, doctor, migrate, up, worker
 from journeyman.options import Invocation, common_options
@@ -37,7 +38,7 @@ def cli() -> None:
 
 COMMANDS = (
     *(up, index, search, ask, evaluate),
-    *(status, reindex, export, admins, slack),
+    *(status, reindex, embedder, export, admins, slack),
     *(bot, worker, beat, migrate, doctor, backup, restore),
 )
 for command in COMMANDS:

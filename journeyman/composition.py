@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from journeyman.monitoring import Monitor
     from retrieval.answer import Event, Passage, Question
     from retrieval.chain import AnswerChain
-    from retrieval.embedding import Embedder
+    from retrieval.embedders import Embedders
     from retrieval.index import IndexReport, Progress, SourceRow
     from retrieval.reindexing import Run
 
@@ -106,10 +106,21 @@ class Application:
         )
 
     @cached_property
-    def embedder(self) -> "Embedder":
-        from retrieval.embedding import MiniLM
+    def embedder(self) -> "Embedders":
+        """The embedder of the model that the index is searched with, whichever that is at the moment."""
+        from retrieval.embedders import Embedders, Remote, embedder_named
 
-        return MiniLM()
+        settings = self.settings
+        key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
+        remote = Remote(settings.embedder_url, key, per_minute or None)
+        return Embedders(lambda name: embedder_named(name, remote), self._active_embedder, settings.embedder)
+
+    def _active_embedder(self) -> str | None:
+        from retrieval.models import active_model
+
+        with self.pool.connection() as conn:
+            model = active_model(conn)
+        return None if model is None else model.name
 
     @cached_property
     def model(self) -> "BaseChatModel":

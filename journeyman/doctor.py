@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,15 +194,22 @@ def bot_token(settings: Settings) -> str:
 
     token = reveal(settings.slack_bot_token)
     answer = WebClient(token=token, base_url=settings.slack_api_url, timeout=10).auth_test()
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    granted = {scope.strip() for scope in headers.get("x-oauth-scopes", "").split(",")}
-    missing = sorted(manifest_scopes() - granted)
-    if missing:
+    who = f"{answer.get('user')} in {answer.get('team')}"
+    granted = granted_scopes(answer.headers)
+    if granted is None:
+        return f"{who}; this server does not say which scopes the token has"
+    if missing := sorted(manifest_scopes() - granted):
         raise Unhealthy(
             f"missing scopes: {', '.join(missing)}",
             "Add them under OAuth & Permissions, or paste bot/manifest.yaml, and install the app again.",
         )
-    return f"{answer.get('user')} in {answer.get('team')}"
+    return who
+
+
+def granted_scopes(headers: Mapping[str, str]) -> set[str] | None:
+    """The scopes that Slack names with each of its answers; None where another server names none."""
+    named = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
+    return None if named is None else {scope.strip() for scope in named.split(",")}
 
 
 def app_token(settings: Settings) -> str:

@@ -21,11 +21,23 @@ QUIET = (
 )
 
 
+class WithoutRequests(logging.Filter):
+    """Bolt logs the whole of a request with a wrong signature, which may be a message that a wrong secret refused."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Every record passes; this one says less."""
+        if record.name.endswith("RequestVerification"):
+            record.msg, record.args = "A request with a wrong signature was refused: check SLACK_SIGNING_SECRET", ()
+        return True
+
+
 def configure_logs(level: str) -> None:
     """Show what is at least as important as `level`, from our own code and from libraries."""
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(WithoutRequests())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(

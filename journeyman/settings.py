@@ -45,6 +45,16 @@ class Settings(BaseSettings):
     threads: int = Field(default=1, ge=1, description="CPU threads of the model and of the embedder.")
     max_answer_tokens: int = Field(default=160, ge=16, description="Most tokens that the model writes for an answer.")
 
+    embedder: str = Field(
+        default="all-MiniLM-L6-v2",
+        description="The embedding model of a new index; `journeyman embedder` changes that of an old one.",
+    )
+    embedder_url: str | None = Field(
+        default=None, description="An OpenAI-compatible server for embedding models named `openai/…`."
+    )
+    embedder_api_key: SecretStr | None = Field(default=None, description="Key for that server, or for OpenAI's own.")
+    embedder_requests_per_minute: int = Field(default=0, ge=0, description="Most requests to it; 0 for no limit.")
+
     max_file_megabytes: int = Field(default=50, ge=1, description="Larger files are reported and left out.")
     scan_minutes: int = Field(default=15, ge=1, description="How often `journeyman up` looks for changed documents.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least level logged.")

@@ -128,6 +128,9 @@ def describe_status(status: "Status", model: "ModelState") -> str:
         lines.append("Nothing is indexed yet.")
     for run in status.runs:
         lines.append(f"Being indexed: {printable(run.target)}, {run.done} of {run.total} documents ({run.state}).")
+    for embedder in status.embedders:
+        built = f", {embedder.share:.0%} built" if embedder.state == "building" else ""
+        lines.append(f"Embedding model ({embedder.state}): {printable(embedder.name)}{built}.")
     return "\n".join([*lines, f"Model: {model.name}, {model.place}, {model.adapter or 'no'} adapter."])
 
 

@@ -13,26 +13,38 @@ from psycopg.rows import class_row
 
 from retrieval.chunking import Chunk
 from retrieval.embedding import Vectors
+from retrieval.languages import DEFAULT
 from retrieval.lexemes import identifiers, tsvector
-from retrieval.models import Model
+from retrieval.models import Model, hold_active
 from retrieval.sentences import split
 
+TITLE_WEIGHT = 2
+"""How often a word of the title counts in each of the document's chunks, as in BM25F (Robertson et al., CIKM 2004)."""
+
+_LANGUAGE = "coalesce((SELECT oid::regconfig FROM pg_ts_config WHERE cfgname = %(language)s), 'simple')"
 _DOCUMENTS = """
 SELECT d.id, d.name, d.raw_hash, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
 FROM document d WHERE d.source_id = %(source)s
 """
-_UPSERT = """
-INSERT INTO document (source_id, name, title, url, raw_hash, modified_at)
-VALUES (%(source)s, %(name)s, %(title)s, %(url)s, %(raw_hash)s, %(modified_at)s)
+_UPSERT = f"""
+INSERT INTO document (source_id, name, title, url, language, raw_hash, modified_at)
+VALUES (%(source)s, %(name)s, %(title)s, %(url)s, {_LANGUAGE}, %(raw_hash)s,
+        %(modified_at)s)
 ON CONFLICT (source_id, name) DO UPDATE SET title = excluded.title, url = excluded.url,
     raw_hash = excluded.raw_hash, modified_at = excluded.modified_at, indexed_at = now()
 RETURNING id, (SELECT c.id FROM source s JOIN collection c ON c.name = s.collection WHERE s.id = source_id)
-"""
+"""  # noqa: S608
 _RENAME = "UPDATE document SET name = %(name)s WHERE id = %(document)s"
 _DELETE = "DELETE FROM document WHERE id = %(document)s"
-_OLD_CHUNKS = """
-SELECT id, content_hash FROM chunk WHERE document_id = %(document)s ORDER BY ordinal
-"""
+# In another language all of its words are other lexemes, so that no row is the same.
+_OLD_CHUNKS = f"""
+SELECT c.id, c.content_hash FROM chunk c JOIN document d ON d.id = c.document_id
+WHERE c.document_id = %(document)s AND d.language = {_LANGUAGE} ORDER BY c.ordinal
+"""  # noqa: S608
+_SET_LANGUAGE = f"""
+UPDATE document SET language = {_LANGUAGE}
+WHERE id = %(document)s AND language <> {_LANGUAGE}
+"""  # noqa: S608
 _HASHES = "SELECT content_hash FROM chunk WHERE document_id = %(document)s"
 _FORGET = "DELETE FROM embedding WHERE content_hash = ANY (%(hashes)s) AND model = %(model)s"
 _DROP_CHUNKS = "DELETE FROM chunk WHERE document_id = %(document)s AND id <> ALL (%(kept)s)"
@@ -110,7 +122,9 @@ class DocumentRow:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document as it is to stand in the index."""
+    """A document as it is to stand in the index. `language` is a name of retrieval.languages; one that the server
+    does not know counts as `simple`.
+    """
 
     source: int
     name: str
@@ -118,6 +132,7 @@ class NewDocument:
     url: str | None
     raw_hash: bytes
     modified_at: datetime
+    language: str = DEFAULT
 
 
 def documents_of(conn: Connection[Any], source: int) -> list[DocumentRow]:
@@ -162,14 +177,22 @@ def swap_document(
     """Puts a document in the place of its earlier version, in one transaction; returns how many chunks went.
 
     Chunks whose embedded text is the same keep their row and its id, unless `keep` is False. The vectors of all
-    chunks and of their sentences must be in the cache.
+    chunks and of their sentences must be in the cache. Raises WrongModel if another model was switched to meanwhile.
     """
     with conn.transaction(), conn.cursor() as cursor:
+        hold_active(conn, model)
         document, collection = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None, None)
-        key = {"document": document, "collection": collection, "model": model.name, "model_id": model.id}
+        key = {
+            "document": document,
+            "collection": collection,
+            "language": new.language,
+            "model": model.name,
+            "model_id": model.id,
+        }
         old: dict[bytes, deque[int]] = defaultdict(deque)
         for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall() if keep else ():
             old[bytes(content_hash)].append(chunk_id)
+        cursor.execute(_SET_LANGUAGE, key)
         kept: list[_Row] = []
         added: list[_Row] = []
         for ordinal, chunk in enumerate(chunks):
@@ -179,13 +202,19 @@ def swap_document(
                 added.append((None, ordinal, chunk))
         removed = cursor.execute(_DROP_CHUNKS, {**key, "kept": [chunk_id for chunk_id, _, _ in kept]}).rowcount
         if kept:
-            cursor.execute(_KEEP_CHUNKS, {**key, **_chunk_columns(kept)})
+            cursor.execute(_KEEP_CHUNKS, {**key, **_chunk_columns(new.title, kept)})
         if added:
-            cursor.execute(_ADD_CHUNKS, {**key, **_chunk_columns(added)})
+            cursor.execute(_ADD_CHUNKS, {**key, **_chunk_columns(new.title, added)})
             cursor.execute(_ADD_SENTENCES, {**key, **_sentence_columns(added)})
-        cursor.execute(_ADD_CHUNK_VECTORS, key)
-        cursor.execute(_ADD_SENTENCE_VECTORS, key)
+        add_vectors(conn, int(document or 0), model)
     return removed
+
+
+def add_vectors(conn: Connection[Any], document: int, model: Model) -> None:
+    """Gives those of a document's chunks and sentences a vector of the model that have none; the cache has them all."""
+    key = {"document": document, "model": model.name, "model_id": model.id}
+    conn.execute(_ADD_CHUNK_VECTORS, key)
+    conn.execute(_ADD_SENTENCE_VECTORS, key)
 
 
 def rename_document(conn: Connection[Any], document: int, name: str) -> None:
@@ -210,13 +239,14 @@ def _parameters(new: NewDocument) -> dict[str, Any]:
         "url": new.url,
         "raw_hash": new.raw_hash,
         "modified_at": new.modified_at,
+        "language": new.language,
     }
 
 
-def _chunk_columns(rows: Sequence[_Row]) -> dict[str, Any]:
+def _chunk_columns(title: str, rows: Sequence[_Row]) -> dict[str, Any]:
     """The arrays of `_CHUNKS`."""
     ids, ordinals, chunks = zip(*rows, strict=True)
-    searched = ["\n".join([*chunk.heading, chunk.text]) for chunk in chunks]
+    searched = ["\n".join([*[title] * TITLE_WEIGHT, *chunk.heading, chunk.text]) for chunk in chunks]
     return {
         "ids": list(ids),
         "ordinals": list(ordinals),

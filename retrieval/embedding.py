@@ -27,8 +27,11 @@ BATCH_TOKENS = 256
 class Embedder(Protocol):
     """Turns texts into unit vectors of shape (len(texts), dimensions), float32, in the order of the texts."""
 
-    name: str
-    dimensions: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dimensions(self) -> int: ...
 
     def embed(self, texts: Sequence[str]) -> Vectors: ...
 

@@ -29,10 +29,12 @@ from retrieval.document_rows import (
     rename_document,
     swap_document,
 )
+from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
+from retrieval.languages import configuration
 from retrieval.loading import PARSER_VERSION, LoadError, load
 from retrieval.loading.files import Scan, read_file, scan
-from retrieval.models import require_active
+from retrieval.models import measure_cosines, require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, register_sources, remove_source
 from retrieval.statistics import compact
@@ -126,6 +128,7 @@ def index_sources(
     if `embedder` is not, or no longer, the one that the index is searched with.
     """
     register_vector(conn)
+    embedder = pinned(embedder)
     if not extent.dry_run:
         require_active(conn, embedder.name, embedder.dimensions)
     run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent)
@@ -135,6 +138,7 @@ def index_sources(
             run.index(source)
     if run.written:
         compact(conn)
+        measure_cosines(conn, require_active(conn, embedder.name, embedder.dimensions))
     report = run.report
     return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
 
@@ -212,7 +216,8 @@ class _Run:
             self._fail(name, f"{error}; the version indexed before stays" if known else str(error))
             return
         chunks = chunk_document(document)
-        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at)
+        language = configuration(" ".join(block.text for block in document.blocks))
+        new = NewDocument(source, name, document.title, document.url, raw_hash, modified_at, language)
         outcome = ("unchanged" if known.raw_hash == raw_hash else "changed") if known else "new"
         if self.extent.dry_run:
             self._foresee(known, chunks, outcome)

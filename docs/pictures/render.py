@@ -62,7 +62,7 @@ h2 { font-size: 18px; margin: 14px 0 6px } img { max-width: 100%; border-radius:
 .primary { background: #007a5a; border-color: #007a5a; color: #fff } label { display: block; font-weight: bold;
         margin: 12px 0 4px } label small { font-weight: normal; color: #616061 } .field { border: 1px solid #868686;
         border-radius: 5px; padding: 6px 10px; min-height: 21px; white-space: pre-wrap }
-.field.tall { min-height: 66px }
+.field.tall { min-height: 66px } .hint { color: #616061; font-size: 12px; margin-top: 3px }
 .empty { color: #868686 } .radio { margin: 3px 0 } .task { border: 1px solid #ddd; border-radius: 8px;
         padding: 5px 10px; margin: 4px 0; font-size: 13px }
 .replies { color: #616061; font-size: 13px; display: flex; align-items: center; gap: 10px; margin: 4px 0 }
@@ -140,9 +140,10 @@ def buttons(elements: list[Block]) -> str:
 
 
 def input_html(block: Block) -> str:
-    """A labelled field with what stands in it at first."""
+    """A labelled field with what stands in it at first, and the hint below it."""
     optional = " <small>(optional)</small>" if block.get("optional") else ""
-    return f"<label>{html.escape(block['label']['text'])}{optional}</label>{field_html(block['element'])}"
+    hint = f'<div class="hint">{html.escape(block["hint"]["text"])}</div>' if "hint" in block else ""
+    return f"<label>{html.escape(block['label']['text'])}{optional}</label>{field_html(block['element'])}{hint}"
 
 
 def field_html(element: Block) -> str:

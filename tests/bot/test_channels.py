@@ -9,8 +9,9 @@ import pytest
 from psycopg import Connection
 
 from bot.channel_modal import channel
-from bot.channel_views import NOT_IN_DIRECT, NOT_YOURS
+from bot.channel_views import LANGUAGE_HINT, NOT_IN_DIRECT, NOT_YOURS, settings_in
 from bot.channels import ChannelSettings, channel_settings, save_channel
+from bot.views import PLACEHOLDER
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.samples import answer_to, stand_in_chain
@@ -59,11 +60,20 @@ def test_the_channels_creator_sets_it_in_a_form(workspace: Workspace, connect: C
     workspace.slash(maker, made, "/journeyman", "channel")
     person = workspace.state.person(maker)
     form = workspace.wait_for(lambda: workspace.views(person))[0]
+    assert LANGUAGE_HINT in str(form.source)
     values = {"answers": "questions", "threshold": "0.8", "place": "ephemeral", "language": "german"}
     workspace.submit(maker, form, {**values, "experts": [workspace.ben.id]})
     workspace.wait_for(lambda: "Every question in the channel" in str(form.source) and "Saved for" in str(form.source))
+    assert "the questions are in German" in str(form.source)
     found = rows("SELECT id, answers, round(threshold::numeric, 1)::text, place, language::text, experts FROM channel")
     assert found == [(made.id, "questions", "0.8", "ephemeral", "german", [workspace.ben.id])]
+
+
+def test_what_a_person_left_empty_may_be_left_out() -> None:
+    """Optional fields that nobody touched: no collections means all, no experts none."""
+    chosen = {"answers": "questions", "threshold": "0.4", "place": "thread", "language": "german"}
+    values = {name: {name: {"selected_option": {"value": value}}} for name, value in chosen.items()}
+    assert settings_in({"state": {"values": values}}) == ChannelSettings("questions", 0.4, None, "thread", "german", [])
 
 
 def test_an_admin_sets_any_channel_and_its_collections(
@@ -167,7 +177,7 @@ def test_collections_and_language_reach_the_search(workspace: Workspace, connect
     workspace.wait_for_reply(workspace.post("ada", workspace.direct_message("ada"), QUESTION))
     assert [(question.collections, question.language) for question in asked] == [
         (["manuals"], "german"),
-        (None, "english"),
+        (None, None),
     ]
 
 
@@ -176,7 +186,8 @@ def test_an_ephemeral_channel_answers_the_asker_alone(workspace: Workspace, conn
     settle(database, workspace.maintenance.id, place="ephemeral")
     connect()
     question = ask(workspace)
-    shown = workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))[0]
+    told, shown = workspace.wait_for(lambda: (found := workspace.ephemerals(workspace.ada))[1:] and found)
+    assert told.text == PLACEHOLDER  # at once: whoever mentions the bot sees that it was heard
     assert "Alarm manual" in visible_text(shown)
     assert workspace.thread(question) == []
     workspace.press("ada", shown, "share_answer")

@@ -1,30 +1,65 @@
-"""Which messages of a channel are questions that documents could answer.
+"""Which messages of a channel are questions that documents could answer, measured on messages of no fit."""
 
-These are the messages that the weights were fitted on: the tests hold what was reached there, and say nothing about how
-often it is right in a company's own channels.
-"""
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from bot.channels import ChannelSettings
 from bot.classifier import question_score
+from retrieval.embedding import Embedder, MiniLM, Vectors
 from tests.bot.channel_messages import OTHERS, QUESTIONS
+from tests.bot.held_out_messages import ASKED, OTHER
 
 THRESHOLD = ChannelSettings().threshold
+EMBEDDER = MiniLM()
 
 
-@pytest.mark.parametrize("text", QUESTIONS)
-def test_questions_are_above_the_default_threshold(text: str) -> None:
-    """With or without a question mark, in English or German."""
-    assert question_score(text) >= THRESHOLD
+def share(texts: Sequence[str], embedder: Embedder | None = EMBEDDER) -> float:
+    """Of the texts that count as questions at the default threshold."""
+    return sum(question_score(text, embedder) >= THRESHOLD for text in texts) / len(texts)
 
 
-@pytest.mark.parametrize("text", OTHERS)
-def test_other_talk_is_below_it(text: str) -> None:
-    """News, thanks, small talk, and what is asked of one person."""
-    assert question_score(text) < THRESHOLD
+def test_held_out_questions_are_found() -> None:
+    """Measured: 0.84, with and without question marks, in English and German."""
+    assert share(ASKED) >= 0.80
 
 
-def test_the_score_is_a_probability() -> None:
+def test_held_out_talk_is_left_alone() -> None:
+    """Measured: 0.08, of which many are questions for colleagues; by the traits alone it is 0.36."""
+    assert share(OTHER) <= 0.12
+
+
+def test_held_out_questions_score_higher_than_talk() -> None:
+    """The area under the ROC curve, whatever the threshold. Measured: 0.963."""
+    asked = np.array([question_score(text, EMBEDDER) for text in ASKED])[:, None]
+    other = np.array([question_score(text, EMBEDDER) for text in OTHER])
+    assert (asked > other).mean() >= 0.94
+
+
+def test_nothing_was_fitted_on_what_is_held_out() -> None:
+    """Else the figures would say nothing."""
+    fitted_on = {" ".join(text.lower().split()) for text in (*QUESTIONS, *OTHERS)}
+    assert fitted_on.isdisjoint(" ".join(text.lower().split()) for text in (*ASKED, *OTHER))
+
+
+class Other:
+    """An embedding model that nothing was fitted on."""
+
+    name = "another"
+    dimensions = 2
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        raise AssertionError("its vectors mean something else")
+
+
+def test_beside_another_embedding_model_the_traits_decide_alone() -> None:
+    """Weights of one model's vectors mean nothing for another's."""
+    assert share(ASKED, Other()) == share(ASKED, None) >= 0.80
+    assert share(OTHER, Other()) == share(OTHER, None) <= 0.40
+
+
+@pytest.mark.parametrize("embedder", [None, EMBEDDER])
+def test_the_score_is_a_probability(embedder: Embedder | None) -> None:
     """From 0 to 1, for anything."""
-    assert all(0 <= question_score(text) <= 1 for text in ("", "?", "a" * 5000, "what\x00?"))
+    assert all(0 <= question_score(text, embedder) <= 1 for text in ("", "?", "a" * 5000, "what\x00?"))

@@ -8,7 +8,7 @@ import psycopg
 
 from bot import export
 from bot.answers import begin_answer, finish_answer
-from bot.export import MOST_PIECES, PIECE, export_lines, pieces_of
+from bot.export import MOST_PIECES, PIECE, SHORTENED, export_lines, newest_that_fit, pieces_of
 from bot.feedback import vote
 from retrieval.answer import Question
 from tests.bot.conftest import ASKED, Connect, ask
@@ -54,10 +54,12 @@ def test_without_files_it_comes_in_messages(workspace: Workspace, connect: Conne
     workspace.refuse("files.getUploadURLExternal", "unknown_method", times=None)
     workspace.wait_for_reply(ask(workspace, "what does <alarm> `4` & 5 mean?"))
     workspace.slash("ada", "maintenance", "/journeyman", "export")
-    workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if m.text == export.SENT])
+    said = SHORTENED.format(which="all 1")
+    workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if m.text == said])
     texts = [visible_text(m) for m in workspace.messages(workspace.direct_message("ada"))]
     (line,) = "".join(text.strip("`") for text in texts if text.startswith("```")).splitlines()
     assert json.loads(line)["text"] == ANSWER_TEXT
+    assert "passages" not in json.loads(line)
 
 
 def test_others_get_nothing(workspace: Workspace, connect: Connect) -> None:
@@ -79,13 +81,25 @@ def test_pieces_hold_whole_lines_where_they_fit() -> None:
     assert pieces_of([]) == []
 
 
-def test_what_is_too_large_for_messages_is_left_to_the_command_line(workspace: Workspace, connect: Connect) -> None:
-    """Rather than a flood of messages, or half of it."""
+def test_what_is_too_large_for_messages_is_the_newest_of_it(workspace: Workspace, connect: Connect) -> None:
+    """And says so, rather than a flood of messages or nothing."""
     runtime = connect(admins=[workspace.ada.id]).runtime
     workspace.refuse("files.getUploadURLExternal", "unknown_method", times=None)
     with runtime.pool.connection() as conn:
-        for _ in range(MOST_PIECES + 2):
-            begin_answer(conn, asked_by="console", question=Question("x" * PIECE))
+        begin_answer(conn, asked_by="console", question=Question("x" * PIECE * MOST_PIECES))
+        begin_answer(conn, asked_by="console", question=Question("the newest?"))
+        conn.execute("UPDATE answer SET asked_at = asked_at + interval '1 day' WHERE question = 'the newest?'")
     workspace.slash("ada", "maintenance", "/journeyman", "export")
-    workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if m.text == export.TOO_LARGE])
-    assert len(workspace.messages(workspace.direct_message("ada"))) == 1
+    said = SHORTENED.format(which="the newest 1 of 2")
+    workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if m.text == said])
+    _, sent = workspace.messages(workspace.direct_message("ada"))
+    assert json.loads(visible_text(sent).strip("`"))["question"] == "the newest?"
+
+
+def test_the_newest_that_fit_are_no_flood() -> None:
+    """However long the lines are, which Slack's signs make longer."""
+    for length in (10, PIECE // 2 + 1, PIECE - 1, PIECE + 1):
+        lines = [f"{number}{'<' * length}" for number in range(20 if length > 10 else 30_000)]
+        newest = newest_that_fit(lines)
+        assert newest == lines[-len(newest) :]
+        assert MOST_PIECES / 4 < len(pieces_of(newest)) <= MOST_PIECES

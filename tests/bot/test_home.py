@@ -9,8 +9,8 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from bot import home_views, review_views
-from bot.answers import begin_answer, finish_answer
+from bot import home_views, review_views, views
+from bot.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer, fail_answer, finish_answer
 from bot.app import SlackApp
 from bot.charts import in_words, picture
 from bot.complaints import complain
@@ -19,7 +19,7 @@ from bot.figures import DayFigures, Figures, read_days
 from bot.home_views import Administrative, Personal
 from bot.personal_data import Kept, Mine, delete_data, my_questions
 from bot.review import save_verified
-from bot.status import Collection
+from bot.status import Collection, read_status
 from retrieval.answer import Question, Turn
 from retrieval.clusters import Cluster
 from retrieval.search import search
@@ -211,8 +211,22 @@ def test_figures_count_each_day(conn: Connection[Any]) -> None:
     assert Figures((), ()).share_answered is None
 
 
+def test_what_its_asker_called_off_did_not_fail(conn: Connection[Any]) -> None:
+    """Neither in their own list nor in the figures; what failed for another reason did."""
+    errors = {"deleted?": QUESTION_DELETED, "stopped?": STOPPED_BY_ASKER, "broken?": views.FAILED}
+    for question, error in errors.items():
+        answer_id = begin_answer(conn, asked_by="U1", question=Question(question))
+        assert answer_id is not None
+        fail_answer(conn, answer_id, error)
+    states = {mine.question: mine.state for mine in my_questions(conn, "U1")}
+    assert states == {"deleted?": "called off", "stopped?": "called off", "broken?": "failed"}
+    assert read_days(conn)[-1].failed == 1
+    assert read_status(conn).day.failed == 1
+
+
+@pytest.mark.filterwarnings("error:constrained_layout")
 def test_a_picture_is_drawn_of_anything() -> None:
-    """Dollar signs are no formulas; no figures at all are drawn, too."""
+    """Dollar signs are no formulas; no figures at all are drawn, too, and everything finds its place."""
     for shown in (FIGURES, Figures(tuple(DayFigures(day.day, 0, 0, 0, 0, 0) for day in DAYS), ())):
         assert picture(shown).startswith(b"\x89PNG")
 

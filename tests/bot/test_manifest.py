@@ -21,6 +21,7 @@ SCOPES_OF_METHODS = {
     "chat_stream": "chat:write",
     "chat_update": "chat:write",
     "conversations_info": "channels:read groups:read",
+    "conversations_open": "im:write",
     "conversations_replies": "channels:history",
     "files_upload_v2": "files:write",
     "users_info": "users:read",

@@ -196,6 +196,7 @@ def test_where_the_bot_is_not_it_writes_a_direct_message(workspace: Workspace, s
     workspace.slash("ada", "elsewhere", "/reindex", "all")
     direct = workspace.direct_message("ada")
     workspace.wait_for(lambda: any("done in" in visible_text(m) for m in workspace.messages(direct)))
+    assert reindexing.SHOWN_DIRECTLY in [m.text for m in workspace.ephemerals(workspace.ada)]
 
 
 def test_a_restarted_bot_goes_on_with_the_message(

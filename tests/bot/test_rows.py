@@ -145,6 +145,9 @@ def test_an_event_and_a_post_are_claimed_once(conn: Conn) -> None:
     assert not claim_post(conn, "Ev1", "C1", "1.0")
     assert not claim_post(conn, "Ev2", "C1", "1.0")
     assert claim_post(conn, "Ev3", "C1", "2.0")
+    assert claim_post(conn, "", "C1", "3.0")
+    assert claim_post(conn, "", "C1", "4.0")
+    assert not claim_post(conn, "", "C1", "3.0")
     assert not claim_event(conn, "Ev3")
 
 

@@ -13,6 +13,7 @@ from psycopg_pool import ConnectionPool
 from bot import views
 from bot.answers import begin_answer, finish_answer, place_answer
 from bot.app import SlackApp, build_app
+from finetune.errors import ModelUnusable
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, EMBEDDER, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
@@ -150,6 +151,30 @@ def test_an_older_workspace_gets_the_same_answer(workspace: Workspace, connect: 
     workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_slack_without_statuses_gets_plain_buttons(workspace: Workspace, connect: Connect, status: int) -> None:
+    """Also if it takes the newer block without a word: it could not tell who pressed it."""
+    if status == 404:
+        workspace.fail("assistant.threads.setStatus", times=None, status=404)
+    else:
+        workspace.refuse("assistant.threads.setStatus", "unknown_method", times=None)
+    connect()
+    question = ask(workspace)
+    workspace.wait_for(lambda: times_shown(workspace, question) == 1)
+    (reply,) = workspace.replies_by_app(question)
+    workspace.wait_for(lambda: reply.blocks and reply.blocks[-1]["type"] == "actions")
+    assert "context_actions" not in [block["type"] for state in reply.states for block in state.blocks]
+
+
+def test_a_status_that_is_refused_says_nothing_about_buttons(workspace: Workspace, connect: Connect) -> None:
+    """An app without the scope is in a Slack that knows them."""
+    workspace.refuse("assistant.threads.setStatus", "missing_scope", times=None)
+    connect()
+    question = ask(workspace)
+    reply = workspace.wait_for_reply(question)
+    workspace.wait_for(lambda: reply.blocks and reply.blocks[-1]["type"] == "context_actions")
+
+
 @pytest.mark.parametrize("method", ["chat.startStream", "chat.appendStream", "chat.stopStream"])
 def test_a_stream_that_slack_refuses_loses_and_doubles_nothing(
     workspace: Workspace, connect: Connect, method: str
@@ -253,6 +278,20 @@ def test_a_chain_that_fails_ends_in_a_reason(workspace: Workspace, connect: Conn
     assert times_shown(workspace, question, "Half an answer") == 1
     assert times_shown(workspace, question, "secret detail") == 0
     eventually(rows, "SELECT state, error FROM answer", [("failed", views.FAILED)])
+
+
+def test_a_model_that_is_down_is_named_as_the_reason(workspace: Workspace, connect: Connect) -> None:
+    """People learn that asking again later helps; what the operator is to do is in the log."""
+
+    def failing(question: Question) -> Iterator[Event]:
+        yield Text("The quote that was found")
+        raise ModelUnusable("The model server http://10.0.0.7 does not answer.")
+
+    connect(failing)
+    question = ask(workspace)
+    workspace.wait_for(lambda: times_shown(workspace, question, views.NO_MODEL) == 1)
+    assert times_shown(workspace, question, "The quote that was found") == 1
+    assert times_shown(workspace, question, "10.0.0.7") == 0
 
 
 def test_without_a_database_people_are_told(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> None:

@@ -78,6 +78,51 @@ def test_a_deletion_cancels_the_answer(workspace: Workspace, connect: Connect, r
     workspace.wait_for(lambda: workspace.thread(question) == [])
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_what_was_shown_goes_before_the_model_can_be_stopped(
+    workspace: Workspace, connect: Connect, rows: Rows, older: bool
+) -> None:
+    """It may be busy with a statement for seconds; what it still says is not shown any more."""
+    workspace.become_older(older)
+    at_work, go = Flag(), Flag()
+
+    def busy(question: Question) -> Iterator[Event]:
+        yield Text("Half ")
+        at_work.set()
+        go.wait(20)
+        yield Text("of it")
+        yield Done(answer_to(question.text, "Half of it"))
+
+    connect(busy)
+    question = ask(workspace)
+    workspace.wait_for(lambda: at_work.is_set() and workspace.thread(question))
+    workspace.delete(question)
+    workspace.wait_for(lambda: workspace.thread(question) == [])
+    assert rows("SELECT finished_at FROM answer") == [(None,)]
+    go.set()
+    workspace.wait_for(lambda: rows("SELECT state FROM answer WHERE finished_at IS NOT NULL") == [("failed",)])
+    assert workspace.thread(question) == []
+
+
+def test_a_private_question_is_told_once_how_many_are_before(workspace: Workspace, connect: Connect) -> None:
+    """What one person alone sees cannot be changed, so it is not said again as they move up."""
+    go = Flag()
+
+    def one_at_a_time(question: Question) -> Iterator[Event]:
+        go.wait(20)
+        return stand_in_chain(question)
+
+    connect(one_at_a_time)
+    for _ in range(2):
+        ask(workspace)
+    workspace.wait_for(lambda: any("1 question before yours" in status.status for status in workspace.statuses))
+    workspace.slash("ben", "maintenance", "/ask", "what does alarm 4 mean?")
+    workspace.wait_for(lambda: views.waiting_placeholder(2) in [m.text for m in workspace.ephemerals(workspace.ben)])
+    go.set()
+    workspace.wait_for(lambda: any("probe" in visible_text(m) for m in workspace.ephemerals(workspace.ben)))
+    assert sum("before yours" in message.text for message in workspace.ephemerals(workspace.ben)) == 1
+
+
 def test_those_who_wait_are_told_how_many_are_before_them(workspace: Workspace, connect: Connect) -> None:
     """In the status, from the start and as they move up."""
     go = Flag()

@@ -22,7 +22,7 @@ from tests.journeyman.model_server import model_server
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     *("up", "index", "search", "ask", "evaluate"),
-    *("status", "reindex", "export", "admins", "slack"),
+    *("status", "reindex", "embedder", "export", "admins", "slack"),
     *("bot", "worker", "beat", "migrate", "doctor", "backup", "restore"),
 )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from journeyman.doctor import granted_scopes
 from tests.journeyman.conftest import ROOT, Run, one_sentence
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
@@ -33,6 +34,13 @@ def test_doctor_asks_slack(journeyman: Run, workspace: Workspace) -> None:
     assert "chat:write" in bad["Slack bot token"]["detail"]
     assert bad["Slack bot token"]["remedy"]
     assert bad["Slack app token"]["state"] == "broken"
+
+
+def test_scopes_that_nobody_names_are_not_missing() -> None:
+    """Slack names them in a header; where it is left out, nothing is known about them."""
+    assert granted_scopes({"X-OAuth-Scopes": "chat:write, im:write"}) == {"chat:write", "im:write"}
+    assert granted_scopes({"x-oauth-scopes": ""}) == {""}
+    assert granted_scopes({"Content-Type": "application/json"}) is None
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from retrieval.models import Model, WrongModel, active_model, prepare_model, require_active
+from retrieval.models import Model, WrongModel, active_model, index_vectors, prepare_model, require_active
 
 
 def test_the_first_model_is_the_active_one(conn: Connection) -> None:
@@ -47,6 +47,7 @@ def test_each_has_tables_and_an_index_of_its_dimensions(conn: Connection, dimens
     """The index is used for the expression that `Model.vector` gives."""
     prepare_model(conn, "other", 5)
     model = prepare_model(conn, "model", dimensions)
+    index_vectors(conn, model)  # the first one has it from the start
     conn.execute("SET LOCAL enable_seqscan = off")
     plan = conn.execute(
         psycopg.sql.SQL("EXPLAIN SELECT chunk_id FROM {} ORDER BY {} <=> %s::halfvec LIMIT 1").format(

@@ -1,0 +1,145 @@
+"""The embedding model: which there are, build one beside the others, switch to it, go back, drop one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from journeyman.options import Invocation, common_options, json_option, pass_invocation
+from journeyman.terminal import note, output_kept_clean, print_json, progress_bars
+
+if TYPE_CHECKING:
+    from retrieval.building import Progress
+
+name_argument = click.argument("name", metavar="NAME")
+
+
+@click.group()
+@common_options
+def embedder() -> None:
+    """The embedding model that documents are searched with.
+
+    \b
+    Example:
+      journeyman embedder show
+      journeyman embedder switch multilingual-e5-small
+    """
+
+
+@embedder.command()
+@json_option
+@common_options
+@pass_invocation
+def show(invocation: Invocation, as_json: bool) -> None:
+    """Show the models whose vectors are kept, the one that is searched with first.
+
+    \b
+    Example:
+      journeyman embedder show
+    """
+    from dataclasses import asdict
+
+    from journeyman.composition import application
+    from retrieval.building import models
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        found = models(conn)
+    if as_json:
+        print_json([asdict(model) for model in found])
+        return
+    for model in found:
+        click.echo(
+            f"{model.state:<9} {model.name}, {model.dimensions} dimensions, "
+            f"{model.built} of {model.chunks or 0} passages ({model.share:.0%})"
+        )
+    if not found:
+        note("Nothing is indexed yet: JOURNEYMAN_EMBEDDER names the model of a new index.")
+
+
+@embedder.command()
+@name_argument
+@common_options
+@pass_invocation
+def build(invocation: Invocation, name: str) -> None:
+    """Make a model's vectors beside those that are searched with. Go on with the same command if it is stopped.
+
+    \b
+    Example:
+      journeyman embedder build multilingual-e5-small
+    """
+    from journeyman.composition import application
+    from retrieval.building import build as build_vectors
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, build_bar() as progress:
+        build_vectors(conn, app.embedder.named(name), progress)
+    note(f"{name} is built. To search with it: journeyman embedder switch {name}")
+
+
+@embedder.command()
+@name_argument
+@common_options
+@pass_invocation
+def switch(invocation: Invocation, name: str) -> None:
+    """Search with this model from the next question on, once its vectors are complete. The old ones are kept.
+
+    \b
+    Example:
+      journeyman embedder switch multilingual-e5-small
+    """
+    _switch(invocation, name)
+
+
+@embedder.command()
+@common_options
+@pass_invocation
+def rollback(invocation: Invocation) -> None:
+    """Go back to the model that was searched with before.
+
+    \b
+    Example:
+      journeyman embedder rollback
+    """
+    _switch(invocation, None)
+
+
+@embedder.command()
+@name_argument
+@common_options
+@pass_invocation
+def drop(invocation: Invocation, name: str) -> None:
+    """Delete the vectors of a model that is not searched with. They can be built again.
+
+    \b
+    Example:
+      journeyman embedder drop all-MiniLM-L6-v2
+    """
+    from journeyman.composition import application
+    from retrieval.building import drop as drop_vectors
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        drop_vectors(conn, name)
+    note(f"The vectors of {name} are gone.")
+
+
+def _switch(invocation: Invocation, name: str | None) -> None:
+    from journeyman.composition import application
+    from retrieval.building import previous
+    from retrieval.building import switch as switch_to
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, build_bar() as progress:
+        model = switch_to(conn, app.embedder.named(name or previous(conn)), progress)
+    note(f"Searched with {model.name} from now on. To go back: journeyman embedder rollback")
+
+
+@contextmanager
+def build_bar() -> "Iterator[Callable[[Progress], None]]":
+    """A bar over the passages, with the texts a second."""
+    with progress_bars("passages") as bars:
+        bar = bars.add_task("Looking for passages", total=None)
+
+        def show_progress(progress: "Progress") -> None:
+            rate = progress.embedded / progress.seconds if progress.seconds else 0
+            bars.update(bar, total=progress.total, completed=progress.done, description=f"{rate:.0f} texts/s")
+
+        yield show_progress
