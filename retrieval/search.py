@@ -118,7 +118,7 @@ WITH allowed AS MATERIALIZED ({allowed}), dense AS MATERIALIZED ({dense}), lexic
     SELECT c.id, c.document_id, v.vector, {cosine} AS similarity, {bm25} AS bm25, {codes} AS codes,
         coalesce((SELECT max({cosine}) FROM {sentence_vectors} v WHERE v.chunk_id = c.id), {cosine}) AS sentence,
         -- The same file in two sources, or the same notice in many, is one passage.
-        row_number() OVER (PARTITION BY c.sameness ORDER BY {cosine} DESC, c.id) AS copy
+        row_number() OVER (PARTITION BY c.sameness ORDER BY v.vector <=> %(vector)s, c.id) AS copy
     FROM (SELECT id FROM dense UNION SELECT id FROM lexical) AS pool
         JOIN (SELECT id, document_id, {sameness} AS sameness, lexemes, {norm} FROM chunk) AS c USING (id)
         JOIN {chunk_vectors} v ON v.chunk_id = c.id
@@ -258,13 +258,13 @@ def _statement(model: Model, exact_dense: bool, exact_lexical: bool, terms: int)
             chunk_vectors=model.chunk_vectors,
             sentence_vectors=model.sentence_vectors,
             norm=norm,
+            sameness=sql.SQL(_SAMENESS),
             bm25=_bm25(terms, "%(idfs)s"),
             drawn=_bm25(terms, "%(drawn)s"),
             codes=sql.SQL(_CODES),
             cosine=sql.SQL(_COSINE).format(one=sql.SQL("v.vector"), other=sql.SQL("%(vector)s")),
             between=sql.SQL(_COSINE).format(one=sql.SQL("fused.vector"), other=sql.SQL("first.vector")),
             coverage=_share("c.lexemes"),
-            sameness=sql.SQL(_SAMENESS),
             overlap=_share("s.lexemes"),
             overlap_in_context=_share("(s.lexemes || above)"),
         )
