@@ -26,6 +26,7 @@ LANGUAGE_HINT = (
     "I say of my own, such as that the documents don't say, stays English."
 )
 NOT_SAVED = "My database does not respond, so nothing was changed. Please try again in a minute."
+ANY_LANGUAGE = "any"
 _ANSWERS = {"mentions": "Only when I am mentioned", "questions": "Every question in the channel"}
 _THRESHOLDS = {0.4: "Keen: also what may be a question", 0.6: "Balanced", 0.8: "Reserved: only clear questions"}
 _PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only for who asked; they may share it"}
@@ -61,7 +62,10 @@ def channel_form(
             _input(
                 LANGUAGE,
                 "Language of the questions",
-                _select(dict.fromkeys(languages, ""), settings.language),
+                _select(
+                    {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")},
+                    settings.language or ANY_LANGUAGE,
+                ),
                 hint=LANGUAGE_HINT,
             ),
             _input(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
@@ -78,7 +82,7 @@ def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
         threshold=float(_chosen(values[THRESHOLD])),
         collections=names or None,
         place="ephemeral" if _chosen(values[PLACE]) == "ephemeral" else "thread",
-        language=_chosen(values[LANGUAGE]),
+        language=None if _chosen(values[LANGUAGE]) == ANY_LANGUAGE else _chosen(values[LANGUAGE]),
         experts=list(values.get(EXPERTS, {}).get("selected_users") or [])[:MOST_EXPERTS],
     )
 
@@ -92,10 +96,11 @@ def saved_modal(channel: str, settings: ChannelSettings) -> Block:
     """What holds from now on."""
     searched = "all collections" if settings.collections is None else ", ".join(map(plain, settings.collections))
     experts = " ".join(f"<@{expert}>" for expert in settings.experts) or "nobody yet"
+    language = settings.language.capitalize() if settings.language else "whichever language fits the documents"
     lines = [
         f"*Saved for <#{channel}>:*",
         f"• {_ANSWERS[settings.answers]}. {_PLACES[settings.place]}.",
-        f"• I search {searched}; the questions are in {settings.language.capitalize()}.",
+        f"• I search {searched}; the questions are in {language}.",
         f"• Where the documents don't say: {experts}.",
     ]
     return {

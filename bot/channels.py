@@ -31,15 +31,15 @@ _LANGUAGES = "SELECT cfgname::text FROM pg_ts_config WHERE cfgnamespace = 'pg_ca
 class ChannelSettings:
     """`answers`: mentions alone, or every message that scores `threshold` as a question (`bot.classifier`).
 
-    `collections` None means all that there are; `language` is a text search configuration of Postgres; `experts` are
-    Slack user ids.
+    `collections` None means all that there are; `language` is a text search configuration of Postgres, None for
+    whichever language of the documents fits the question; `experts` are Slack user ids.
     """
 
     answers: Literal["mentions", "questions"] = "mentions"
     threshold: float = 0.6
     collections: Sequence[str] | None = None
     place: Literal["thread", "ephemeral"] = "thread"
-    language: str = "english"
+    language: str | None = None
     experts: Sequence[str] = ()
 
 

@@ -22,14 +22,15 @@ class Turn:
 class Question:
     """What a person asked. `history` is oldest first; `collections` None means all that there are.
 
-    `language` is the text search configuration of Postgres that stems the question's words. `principals` says who reads
+    `language` is the text search configuration of Postgres that stems the question's words; None: whichever language
+    of the documents fits it. `principals` says who reads
     the answer, as in retrieval.scope.Scope; None restricts nothing.
     """
 
     text: str
     history: Sequence[Turn] = ()
     collections: Sequence[str] | None = None
-    language: str = "english"
+    language: str | None = None
     principals: Sequence[str] | None = None
 
 

@@ -1,5 +1,6 @@
 """Documents, chunks and cached vectors in Postgres: every statement by which indexing reads and writes them."""
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,53 +13,74 @@ from psycopg.rows import class_row
 
 from retrieval.chunking import Chunk
 from retrieval.embedding import Vectors
+from retrieval.languages import DEFAULT
 from retrieval.lexemes import identifiers, tsvector
 from retrieval.models import Model, hold_active
 from retrieval.sentences import split
 
+TITLE_WEIGHT = 2
+"""How often a word of the title counts in each of the document's chunks, as in BM25F (Robertson et al., CIKM 2004)."""
+
+_LANGUAGE = "coalesce((SELECT oid::regconfig FROM pg_ts_config WHERE cfgname = %(language)s), 'simple')"
 _DOCUMENTS = """
 SELECT d.id, d.name, d.raw_hash, d.version, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
 FROM document d WHERE d.source_id = %(source)s
 """
-_UPSERT = """
-INSERT INTO document (source_id, name, title, url, raw_hash, version, modified_at)
-VALUES (%(source)s, %(name)s, %(title)s, %(url)s, %(raw_hash)s, %(version)s, %(modified_at)s)
+_UPSERT = f"""
+INSERT INTO document (source_id, name, title, url, language, raw_hash, version, modified_at)
+VALUES (%(source)s, %(name)s, %(title)s, %(url)s, {_LANGUAGE}, %(raw_hash)s, %(version)s,
+        %(modified_at)s)
 ON CONFLICT (source_id, name) DO UPDATE SET title = excluded.title, url = excluded.url,
     raw_hash = excluded.raw_hash, version = excluded.version, modified_at = excluded.modified_at, indexed_at = now()
 RETURNING id, (SELECT c.id FROM source s JOIN collection c ON c.name = s.collection WHERE s.id = source_id)
-"""
+"""  # noqa: S608
 _RENAME = """
 UPDATE document SET name = %(name)s, url = coalesce(%(url)s, url), version = %(version)s WHERE id = %(document)s
 """
 _NOTE_VERSION = "UPDATE document SET version = %(version)s WHERE id = %(document)s"
 _DELETE = "DELETE FROM document WHERE id = %(document)s"
-_OLD_CHUNKS = """
-SELECT id, content_hash FROM chunk WHERE document_id = %(document)s ORDER BY ordinal
-"""
+# In another language all of its words are other lexemes, so that no row is the same.
+_OLD_CHUNKS = f"""
+SELECT c.id, c.content_hash FROM chunk c JOIN document d ON d.id = c.document_id
+WHERE c.document_id = %(document)s AND d.language = {_LANGUAGE} ORDER BY c.ordinal
+"""  # noqa: S608
+_SET_LANGUAGE = f"""
+UPDATE document SET language = {_LANGUAGE}
+WHERE id = %(document)s AND language <> {_LANGUAGE}
+"""  # noqa: S608
 _HASHES = "SELECT content_hash FROM chunk WHERE document_id = %(document)s"
 _FORGET = "DELETE FROM embedding WHERE content_hash = ANY (%(hashes)s) AND model = %(model)s"
 _DROP_CHUNKS = "DELETE FROM chunk WHERE document_id = %(document)s AND id <> ALL (%(kept)s)"
-_LEXEMES = """
-    (SELECT to_tsvector(language, %(searched)s) || %(identifiers)s::tsvector AS lexemes
-     FROM document WHERE id = %(document)s) AS of_document,
-    LATERAL (SELECT coalesce(sum(cardinality(positions)), 0) AS length FROM unnest(lexemes)) AS counted
+# A table of chunks from one array a column.
+_CHUNKS = """
+    document d CROSS JOIN unnest(
+        %(ids)s::bigint[], %(ordinals)s::int[], %(kinds)s::text[], %(headings)s::jsonb[], %(texts)s::text[],
+        %(content_hashes)s::bytea[], %(searched)s::text[], %(identifiers)s::tsvector[]
+    ) AS new (id, ordinal, kind, heading, text, content_hash, searched, identifiers),
+    LATERAL (SELECT to_tsvector(d.language, searched) || identifiers AS lexemes OFFSET 0) AS of_text,
+    LATERAL (SELECT coalesce(sum(cardinality(positions)), 0) AS length FROM unnest(of_text.lexemes)) AS counted
 """
-_ADD_CHUNK = f"""
+_ADD_CHUNKS = f"""
 INSERT INTO chunk (document_id, collection_id, ordinal, kind, heading, text, content_hash, lexemes, length)
-SELECT %(document)s, %(collection)s, %(ordinal)s, %(kind)s, %(heading)s, %(text)s, %(content_hash)s, lexemes, length
-FROM {_LEXEMES}
+SELECT d.id, %(collection)s, ordinal, kind, ARRAY(SELECT jsonb_array_elements_text(heading)), text, content_hash,
+    of_text.lexemes, length
+FROM {_CHUNKS} WHERE d.id = %(document)s
+ORDER BY ordinal
 """  # noqa: S608
-_KEEP_CHUNK = f"""
-UPDATE chunk SET ordinal = %(ordinal)s, kind = %(kind)s, lexemes = new.lexemes, length = new.length
-FROM (SELECT lexemes, length FROM {_LEXEMES}) AS new
-WHERE id = %(chunk)s AND (ordinal, kind, chunk.lexemes) IS DISTINCT FROM
-    (%(ordinal)s::int, %(kind)s::text, new.lexemes)
+_KEEP_CHUNKS = f"""
+UPDATE chunk SET ordinal = new.ordinal, kind = new.kind, lexemes = of_text.lexemes, length = counted.length
+FROM {_CHUNKS}
+WHERE d.id = %(document)s AND chunk.id = new.id
+    AND (chunk.ordinal, chunk.kind, chunk.lexemes) IS DISTINCT FROM (new.ordinal, new.kind, of_text.lexemes)
 """  # noqa: S608
-_ADD_SENTENCE = """
+_ADD_SENTENCES = """
 INSERT INTO sentence (chunk_id, ordinal, text, lexemes)
-SELECT c.id, %(place)s, %(text)s, to_tsvector(d.language, %(text)s) || %(identifiers)s::tsvector
-FROM chunk c JOIN document d ON d.id = c.document_id
-WHERE c.document_id = %(document)s AND c.ordinal = %(ordinal)s
+SELECT c.id, new.place, new.text, to_tsvector(d.language, new.text) || new.identifiers
+FROM document d JOIN chunk c ON c.document_id = d.id
+    JOIN unnest(%(ordinals)s::int[], %(places)s::int[], %(texts)s::text[], %(identifiers)s::tsvector[])
+        AS new (ordinal, place, text, identifiers) USING (ordinal)
+WHERE d.id = %(document)s
+ORDER BY ordinal, place
 """
 # A vector that is not in the cache is null, which the table refuses.
 _ADD_CHUNK_VECTORS = """
@@ -88,6 +110,8 @@ INSERT INTO embedding (content_hash, model, vector) VALUES (%(content_hash)s, %(
 ON CONFLICT DO NOTHING
 """
 
+_Row = tuple[int | None, int, Chunk]  # id, if the chunk is there already; ordinal; chunk
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentRow:
@@ -102,7 +126,9 @@ class DocumentRow:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document as it is to stand in the index."""
+    """A document as it is to stand in the index. `language` is a name of retrieval.languages; one that the server
+    does not know counts as `simple`.
+    """
 
     source: int
     name: str
@@ -110,6 +136,7 @@ class NewDocument:
     url: str | None
     raw_hash: bytes
     modified_at: datetime
+    language: str = DEFAULT
     version: str | None = None
 
 
@@ -160,23 +187,30 @@ def swap_document(
     with conn.transaction(), conn.cursor() as cursor:
         hold_active(conn, model)
         document, collection = cursor.execute(_UPSERT, _parameters(new)).fetchone() or (None, None)
-        key = {"document": document, "collection": collection, "model": model.name, "model_id": model.id}
+        key = {
+            "document": document,
+            "collection": collection,
+            "language": new.language,
+            "model": model.name,
+            "model_id": model.id,
+        }
         old: dict[bytes, deque[int]] = defaultdict(deque)
         for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall() if keep else ():
             old[bytes(content_hash)].append(chunk_id)
-        kept, added = [], []
+        cursor.execute(_SET_LANGUAGE, key)
+        kept: list[_Row] = []
+        added: list[_Row] = []
         for ordinal, chunk in enumerate(chunks):
-            values = {**key, **_chunk_parameters(chunk), "ordinal": ordinal}
             if ids := old.get(chunk.content_hash):
-                kept.append({**values, "chunk": ids.popleft()})
+                kept.append((ids.popleft(), ordinal, chunk))
             else:
-                added.append(values)
-        removed = cursor.execute(_DROP_CHUNKS, {**key, "kept": [values["chunk"] for values in kept]}).rowcount
+                added.append((None, ordinal, chunk))
+        removed = cursor.execute(_DROP_CHUNKS, {**key, "kept": [chunk_id for chunk_id, _, _ in kept]}).rowcount
         if kept:
-            cursor.executemany(_KEEP_CHUNK, kept)
+            cursor.execute(_KEEP_CHUNKS, {**key, **_chunk_columns(new.title, kept)})
         if added:
-            cursor.executemany(_ADD_CHUNK, added)
-            cursor.executemany(_ADD_SENTENCE, [row for values in added for row in _sentence_parameters(values)])
+            cursor.execute(_ADD_CHUNKS, {**key, **_chunk_columns(new.title, added)})
+            cursor.execute(_ADD_SENTENCES, {**key, **_sentence_columns(added)})
         add_vectors(conn, int(document or 0), model)
     return removed
 
@@ -219,30 +253,34 @@ def _parameters(new: NewDocument) -> dict[str, Any]:
         "raw_hash": new.raw_hash,
         "version": new.version,
         "modified_at": new.modified_at,
+        "language": new.language,
     }
 
 
-def _sentence_parameters(chunk: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of an added chunk's sentences; the chunk is found by its document and ordinal."""
-    key = {name: chunk[name] for name in ("document", "ordinal")}
-    return [
-        {
-            **key,
-            "place": place,
-            "text": text,
-            "identifiers": tsvector(identifiers(text)),
-        }
-        for place, text in enumerate(split(chunk["text"], chunk["kind"]))
-    ]
-
-
-def _chunk_parameters(chunk: Chunk) -> dict[str, Any]:
-    searched = "\n".join([*chunk.heading, chunk.text])
+def _chunk_columns(title: str, rows: Sequence[_Row]) -> dict[str, Any]:
+    """The arrays of `_CHUNKS`."""
+    ids, ordinals, chunks = zip(*rows, strict=True)
+    searched = ["\n".join([*[title] * TITLE_WEIGHT, *chunk.heading, chunk.text]) for chunk in chunks]
     return {
-        "kind": chunk.kind,
-        "heading": list(chunk.heading),
-        "text": chunk.text,
-        "content_hash": chunk.content_hash,
+        "ids": list(ids),
+        "ordinals": list(ordinals),
+        "kinds": [chunk.kind for chunk in chunks],
+        "headings": [json.dumps(chunk.heading) for chunk in chunks],  # an array of arrays would have to be rectangular
+        "texts": [chunk.text for chunk in chunks],
+        "content_hashes": [chunk.content_hash for chunk in chunks],
         "searched": searched,
-        "identifiers": tsvector(identifiers(searched)),
+        "identifiers": [tsvector(identifiers(text)) for text in searched],
+    }
+
+
+def _sentence_columns(rows: Sequence[_Row]) -> dict[str, Any]:
+    """The arrays of `_ADD_SENTENCES`: a chunk's sentences are found by its ordinal."""
+    sentences = [
+        (ordinal, place, text) for _, ordinal, chunk in rows for place, text in enumerate(split(chunk.text, chunk.kind))
+    ]
+    return {
+        "ordinals": [ordinal for ordinal, _, _ in sentences],
+        "places": [place for _, place, _ in sentences],
+        "texts": [text for _, _, text in sentences],
+        "identifiers": [tsvector(identifiers(text)) for _, _, text in sentences],
     }

@@ -32,11 +32,13 @@ from retrieval.document_rows import (
 )
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
+from retrieval.languages import configuration
 from retrieval.loading import PARSER_VERSION, LoadError, ParsedDocument, load
-from retrieval.models import require_active
+from retrieval.models import measure_cosines, require_active
 from retrieval.origins import LOCAL, Access, Fetched, Gone, Item, Origin, Unreachable, open_origin
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, note_try, register_sources, remove_source
+from retrieval.statistics import compact
 
 __all__ = [
     "Extent",
@@ -52,6 +54,9 @@ __all__ = [
 
 BATCH = 32
 """Texts that are embedded and cached at a time: what a run that dies loses at the most."""
+
+COMPACT_EVERY = 200
+"""Documents that are written until the counts of words are put together."""
 
 _LOCK_CLASS = 0x1DE8
 _LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"
@@ -138,6 +143,9 @@ def index_sources(
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
             run.index(source)
+    if run.written:
+        compact(conn)
+        measure_cosines(conn, require_active(conn, embedder.name, embedder.dimensions))
     report = run.report
     return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
 
@@ -170,6 +178,7 @@ class _Run:
     report: IndexReport = field(default_factory=IndexReport)
     done: int = 0
     total: int = 0
+    written: int = 0
 
     def index(self, source: SourceRow) -> None:
         error: str | None = None
@@ -199,6 +208,7 @@ class _Run:
         for row in gone:
             if not self.extent.dry_run:
                 delete_document(self.conn, row.id)
+                self._written()
             self.report.documents["removed"] += 1
             self.report.chunks["removed"] += row.chunks
 
@@ -235,8 +245,9 @@ class _Run:
             return
         document = self.parse(item.name, fetched.data, suffix)
         chunks = chunk_document(document)
+        language = configuration(" ".join(block.text for block in document.blocks))
         url = item.url or document.url
-        new = NewDocument(source, item.name, document.title, url, raw_hash, fetched.modified_at, version)
+        new = NewDocument(source, item.name, document.title, url, raw_hash, fetched.modified_at, language, version)
         outcome = ("unchanged" if known.raw_hash == raw_hash else "changed") if known else "new"
         if self.extent.dry_run:
             self._foresee(known, chunks, outcome)
@@ -244,6 +255,7 @@ class _Run:
         embedded = self._embed(item.name, document.title, chunks)
         model = require_active(self.conn, self.embedder.name, self.embedder.dimensions)
         self.report.chunks["removed"] += swap_document(self.conn, new, chunks, model, keep=not self.extent.force)
+        self._written()
         self._count(outcome, reused=len(chunks) - embedded)
 
     def _version_known(self, known: DocumentRow | None) -> str | None:
@@ -254,6 +266,12 @@ class _Run:
             return None
         parser, _, version = known.version.partition(" ")
         return version if parser == str(PARSER_VERSION) else None
+
+    def _written(self) -> None:
+        """Takes note of a document that was written."""
+        self.written += 1
+        if self.written % COMPACT_EVERY == 0:
+            compact(self.conn)
 
     def _foresee(self, known: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
         """Counts what a run that is not dry would do with a document's chunks."""

@@ -1,103 +1,169 @@
-"""From a question to passages, best first, in one statement: everything that decides what is found stands here.
+"""From a question to passages, best first: everything that decides what is found stands here.
 
 Three legs see every passage differently: the vector of the whole passage (context), the best of the vectors of its
-sentences (the one that answers), and BM25 over stemmed words and verbatim identifiers (names, codes, numbers). A pool
-is drawn with the first and the last, then scored by the sum of all three. The legs are weighted on absolute scales and
-not by rank, so that a score means the same for every question, which abstention needs: BM25 is divided by the most that
-the question could reach. Measured in docs/experiments.md.
+sentences (the one that answers), and BM25 over stemmed words and verbatim identifiers. A pool is drawn with the first
+and the last. Its passages are ranked by a sum: the cosines; a share for the codes of the question that stand in the
+passage (alarm 3, HP-200), large enough to decide; BM25, which counts more where no passage stands out by its cosine;
+and last, the nearness to the passages that are best so far (pseudo-relevance feedback: Rocchio 1971).
+How it was fitted, and what did not help: docs/decisions/0013-trust-each-leg-per-question.md.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, LiteralString
 
 from pgvector import HalfVector
-from pgvector.psycopg import register_vector
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
 from retrieval.answer import Passage, Sentence
 from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder
-from retrieval.lexemes import identifiers, tsvector
+from retrieval.languages import question_language
+from retrieval.lexemes import codes, identifiers, tsvector
 from retrieval.models import Model, active_model, check_model
 from retrieval.scope import EVERYTHING, Scope
+from retrieval.terms import Term, any_of, candidates
 
 POOL = 60
 """Passages that each leg puts up for scoring."""
 
-WEIGHTS = {"passage": 0.25, "sentence": 0.25, "lexical": 0.5}
+WEIGHTS = {"passage": 0.85, "sentence": 0.15, "codes": 0.3, "words": 0.0077, "feedback": 0.4}
+STEADY = 0.2
+"""The lead of the nearest passage over the tenth at which words count half as much as they do without any."""
+FEEDBACK, SHARPNESS = 5, 50.0
+"""Passages that feedback starts from, and how fast the weight of those behind the first falls with their score."""
 BM25 = {"k1": 1.2, "b": 0.75}
+LEAST_CHUNKS = 500
+"""A smaller index counts as one of this size: how rare a word is can hardly be told from a few passages."""
 
-_PLAN = """
+EXACT_DENSE, EXACT_LEXICAL = 20_000, 8_000
+"""Up to so many chunks that may be seen, every one is compared: of what an index finds, the filter would leave few."""
+
+# HNSW goes on until enough has passed the filter; a plan never comes from a search with another filter.
+_SETTINGS = """
 SELECT set_config('hnsw.ef_search', '200', true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true)
+    set_config('plan_cache_mode', 'force_custom_plan', true)
 """
-
-_SEARCH = """
-WITH asked AS MATERIALIZED (
-    SELECT lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS term
-    FROM unnest(to_tsvector(%(language)s::regconfig, %(text)s) || %(identifiers)s::tsvector)
-), allowed AS MATERIALIZED (
+_ALLOWED = """
     SELECT id, name FROM collection
     WHERE (%(collections)s::text[] IS NULL OR name = ANY (%(collections)s))
         AND (%(principals)s::text[] IS NULL OR audience && %(principals)s)
-), corpus AS MATERIALIZED (
-    SELECT count(*)::float AS n, greatest(avg(length), 1) AS mean_length FROM chunk
-), term AS MATERIALIZED (
-    SELECT lexeme, term, ln(1 + (n - df + 0.5) / (df + 0.5)) AS idf
-    FROM corpus, asked, LATERAL (SELECT count(*) AS df FROM chunk WHERE lexemes @@ term) AS counted
-), best AS MATERIALIZED (
-    SELECT greatest(sum(idf), 1e-9) AS idf FROM term
-), lexical AS MATERIALIZED (
-    SELECT c.id, sum(t.idf * tf * (%(k1)s + 1) / (tf + %(k1)s * (1 - %(b)s + %(b)s * c.length / mean_length)))
-        / (max(best.idf) * (%(k1)s + 1)) AS score
-    FROM corpus, best, term t
-    JOIN chunk c ON c.lexemes @@ t.term
-    JOIN allowed a ON a.id = c.collection_id,
-    LATERAL (
-        SELECT coalesce(cardinality(positions), 1) AS tf FROM unnest(c.lexemes) AS u WHERE u.lexeme = t.lexeme
-    ) AS occurrences
-    GROUP BY c.id
-), dense_pool AS MATERIALIZED (
-    SELECT chunk_id AS id FROM {chunk_vectors}
-    WHERE collection_id IN (SELECT id FROM allowed)
-    ORDER BY {vector} <=> %(vector)s
+"""
+_FACTS = f"""
+WITH allowed AS ({_ALLOWED}), asked AS (
+    SELECT DISTINCT lexeme FROM unnest(to_tsvector(%(language)s::regconfig, %(text)s) || %(identifiers)s::tsvector)
+)
+SELECT coalesce(sum(chunks), 0)::int AS chunks,
+    coalesce(sum(length)::float / nullif(sum(chunks), 0), 1) AS mean_length,
+    ARRAY(SELECT id FROM allowed) AS visible,
+    coalesce(sum(chunks) FILTER (WHERE collection_id IN (SELECT id FROM allowed)), 0)::int AS visible_chunks,
+    ARRAY(SELECT ROW(lexeme, (SELECT coalesce(sum(l.chunks), 0)::int FROM lexeme_count l
+                              WHERE l.lexeme = asked.lexeme COLLATE "C"))
+          FROM asked ORDER BY lexeme) AS terms
+FROM chunk_count
+"""  # noqa: S608
+
+# What a chunk's occurrences of one term are worth: idf · tf / (tf + norm). ts_rank of one term is the sum of 1/i² for i
+# from 1 to tf, divided by π²/6 (src/backend/utils/adt/tsrank.c); of that sum 1/(tf + ½) is missing to all of it, so tf
+# comes out of it, and exactly. Taking the tsvector apart took ten times as long. One expression a term, because a
+# subquery for each chunk costs more than the arithmetic.
+_OF_TERM = """
+    ({idfs}::float8[])[{place}] * (1 - norm / (norm + round(
+        6 / pi() ^ 2 / (1 - ts_rank('{{1,1,1,1}}', lexemes, (%(terms)s::tsquery[])[{place}])) - 0.5::float8)))
+"""
+# A short text means what its title and headings say it is about; a long one means the same under any.
+_SAMENESS = "CASE WHEN length(text) < 200 THEN encode(content_hash, 'hex') ELSE md5(text) END"
+_NORM = "%(k1)s * (1 - %(b)s + %(b)s * length / %(mean_length)s::float8) AS norm"
+_SHARE = """
+    (SELECT coalesce(sum(idf), 0) / %(best)s
+     FROM unnest(%(terms)s::tsquery[], %(idfs)s::float8[]) AS t (term, idf) WHERE {lexemes} @@ term)
+"""
+_CODES = """
+    (SELECT coalesce(sum(idf), 0) / %(best_code)s
+     FROM unnest(%(codes)s::tsquery[], %(code_idfs)s::float8[]) AS t (term, idf) WHERE lexemes @@ term)
+"""
+# On the scale of the model that the weights were fitted with.
+_COSINE = "(%(slope)s * (1 - ({one} <=> {other})) + %(offset)s)"
+_DENSE = {
+    # The planner is not told what the filter lets through: it would leave HNSW where that costs more.
+    "index": """
+        SELECT chunk_id AS id FROM {chunk_vectors} WHERE collection_id = ANY (ARRAY(SELECT unnest(%(visible)s::int[])))
+        ORDER BY {vector} <=> %(vector)s LIMIT %(pool)s
+    """,
+    # Without the cast it is not the expression that is indexed: every distance is computed.
+    "exact": """
+        SELECT chunk_id AS id FROM {chunk_vectors} WHERE collection_id = ANY (%(visible)s)
+        ORDER BY vector <=> %(vector)s LIMIT %(pool)s
+    """,
+}
+_CANDIDATES = {
+    "index": """
+        SELECT id, lexemes, {norm} FROM chunk
+        WHERE lexemes @@ %(candidates)s::tsquery AND collection_id = ANY (%(visible)s)
+    """,
+    # Not as it is indexed, either.
+    "exact": """
+        SELECT id, lexemes, {norm} FROM chunk
+        WHERE (lexemes @@ %(any_term)s::tsquery) IS TRUE AND collection_id = ANY (%(visible)s)
+    """,
+}
+_SEARCH = """
+WITH allowed AS MATERIALIZED ({allowed}), dense AS MATERIALIZED ({dense}), lexical AS MATERIALIZED (
+    SELECT id, {drawn} AS score FROM ({candidates} OFFSET 0) AS candidate  -- OFFSET, so that norms are computed once
+    ORDER BY score DESC, id
     LIMIT %(pool)s
-), pool AS (
-    SELECT id FROM dense_pool
-    UNION
-    (SELECT id FROM lexical ORDER BY score DESC, id LIMIT %(pool)s)
-), scored AS (
-    SELECT c.id, c.content_hash, 1 - (v.vector <=> %(vector)s) AS similarity, coalesce(l.score, 0) AS lexical,
-        coalesce((SELECT max(1 - (s.vector <=> %(vector)s)) FROM {sentence_vectors} s WHERE s.chunk_id = c.id),
-                 1 - (v.vector <=> %(vector)s)) AS sentence
-    FROM pool JOIN chunk c USING (id) JOIN {chunk_vectors} v ON v.chunk_id = c.id LEFT JOIN lexical l USING (id)
-), ranked AS (
-    SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_lexical)s * lexical AS score,
+), scored AS MATERIALIZED (
+    SELECT c.id, c.document_id, v.vector, {cosine} AS similarity, {bm25} AS bm25, {codes} AS codes,
+        coalesce((SELECT max({cosine}) FROM {sentence_vectors} v WHERE v.chunk_id = c.id), {cosine}) AS sentence,
+        -- The same file in two sources, or the same notice in many, is one passage.
+        row_number() OVER (PARTITION BY c.sameness ORDER BY v.vector <=> %(vector)s, c.id) AS copy
+    FROM (SELECT id FROM dense UNION SELECT id FROM lexical) AS pool
+        JOIN (SELECT id, document_id, {sameness} AS sameness, lexemes, {norm} FROM chunk) AS c USING (id)
+        JOIN {chunk_vectors} v ON v.chunk_id = c.id
+), near AS MATERIALIZED (
+    SELECT *, %(w_passage)s * similarity + %(w_sentence)s * sentence + %(w_codes)s * codes AS nearness
+    FROM scored WHERE copy = 1
+), lead AS MATERIALIZED (
+    SELECT max(nearness) - min(nearness) AS lead FROM (SELECT nearness FROM near ORDER BY nearness DESC LIMIT 10) AS ten
+), fused AS MATERIALIZED (
+    SELECT near.*, nearness + bm25 * %(w_words)s / (lead + %(steady)s) AS fused FROM near, lead
+), first AS MATERIALIZED (
+    SELECT id, document_id, vector, exp(%(sharpness)s * (fused - max(fused) OVER ())) AS weight
+    FROM (SELECT * FROM fused ORDER BY fused DESC, id LIMIT %(feedback)s) AS few
+), pair AS (
+    SELECT fused.id, first.id AS first_id, weight, {between} AS cosine,
+        fused.document_id = first.document_id AND fused.id <> first.id AS is_neighbour
+    FROM fused, first
+), feedback AS (
+    -- A passage resembles its neighbours by their headings alone, and they would fill the first places: they count as
+    -- near as a passage of another document on average.
+    SELECT id, sum(weight * CASE WHEN is_neighbour THEN coalesce(elsewhere, cosine) ELSE cosine END) / sum(weight)
+            AS feedback
+    FROM (SELECT *, avg(cosine) FILTER (WHERE NOT is_neighbour AND id <> first_id) OVER (PARTITION BY first_id)
+                AS elsewhere
+          FROM pair) AS compared
+    GROUP BY id
+), ranked AS MATERIALIZED (
+    SELECT id, similarity, bm25 / %(best)s AS lexical,
+        (fused + %(w_feedback)s * feedback) / (1 + %(w_feedback)s) AS score,
         rank() OVER (ORDER BY similarity DESC) AS dense_rank,
         rank() OVER (ORDER BY sentence DESC) AS sentence_rank,
-        CASE WHEN lexical > 0 THEN rank() OVER (ORDER BY lexical DESC) END AS lexical_rank,
-        -- The same file in two sources, or the same notice twice in a file, is one passage.
-        row_number() OVER (PARTITION BY content_hash ORDER BY id) AS copy
-    FROM scored
+        CASE WHEN bm25 > 0 THEN rank() OVER (ORDER BY bm25 DESC) END AS lexical_rank
+    FROM fused JOIN feedback USING (id)
+    ORDER BY score DESC, id LIMIT %(k)s
 )
 SELECT c.id AS chunk_id, c.document_id, c.ordinal, d.name AS document, d.title, c.heading, c.kind, c.text, d.url,
     d.modified_at, encode(c.content_hash, 'hex') AS content_hash, a.name AS collection, r.score, r.similarity,
-    r.lexical, r.dense_rank, r.sentence_rank, r.lexical_rank,
-    (SELECT coalesce(sum(t.idf), 0) / max(best.idf) FROM term t, best
-     WHERE (c.lexemes || to_tsvector(d.language, d.title)) @@ t.term) AS coverage,
+    r.lexical, r.dense_rank, r.sentence_rank, r.lexical_rank, {coverage} AS coverage,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(
-                s.text, 1 - (v.vector <=> %(vector)s),
-                (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE s.lexemes @@ t.term),
-                (SELECT coalesce(sum(t.idf), 0) / best.idf FROM term t WHERE (s.lexemes || above) @@ t.term)
+                s.text, {cosine}, {overlap}, {overlap_in_context}
             ) ORDER BY s.ordinal), '[]')
-     FROM sentence s JOIN {sentence_vectors} v USING (chunk_id, ordinal), best,
-        LATERAL (SELECT to_tsvector(d.language, array_to_string(d.title || c.heading, ' ')) AS above) AS h
-     WHERE s.chunk_id = c.id) AS sentences
-FROM ranked r JOIN chunk c USING (id) JOIN document d ON d.id = c.document_id JOIN allowed a ON a.id = c.collection_id
-WHERE r.copy = 1
+     FROM sentence s JOIN {sentence_vectors} v USING (chunk_id, ordinal) WHERE s.chunk_id = c.id) AS sentences
+FROM ranked r JOIN chunk c USING (id) JOIN document d ON d.id = c.document_id JOIN allowed a ON a.id = c.collection_id,
+    LATERAL (SELECT to_tsvector(d.language, array_to_string(d.title || c.heading, ' ')) AS above OFFSET 0) AS w
 ORDER BY r.score DESC, c.id
-LIMIT %(k)s
 """
 
 
@@ -108,12 +174,12 @@ def search(
     *,
     k: int = 10,
     scope: Scope = EVERYTHING,
-    language: str = "english",
+    language: str | None = None,
 ) -> list[Passage]:
     """The `k` best passages for a question, best first, of the collections in `scope`.
 
-    Blank text finds nothing. Raises ValueError for k below 1, and WrongModel if the index is searched with another
-    embedder's vectors.
+    `language` is the text search configuration for its words; None finds it out. Blank text finds nothing. Raises
+    ValueError for k below 1, and WrongModel if the index is searched with another embedder's vectors.
     """
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
@@ -124,28 +190,99 @@ def search(
         return []
     embedder = of_model(embedder, model.name)
     check_model(model, embedder.name, embedder.dimensions)
-    register_vector(conn)
-    parameters = {
-        "text": text,
-        "language": language,
-        "identifiers": tsvector(identifiers(text)),
-        "vector": HalfVector(embed_query(embedder, text)),
+    vector = HalfVector(embed_query(embedder, text)).to_text()
+    within = {
         "collections": None if scope.collections is None else list(scope.collections),
         "principals": None if scope.principals is None else list(scope.principals),
-        "pool": max(POOL, k),
-        "k": k,
-        **BM25,
-        **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
     }
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_PLAN)
-        return [_passage(row) for row in cursor.execute(_statement(model), parameters).fetchall()]
+        cursor.execute(_SETTINGS)
+        names = identifiers(text)
+        asked = {"text": text, "language": language or question_language(conn, text), "identifiers": tsvector(names)}
+        facts = cursor.execute(_FACTS, {**asked, **within}).fetchall()[0]
+        terms = [Term(lexeme, int(chunks)) for lexeme, chunks in facts["terms"]]
+        visible = facts["visible_chunks"]
+        slope, offset = model.cosine_line
+        parameters = {
+            **within,
+            **_weighed(terms, frozenset(codes(names)), facts["chunks"]),
+            "vector": vector,
+            "slope": slope,
+            "offset": offset,
+            "visible": facts["visible"],
+            "candidates": candidates(terms, facts["chunks"], visible),
+            "any_term": any_of(terms),
+            "mean_length": facts["mean_length"],
+            "pool": max(POOL, k),
+            "k": k,
+            "steady": STEADY,
+            "feedback": FEEDBACK,
+            "sharpness": SHARPNESS,
+            **BM25,
+            **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
+        }
+        statement = _statement(model, visible <= EXACT_DENSE, visible <= EXACT_LEXICAL, len(terms))
+        return [_passage(row) for row in cursor.execute(statement, parameters).fetchall()]
 
 
-def _statement(model: Model) -> sql.Composed:
-    return sql.SQL(_SEARCH).format(
-        chunk_vectors=model.chunk_vectors, sentence_vectors=model.sentence_vectors, vector=model.vector
+def _weighed(terms: Sequence[Term], codes: Collection[str], chunks: int) -> dict[str, Any]:
+    """What each term is worth. For the pool a code counts twice; for the ranking, all of them together at most 1, and
+    less if they stand in many passages.
+    """
+    chunks = max(chunks, LEAST_CHUNKS)
+    idfs = [term.idf(chunks) for term in terms]
+    named = [(term.query, idf) for term, idf in zip(terms, idfs, strict=True) if term.lexeme in codes and term.chunks]
+    return {
+        "terms": [term.query for term in terms],
+        "idfs": idfs,
+        "drawn": [idf * (2 if term.lexeme in codes else 1) for term, idf in zip(terms, idfs, strict=True)],
+        "best": max(sum(idfs), 1e-9),
+        "codes": [query for query, _ in named],
+        "code_idfs": [idf for _, idf in named],
+        "best_code": max(sum(idf for _, idf in named), math.log(chunks)),
+    }
+
+
+@lru_cache
+def _statement(model: Model, exact_dense: bool, exact_lexical: bool, terms: int) -> bytes:
+    """The search for a question of so many terms; kept, because composing it takes a while."""
+    norm = sql.SQL(_NORM)
+    return (
+        sql.SQL(_SEARCH)
+        .format(
+            allowed=sql.SQL(_ALLOWED),
+            dense=sql.SQL(_DENSE["exact" if exact_dense else "index"]).format(
+                chunk_vectors=model.chunk_vectors, vector=model.vector
+            ),
+            candidates=sql.SQL(_CANDIDATES["exact" if exact_lexical else "index"]).format(norm=norm),
+            chunk_vectors=model.chunk_vectors,
+            sentence_vectors=model.sentence_vectors,
+            norm=norm,
+            sameness=sql.SQL(_SAMENESS),
+            bm25=_bm25(terms, "%(idfs)s"),
+            drawn=_bm25(terms, "%(drawn)s"),
+            codes=sql.SQL(_CODES),
+            cosine=sql.SQL(_COSINE).format(one=sql.SQL("v.vector"), other=sql.SQL("%(vector)s")),
+            between=sql.SQL(_COSINE).format(one=sql.SQL("fused.vector"), other=sql.SQL("first.vector")),
+            coverage=_share("c.lexemes"),
+            overlap=_share("s.lexemes"),
+            overlap_in_context=_share("(s.lexemes || above)"),
+        )
+        .as_bytes(None)
     )
+
+
+def _bm25(terms: int, idfs: LiteralString) -> sql.Composed:
+    """A chunk's BM25 without its factor k1 + 1, so that the most it can reach is the sum of `idfs`; of `lexemes` and
+    `norm`.
+    """
+    worth = [sql.SQL(_OF_TERM).format(place=sql.Literal(place), idfs=sql.SQL(idfs)) for place in range(1, terms + 1)]
+    return sql.SQL("({})").format(sql.SQL(" + ").join([sql.SQL("0::float8"), *worth]))
+
+
+def _share(lexemes: str) -> sql.Composed:
+    """The share of the question's terms, weighted by how rare they are, that `lexemes` holds."""
+    return sql.SQL(_SHARE).format(lexemes=sql.SQL(lexemes))
 
 
 def _passage(row: Mapping[str, Any]) -> Passage:

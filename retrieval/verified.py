@@ -17,6 +17,7 @@ from retrieval.chunking import Chunk, embedding_text
 from retrieval.document_rows import NewDocument, cache_vectors, delete_document, rename_document, swap_document
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
+from retrieval.languages import configuration
 from retrieval.models import require_active
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import verified_source
@@ -35,6 +36,7 @@ class Prepared:
     hashes: Sequence[bytes]
     vectors: Vectors
     model: str
+    language: str
 
 
 def prepare(embedder: Embedder, question: str, text: str) -> Prepared:
@@ -45,7 +47,8 @@ def prepare(embedder: Embedder, question: str, text: str) -> Prepared:
     content_hash = hashlib.sha256(read.encode()).digest()
     texts = {content_hash: read, **{sentence_hash(piece): piece for piece in split(text, "text")}}
     chunk = Chunk("text", heading, text, content_hash)
-    return Prepared(chunk, list(texts), embedder.embed(list(texts.values())), embedder.name)
+    vectors = embedder.embed(list(texts.values()))
+    return Prepared(chunk, list(texts), vectors, embedder.name, configuration(text))
 
 
 def put_verified(
@@ -70,7 +73,8 @@ def put_verified(
         source = verified_source(conn, collection)
         raw_hash = hashlib.sha256(prepared.chunk.text.encode()).digest()
         cache_vectors(conn, prepared.hashes, prepared.vectors, prepared.model)
-        swap_document(conn, NewDocument(source, name, TITLE, None, raw_hash, verified_at), [prepared.chunk], model)
+        new = NewDocument(source, name, TITLE, None, raw_hash, verified_at, prepared.language)
+        swap_document(conn, new, [prepared.chunk], model)
         row = conn.execute(_DOCUMENT, {"source": source, "name": name}).fetchone()
     if row is None:
         raise RuntimeError("a document that was just stored is not there")

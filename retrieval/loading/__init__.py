@@ -12,7 +12,7 @@ from retrieval.loading.blocks import Block, LoadError, ParsedDocument
 
 __all__ = ["PARSER_VERSION", "Block", "LoadError", "ParsedDocument", "is_supported", "load"]
 
-PARSER_VERSION = 1
+PARSER_VERSION = 2
 """Raise it when parsing, chunking or lexemes change: every document is then read anew at the next run."""
 
 _PARSERS = {

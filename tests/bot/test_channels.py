@@ -177,7 +177,7 @@ def test_collections_and_language_reach_the_search(workspace: Workspace, connect
     workspace.wait_for_reply(workspace.post("ada", workspace.direct_message("ada"), QUESTION))
     assert [(question.collections, question.language) for question in asked] == [
         (["manuals"], "german"),
-        (None, "english"),
+        (None, None),
     ]
 
 

@@ -48,6 +48,16 @@ class Hashing:
 SMALL, LARGE = "small", "large"
 
 
+def words(number: int) -> str:
+    """Words that no other document has."""
+    return " ".join(hashlib.sha256(f"{number} {place}".encode()).hexdigest()[:9] for place in range(4))
+
+
+def text_about(number: int) -> str:
+    """A document with a section that holds such words."""
+    return f"# Pump\n\nThis one is {words(number)}. It is blue.\n"
+
+
 @pytest.fixture
 def embedders(database: str) -> Embedders:
     """Two models of different dimensions, of which the database says which is active."""
@@ -65,7 +75,7 @@ def embedders(database: str) -> Embedders:
 def folder(tmp_path: Path) -> Path:
     """Thirty documents, more than are embedded together."""
     for number in range(30):
-        (tmp_path / f"{number:02}.md").write_text(f"# Pump {number}\n\nPump P{number} is greased. It is blue.\n")
+        (tmp_path / f"{number:02}.md").write_text(text_about(number))
     return tmp_path
 
 
@@ -104,7 +114,7 @@ def test_switch_searches_with_the_new_model(indexed: Connection[Any], embedders:
     told: list[Progress] = []
     switch(indexed, embedders.named(LARGE), told.append)
     assert embedders.name == LARGE
-    assert found(indexed, embedders, "Which pump is P7?") == "07.md"
+    assert found(indexed, embedders, words(7)) == "07.md"
     assert [(model.name, model.state, model.share) for model in models(indexed)] == [
         (LARGE, "active", 1.0),
         (SMALL, "retired", 1.0),
@@ -118,7 +128,7 @@ def test_nothing_is_searched_with_a_model_that_is_being_built(indexed: Connectio
     """Building changes nothing for those who ask."""
     build(indexed, embedders.named(LARGE))
     assert embedders.name == SMALL
-    assert found(indexed, embedders, "Which pump is P7?") == "07.md"
+    assert found(indexed, embedders, words(7)) == "07.md"
 
 
 def test_killed_build_goes_on_where_it_was(indexed: Connection[Any], embedders: Embedders) -> None:
@@ -146,16 +156,16 @@ def test_what_is_indexed_meanwhile_is_caught_up_with(
 
     def change(progress: Progress) -> None:
         if progress.done == 20:
-            (folder / "00.md").write_text("# Pump 0\n\nPump P0 is red now.\n")
-            (folder / "30.md").write_text("# Pump 30\n\nPump P30 is new.\n")
+            (folder / "00.md").write_text(text_about(0).replace("blue", "red"))
+            (folder / "30.md").write_text(text_about(30))
             (folder / "29.md").unlink()
             with psycopg.connect(indexed.info.dsn, autocommit=True) as other:
                 index(other, embedders, folder)
 
     switch(indexed, embedders.named(LARGE), change)
     assert holes(indexed) == 0
-    assert found(indexed, embedders, "Which pump is P30?") == "30.md"
-    assert "red" in search(indexed, embedders, "Pump P0 red")[0].text
+    assert found(indexed, embedders, words(30)) == "30.md"
+    assert "red" in search(indexed, embedders, words(0))[0].text
     assert indexed.execute("SELECT count(*) FROM document").fetchone() == (30,)
 
 
@@ -163,7 +173,7 @@ def test_index_run_that_began_before_the_switch_leaves_no_hole(
     indexed: Connection[Any], embedders: Embedders, folder: Path
 ) -> None:
     """It was made for the old model: it stops, and the next one goes on."""
-    (folder / "new.md").write_text("# New\n\nA new document.\n")
+    (folder / "new.md").write_text(text_about(50))
     small = embedders.named(SMALL)
     assert isinstance(small, Hashing)
     embed = small.embed
@@ -181,15 +191,15 @@ def test_index_run_that_began_before_the_switch_leaves_no_hole(
     assert holes(indexed) == 0
     index(indexed, embedders, folder)
     assert holes(indexed) == 0
-    assert found(indexed, embedders, "new document") == "new.md"
+    assert found(indexed, embedders, words(50)) == "new.md"
 
 
 def test_rollback_catches_up(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
     """Back to the model before, with what was indexed since, verified answers among it."""
     switch(indexed, embedders.named(LARGE))
-    (folder / "40.md").write_text("# Pump 40\n\nPump P40 came later.\n")
+    (folder / "40.md").write_text(text_about(40))
     index(indexed, embedders, folder)
-    ready = prepare(embedders, "What is the code of the door?", "The code of the door is 4711.")
+    ready = prepare(embedders, f"What is {words(60)}?", f"That is {words(61)}.")
     put_verified(
         indexed,
         ready,
@@ -200,8 +210,8 @@ def test_rollback_catches_up(indexed: Connection[Any], embedders: Embedders, fol
     switch(indexed, embedders.named(previous(indexed)))
     assert embedders.name == SMALL
     assert holes(indexed) == 0
-    assert found(indexed, embedders, "Which pump is P40?") == "40.md"
-    assert found(indexed, embedders, "code of the door") == "a"
+    assert found(indexed, embedders, words(40)) == "40.md"
+    assert found(indexed, embedders, words(60)) == "a"
 
 
 def test_searches_see_one_model_or_the_other(indexed: Connection[Any], embedders: Embedders) -> None:
@@ -215,7 +225,7 @@ def test_searches_see_one_model_or_the_other(indexed: Connection[Any], embedders
         with psycopg.connect(indexed.info.dsn, autocommit=True) as conn:
             while not ended.is_set():
                 try:
-                    assert found(conn, embedders, "Which pump is P7?") == "07.md"
+                    assert found(conn, embedders, words(7)) == "07.md"
                     answered += 1
                 except BaseException as error:  # noqa: BLE001 - told to the test
                     failed.append(error)
@@ -244,4 +254,4 @@ def test_dropping_a_model(indexed: Connection[Any], embedders: Embedders) -> Non
     with pytest.raises(NotBuilt, match="no earlier"):
         previous(indexed)
     switch(indexed, embedders.named(SMALL))
-    assert found(indexed, embedders, "Which pump is P7?") == "07.md"
+    assert found(indexed, embedders, words(7)) == "07.md"

@@ -292,6 +292,15 @@ def test_every_chunk_and_sentence_has_its_vector(conn: Connection, folder: Path,
     assert conn.execute("SELECT chunk_id, ordinal FROM sentence_vector ORDER BY 1, 2").fetchall() == sentences != []
 
 
+def test_the_counts_of_words_stay_few(conn: Connection, folder: Path, index: Index) -> None:
+    """However many documents hold a word, a search adds up few rows."""
+    for number in range(30):
+        (folder / f"{number}.txt").write_text(f"The conveyor number {number}.\n")
+    index()
+    rows = conn.execute("SELECT count(*), sum(chunks) FROM lexeme_count WHERE lexeme = 'conveyor'").fetchone()
+    assert rows == (1, 30)
+
+
 def test_the_same_text_is_embedded_once(conn: Connection, folder: Path, index: Index, embedder: HashEmbedder) -> None:
     """Over documents and versions: what the cache has is not made again."""
     index()
