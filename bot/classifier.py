@@ -5,7 +5,8 @@ and of a few traits of its words: traits tell a question from a statement, the v
 pump?" from "which pizza do you want?". `benchmarks/question_classifier.py` fits the weights in question_weights.json
 and measures them on messages that they were not fitted on: docs/experiments.md.
 
-The vector's weights belong to one embedding model. Beside another one the traits decide alone, with the weights below.
+The vector's weights belong to one embedding model, whichever the index is searched with. Where that one is not
+installed the traits decide alone, with the weights below.
 """
 
 import json
@@ -18,7 +19,8 @@ from importlib.resources import files
 
 import numpy as np
 
-from retrieval.embedding import Embedder, Vectors
+from retrieval.embedders import of_model
+from retrieval.embedding import Embedder, EmbedderMissing, Vectors
 
 READ = 1_000  # characters that are looked at
 BIAS = -1.4
@@ -79,19 +81,32 @@ class Weights:
 def question_score(text: str, embedder: Embedder | None = None) -> float:
     """How sure it is, from 0 to 1, that the message asks something that documents could answer.
 
-    Embeds the message if `embedder` is the model that the vector's weights were fitted on.
+    Embeds the message if `embedder` is, or has, the model that the vector's weights were fitted on.
     """
     read = text.strip()[:READ]
     found = traits(read)
-    if embedder is None or embedder.name != (fitted := _fitted()).embedder:
+    fitted = _fitted()
+    vector = None if embedder is None else _vector(read, embedder, fitted.embedder)
+    if vector is None:
         return _logistic(BIAS + sum(WEIGHTS[name] for name in found))
-    (vector,) = embedder.embed([read])
     return _logistic(fitted.bias + sum(fitted.traits[name] for name in found) + float(vector @ fitted.vector))
 
 
 def traits(text: str) -> list[str]:
     """The names of the traits that the message has."""
     return [name for name, trait in _TRAITS.items() if trait.search(text)]
+
+
+def _vector(text: str, embedder: Embedder, model: str) -> Vectors | None:
+    """Of shape (dimensions,); None where the model is missing.
+
+    The index's active model is not asked for: that takes a connection, of which the caller holds one already.
+    """
+    try:
+        fitting = of_model(embedder, model)
+        return fitting.embed([text])[0] if fitting.name == model else None
+    except EmbedderMissing:
+        return None
 
 
 @cache

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,12 +108,12 @@ class Application:
     @cached_property
     def embedder(self) -> "Embedders":
         """The embedder of the model that the index is searched with, whichever that is at the moment."""
-        from retrieval.embedders import Embedders, Remote, embedder_named
+        from retrieval.embedders import Api, Embedders, embedder_named
 
         settings = self.settings
         key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
-        remote = Remote(settings.embedder_url, key, per_minute or None)
-        return Embedders(lambda name: embedder_named(name, remote), self._active_embedder, settings.embedder)
+        make = partial(embedder_named, api=Api(settings.embedder_url, key, per_minute), device=settings.device)
+        return Embedders(make, self._active_embedder, settings.embedder)
 
     def _active_embedder(self) -> str | None:
         from retrieval.models import active_model

@@ -49,10 +49,10 @@ class Settings(BaseSettings):
         default="all-MiniLM-L6-v2",
         description="The embedding model of a new index; `journeyman embedder` changes that of an old one.",
     )
-    embedder_url: str | None = Field(
-        default=None, description="An OpenAI-compatible server for embedding models named `openai/…`."
+    embedder_url: str = Field(
+        default="https://api.openai.com/v1", description="The server of embedding models named `openai:…`."
     )
-    embedder_api_key: SecretStr | None = Field(default=None, description="Key for that server, or for OpenAI's own.")
+    embedder_api_key: SecretStr | None = Field(default=None, description="Key for the server in EMBEDDER_URL.")
     embedder_requests_per_minute: int = Field(default=0, ge=0, description="Most requests to it; 0 for no limit.")
 
     max_file_megabytes: int = Field(default=50, ge=1, description="Larger files are reported and left out.")

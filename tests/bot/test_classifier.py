@@ -7,7 +7,8 @@ import pytest
 
 from bot.channels import ChannelSettings
 from bot.classifier import question_score
-from retrieval.embedding import Embedder, MiniLM, Vectors
+from retrieval.embedders import Embedders
+from retrieval.embedding import Embedder, EmbedderMissing, MiniLM, Vectors
 from tests.bot.channel_messages import OTHERS, QUESTIONS
 from tests.bot.held_out_messages import ASKED, OTHER
 
@@ -51,6 +52,26 @@ class Other:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         raise AssertionError("its vectors mean something else")
+
+
+def test_the_model_of_the_index_does_not_matter() -> None:
+    """Nor is it asked for: whoever asks holds a connection, and would wait for a second one."""
+
+    def active() -> str | None:
+        raise AssertionError("that takes a connection")
+
+    both = Embedders(make={MiniLM.name: EMBEDDER, Other.name: Other()}.__getitem__, active=active)
+    assert question_score(ASKED[0], both) == question_score(ASKED[0], EMBEDDER)
+
+
+def test_without_the_model_the_traits_decide_alone() -> None:
+    """A bot that embeds with a server may not have it."""
+
+    def missing(name: str) -> Embedder:
+        raise EmbedderMissing(name)
+
+    alone = Embedders(make=missing, active=lambda: "another")
+    assert question_score(ASKED[0], alone) == question_score(ASKED[0], None)
 
 
 def test_beside_another_embedding_model_the_traits_decide_alone() -> None:
