@@ -35,6 +35,7 @@ _CREATE = "CREATE TABLE {partition} (LIKE {parent} INCLUDING ALL)"
 _ATTACH = "ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES IN ({id})"
 _INDEX = """
 CREATE INDEX IF NOT EXISTS {index} ON {partition} USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops)
+WITH (m = 24, ef_construction = 200)
 """
 # Every pair out of 128 chunks: in the order of a hash, so that they are a sample and the same one every time.
 _MEASURE = """

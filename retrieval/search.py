@@ -41,10 +41,11 @@ LEAST_CHUNKS = 500
 EXACT_DENSE, EXACT_LEXICAL = 20_000, 8_000
 """Up to so many chunks that may be seen, every one is compared: of what an index finds, the filter would leave few."""
 
-# HNSW goes on until enough has passed the filter; a plan never comes from a search with another filter.
+# The more chunks there are, the more HNSW has to look at to find as many of the nearest. It goes on until enough has
+# passed the filter; and a plan never comes from a search with another filter.
 _SETTINGS = """
-SELECT set_config('hnsw.ef_search', '200', true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
-    set_config('plan_cache_mode', 'force_custom_plan', true)
+SELECT set_config('hnsw.ef_search', %(ef_search)s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
+    set_config('hnsw.max_scan_tuples', '100000', true), set_config('plan_cache_mode', 'force_custom_plan', true)
 """
 _ALLOWED = """
     SELECT id, name FROM collection
@@ -130,28 +131,24 @@ WITH allowed AS MATERIALIZED ({allowed}), dense AS MATERIALIZED ({dense}), lexic
 ), fused AS MATERIALIZED (
     SELECT near.*, nearness + bm25 * %(w_words)s / (lead + %(steady)s) AS fused FROM near, lead
 ), first AS MATERIALIZED (
-    SELECT id, document_id, vector, exp(%(sharpness)s * (fused - max(fused) OVER ())) AS weight
-    FROM (SELECT * FROM fused ORDER BY fused DESC, id LIMIT %(feedback)s) AS few
-), pair AS (
-    SELECT fused.id, first.id AS first_id, weight, {between} AS cosine,
-        fused.document_id = first.document_id AND fused.id <> first.id AS is_neighbour
-    FROM fused, first
-), feedback AS (
-    -- A passage resembles its neighbours by their headings alone, and they would fill the first places: they count as
-    -- near as a passage of another document on average.
-    SELECT id, sum(weight * CASE WHEN is_neighbour THEN coalesce(elsewhere, cosine) ELSE cosine END) / sum(weight)
-            AS feedback
-    FROM (SELECT *, avg(cosine) FILTER (WHERE NOT is_neighbour AND id <> first_id) OVER (PARTITION BY first_id)
-                AS elsewhere
-          FROM pair) AS compared
-    GROUP BY id
+    SELECT id, document_id, vector, exp(%(sharpness)s * (fused - max(fused) OVER ())) AS weight,
+        (SELECT avg({between}) FROM fused WHERE fused.document_id <> first.document_id) AS elsewhere
+    FROM (SELECT * FROM fused ORDER BY fused DESC, id LIMIT %(feedback)s) AS first
 ), ranked AS MATERIALIZED (
     SELECT id, similarity, bm25 / %(best)s AS lexical,
         (fused + %(w_feedback)s * feedback) / (1 + %(w_feedback)s) AS score,
         rank() OVER (ORDER BY similarity DESC) AS dense_rank,
         rank() OVER (ORDER BY sentence DESC) AS sentence_rank,
         CASE WHEN bm25 > 0 THEN rank() OVER (ORDER BY bm25 DESC) END AS lexical_rank
-    FROM fused JOIN feedback USING (id)
+    FROM fused, LATERAL (
+        -- A passage resembles its neighbours by their headings alone, and they would fill the first places: they count
+        -- as near as a passage of another document on average.
+        SELECT sum(weight * CASE
+                WHEN fused.document_id = first.document_id AND fused.id <> first.id THEN coalesce(elsewhere, {between})
+                ELSE {between}
+            END) / sum(weight) AS feedback
+        FROM first
+    ) AS compared
     ORDER BY score DESC, id LIMIT %(k)s
 )
 SELECT c.id AS chunk_id, c.document_id, c.ordinal, d.name AS document, d.title, c.heading, c.kind, c.text, d.url,
@@ -196,12 +193,12 @@ def search(
         "principals": None if scope.principals is None else list(scope.principals),
     }
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(_SETTINGS)
         names = identifiers(text)
         asked = {"text": text, "language": language or question_language(conn, text), "identifiers": tsvector(names)}
         facts = cursor.execute(_FACTS, {**asked, **within}).fetchall()[0]
         terms = [Term(lexeme, int(chunks)) for lexeme, chunks in facts["terms"]]
         visible = facts["visible_chunks"]
+        cursor.execute(_SETTINGS, {"ef_search": str(ef_search(facts["chunks"]))})
         slope, offset = model.cosine_line
         parameters = {
             **within,
@@ -223,6 +220,11 @@ def search(
         }
         statement = _statement(model, visible <= EXACT_DENSE, visible <= EXACT_LEXICAL, len(terms))
         return [_passage(row) for row in cursor.execute(statement, parameters).fetchall()]
+
+
+def ef_search(chunks: int) -> int:
+    """Candidates that HNSW keeps in an index of so many chunks: 200 up to 100,000, 400 at a million, 1,000 at most."""
+    return min(1000, round(200 * max(1.0, chunks / 100_000) ** 0.3))
 
 
 def _weighed(terms: Sequence[Term], codes: Collection[str], chunks: int) -> dict[str, Any]:

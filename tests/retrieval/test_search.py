@@ -14,7 +14,7 @@ from retrieval.embedding import MiniLM, Vectors
 from retrieval.index import index_sources, register_sources
 from retrieval.models import WrongModel
 from retrieval.scope import Scope
-from retrieval.search import LEAST_CHUNKS, search
+from retrieval.search import LEAST_CHUNKS, ef_search, search
 from tests.retrieval.flat import Flat, put_texts
 
 EMBEDDER = MiniLM()
@@ -154,6 +154,14 @@ def test_a_filter_starves_no_search(conn: Connection, monkeypatch: pytest.Monkey
     passages = search(conn, Flat(), "pump", k=20, scope=Scope(("far",)))
     assert [passage.collection for passage in passages] == ["far"] * 20
     assert {passage.ranks["dense"] for passage in passages} <= set(range(1, 31))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"), [(0, 200), (100_000, 200), (1_000_000, 399), (10_000_000, 796), (10**9, 1000)]
+)
+def test_a_larger_index_is_looked_through_more_carefully(chunks: int, expected: int) -> None:
+    """Within what pgvector allows."""
+    assert ef_search(chunks) == expected
 
 
 def test_k_limits_the_passages(indexed: Connection) -> None:
