@@ -13,7 +13,7 @@ import click
 from journeyman import __version__
 from journeyman.cli_admin import admins, export, reindex, slack, status
 from journeyman.cli_backup import backup, restore
-from journeyman.cli_documents import evaluate, index, search
+from journeyman.cli_documents import calibrate, evaluate, index, search
 from journeyman.cli_embedder import embedder
 from journeyman.cli_questions import ask
 from journeyman.cli_services import beat, bot, doctor, migrate, up, worker
@@ -38,7 +38,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(up, index, source, search, ask, evaluate),
+    *(up, index, source, search, ask, evaluate, calibrate),
     *(status, reindex, embedder, export, admins, slack),
     *(bot, worker, beat, migrate, doctor, backup, restore),
 )

@@ -1,11 +1,14 @@
-"""The commands that work on documents: index, search, evaluate."""
+"""The commands that work on documents: index, search, evaluate, calibrate."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from journeyman.options import Invocation, collection_option, common_options, json_option, pass_invocation
 from journeyman.terminal import (
+    calibration_as_dict,
+    describe_calibration,
     describe_index,
     describe_passage,
     index_progress,
@@ -14,7 +17,11 @@ from journeyman.terminal import (
     passage_as_dict,
     print_json,
     progress_bars,
+    write_chart,
 )
+
+if TYPE_CHECKING:
+    from retrieval.calibration import Fitted
 
 
 @click.command()
@@ -110,3 +117,66 @@ def evaluate(invocation: Invocation, questions: Path, collection: str | None, as
         print_json(report.as_dict())
     else:
         click.echo(report.table())
+
+
+@click.command()
+@click.argument("questions", required=False, metavar="[QUESTIONS.jsonl]", type=click.Path(path_type=Path))
+@click.option(
+    "--target-risk",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Answer as many as keep the share of answers that should not be given at or below this.",
+)
+@click.option(
+    "--chart", type=click.Path(path_type=Path), metavar="FILE", help="Write the risk-coverage curve as a PNG."
+)
+@click.option("--show", is_flag=True, help="Show the calibration that holds.")
+@click.option("--undo", is_flag=True, help="Go back to the calibration before this one, at last to the default.")
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def calibrate(
+    invocation: Invocation,
+    questions: Path | None,
+    target_risk: float | None,
+    chart: Path | None,
+    show: bool,
+    undo: bool,
+    collection: str | None,
+    as_json: bool,
+) -> None:
+    """Fit when to say "the documents don't say" to questions of which it is known.
+
+    The file is one as `journeyman evaluate` reads it: questions without sources have no answer. From the next
+    question on the bot goes by what was fitted. What is reported is cross-validated.
+
+    \b
+    Example:
+      journeyman calibrate examples/questions/company.jsonl --target-risk 0.1 --chart curve.png
+      journeyman calibrate --undo
+    """
+    from journeyman.composition import application
+    from retrieval.calibration import latest, take_back
+    from retrieval.evaluation import load_questions
+
+    if sum((questions is not None, show, undo)) != 1:
+        raise click.UsageError("Give a file of QUESTIONS, or --show, or --undo.")
+    settings = invocation.settings()
+    labelled = load_questions(questions) if questions else []
+    with output_kept_clean(), application(settings) as app:
+        if labelled:
+            with progress_bars("questions") as bars:
+                bar = bars.add_task("Searching", total=len(labelled))
+                fitted: Fitted | None = app.calibrate(labelled, collection, target_risk, lambda: bars.advance(bar))
+        else:
+            with app.pool.connection() as conn:
+                if undo and not take_back(conn):
+                    note("The default holds already.")
+                fitted = latest(conn)
+    if chart and fitted:
+        write_chart(chart, fitted.chart)
+    if as_json:
+        print_json(calibration_as_dict(fitted))
+    else:
+        click.echo(describe_calibration(fitted))

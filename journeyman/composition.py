@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from journeyman.metrics import Metrics
     from journeyman.monitoring import Monitor
     from retrieval.answer import Event, Passage, Question
+    from retrieval.calibration import Fitted
     from retrieval.chain import AnswerChain
     from retrieval.embedders import Embedders
+    from retrieval.evaluation import LabelledQuestion
     from retrieval.index import IndexReport, Progress, SourceRow
     from retrieval.origins import Access
     from retrieval.preview import Preview
@@ -178,6 +180,33 @@ class Application:
         with self.pool.connection() as conn:
             self.check_collections(conn, collections)
             return search(conn, self.embedder, text, k=k, scope=scope)
+
+    def calibrate(
+        self,
+        questions: "Sequence[LabelledQuestion]",
+        collection: str | None,
+        target_risk: float | None,
+        progress: Callable[[], None],
+    ) -> "Fitted":
+        """Fit abstention to labelled questions, and go by it from now on."""
+        from retrieval.answer import Question
+        from retrieval.calibration import calibrate, store
+        from retrieval.chain import PASSAGES
+        from retrieval.followup import standalone
+        from retrieval.scope import Scope
+        from retrieval.search import search
+
+        scope = Scope((collection,) if collection else None)
+        with self.pool.connection() as conn:
+            self.check_collections(conn, scope.collections)
+
+            def find(labelled: "LabelledQuestion") -> "list[Passage]":
+                asked = standalone(Question(labelled.question, labelled.history))
+                return search(conn, self.embedder, asked, k=PASSAGES, scope=scope)
+
+            fitted = calibrate(find, questions, target_risk, progress)
+            store(conn, fitted)
+        return fitted
 
     def check_collections(self, conn: "Connection[Any]", names: Sequence[str] | None) -> None:
         """Raise WrongInput when one of the collections does not exist."""

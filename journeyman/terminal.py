@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from journeyman.errors import WrongInput
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.progress import Progress as Bars
 
     from bot.operations import ModelState
     from bot.status import Status
     from retrieval.answer import Event, Passage, Source
+    from retrieval.calibration import Fitted
     from retrieval.index import IndexReport, Progress
     from retrieval.preview import Preview
     from retrieval.reindexing import Run
@@ -215,3 +220,34 @@ def answer_display() -> "Iterator[Callable[[Event], None]]":
         yield show
     finally:
         status.stop()
+
+
+def describe_calibration(fitted: "Fitted | None") -> str:
+    """When the documents are taken to answer, in words."""
+    if fitted is None:
+        return "The default calibration holds."
+    asked = fitted.answerable + fitted.unanswerable
+    lines = [
+        f"Answers from a confidence of {fitted.threshold:.2f} on. Of questions like these {asked}, cross-validated:",
+        f"  answered                        {fitted.coverage:.0%}",
+        f"  of those wrongly                {fitted.risk:.0%}",
+        f"  area under risk and coverage    {fitted.area:.3f}  (answering all: {fitted.unanswerable / asked:.3f})",
+    ]
+    return "\n".join(lines)
+
+
+def calibration_as_dict(fitted: "Fitted | None") -> dict[str, Any] | None:
+    """For JSON: None while the default holds; the picture is left out."""
+    if fitted is None:
+        return None
+    return {**{name: value for name, value in asdict(fitted).items() if name != "chart"}, "area": fitted.area}
+
+
+def write_chart(path: "Path", chart: bytes | None) -> None:
+    """The picture as a file. Raises WrongInput where there is none, or the file cannot be written."""
+    if chart is None:
+        raise WrongInput("There is no picture, because matplotlib was not installed: pip install 'journeyman[charts]'.")
+    try:
+        path.write_bytes(chart)
+    except OSError as error:
+        raise WrongInput(f"{path} cannot be written ({error.strerror}): check the path.") from error

@@ -19,6 +19,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator
 from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
+from retrieval.confidence import calibration
 from retrieval.embedding import Embedder
 from retrieval.evidence import Quote, choose_quotes, is_enough
 from retrieval.followup import standalone
@@ -101,11 +102,12 @@ class AnswerChain:
                 scope=_scope(question),
                 language=question.language,
             )
+            fitted = calibration(conn)
         draft = _Draft(question, asked, passages, started)
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
         draft.quotes = choose_quotes(question.text, passages)
-        if is_enough(question.text, passages, draft.quotes):
+        if is_enough(question.text, passages, draft.quotes, fitted):
             yield from self._answer(draft)
             yield Done(self._answered(draft))
         else:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retrieval.answer import Passage, Sentence
+from retrieval.confidence import DEFAULT, READ, Calibration
 from retrieval.wanted import Wanted, asks_for
 from retrieval.words import numerals
 
-READ = 5
-"""Passages that quotes are taken from: in further ones more was wrong than right."""
 MAX_QUOTES = 2
 MAX_QUOTED_WORDS = 59
 """Of all quotes together."""
@@ -20,8 +19,6 @@ NUMBER_BONUS = 0.25
 """For a sentence that holds a number, where the question asks for one."""
 AFTER_BONUS = 0.1
 """For the sentence after one that is quoted: answers go on there more often than they begin before."""
-MIN_SCORE = 0.21
-"""Least score of the best passage. Fitted on questions of two companies, each also asked in the other's documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +131,11 @@ class _Spans:
         return whole[first:at]
 
 
-def is_enough(question: str, passages: Sequence[Passage], quotes: Sequence[Quote]) -> bool:
-    """Whether the quotes can hold the answer: passages near enough to the question, and what kind of answer it asks."""
-    if not quotes or max(passage.score for passage in passages) < MIN_SCORE:
+def is_enough(
+    question: str, passages: Sequence[Passage], quotes: Sequence[Quote], calibration: Calibration = DEFAULT
+) -> bool:
+    """Whether the quotes can hold the answer: evidence that is strong enough, and what kind of answer is asked for."""
+    if not quotes or calibration.confidence(passages) < calibration.threshold:
         return False
     wanted = asks_for(question)
     return not wanted.number or any(wanted.is_in(quote.text) for quote in quotes)

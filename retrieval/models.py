@@ -10,13 +10,12 @@ from typing import Any, Literal
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
-FITTED_WITH = "all-MiniLM-L6-v2"
-"""The model with which the weights of search were fitted."""
-FITTED_MEAN, FITTED_SPREAD = 0.18, 0.12
-"""Its cosines of random passages with each other: between 0.07 and 0.28, and 0.10 and 0.14, in three collections."""
-LEAST_MEASURED = 20
-GROWTH = 4
-"""A scale is measured again when there are so many times more chunks."""
+FITTED = "all-MiniLM-L6-v2"
+"""The model that the weights of search were fitted with."""
+COSINES = {FITTED: (0.18, 0.12), "multilingual-e5-small": (0.83, 0.0245)}
+"""Mean and spread (standard deviation) of a model's cosines between random passages, in collections like theirs."""
+LEAST_MEASURED, GROWTH = 200, 4
+"""Another model's are measured when there are so many chunks, and again when there are so many times more."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(%(lock)s)"
 _LOCK_KEY = 0x656D626564  # "embed"
@@ -73,10 +72,12 @@ class Model:
     @property
     def cosine_line(self) -> tuple[float, float]:
         """Slope and offset that bring this model's cosines to the scale of the model that search was fitted with."""
-        if self.cosine_mean is None or self.cosine_spread is None:
+        fitted_mean, fitted_spread = COSINES[FITTED]
+        mean, spread = COSINES.get(self.name, (self.cosine_mean, self.cosine_spread))
+        if mean is None or spread is None:
             return 1.0, 0.0
-        slope = FITTED_SPREAD / self.cosine_spread
-        return slope, FITTED_MEAN - slope * self.cosine_mean
+        slope = fitted_spread / spread
+        return slope, fitted_mean - slope * mean
 
     @property
     def chunk_vectors(self) -> sql.Identifier:
@@ -173,7 +174,7 @@ def index_vectors(conn: Connection[Any], model: Model) -> None:
 
 def measure_cosines(conn: Connection[Any], model: Model) -> None:
     """Notes how this model's cosines are spread over the index, if it holds chunks enough and many more than before."""
-    if model.name == FITTED_WITH:
+    if model.name in COSINES:
         return
     statement = sql.SQL(_MEASURE).format(chunk_vectors=model.chunk_vectors)
     with conn.transaction():

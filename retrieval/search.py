@@ -29,7 +29,7 @@ from retrieval.terms import Term, any_of, candidates
 POOL = 60
 """Passages that each leg puts up for scoring."""
 
-WEIGHTS = {"passage": 0.85, "sentence": 0.15, "codes": 0.3, "words": 0.0077, "feedback": 0.4}
+WEIGHTS = {"passage": 0.85, "sentence": 0.15, "codes": 0.5, "words": 0.0077, "feedback": 0.4}
 STEADY = 0.2
 """The lead of the nearest passage over the tenth at which words count half as much as they do without any."""
 FEEDBACK, SHARPNESS = 5, 50.0

@@ -21,7 +21,7 @@ from tests.journeyman.model_server import model_server
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("up", "index", "source", "search", "ask", "evaluate"),
+    *("up", "index", "source", "search", "ask", "evaluate", "calibrate"),
     *("status", "reindex", "embedder", "export", "admins", "slack"),
     *("bot", "worker", "beat", "migrate", "doctor", "backup", "restore"),
 )
@@ -41,7 +41,7 @@ def test_the_commands_are_the_contract() -> None:
     assert set(cli.commands) == set(COMMANDS)
     with_json = {name for name, command in cli.commands.items() if "as_json" in {p.name for p in command.params}}
     assert with_json == {
-        *("index", "search", "ask", "evaluate"),
+        *("index", "search", "ask", "evaluate", "calibrate"),
         *("status", "reindex", "admins", "migrate", "doctor", "backup"),
     }
 
@@ -122,6 +122,25 @@ def test_ask_and_evaluate(journeyman: Run, documents: Path, database: str, tmp_p
     report = json.loads(evaluated.stdout)
     assert {"hit@1", "hit@5", "mrr", "answer_hit_rate", "abstention_precision", "abstention_recall"} <= report.keys()
     assert len(report["questions"]) == 1
+
+
+@pytest.mark.slow
+def test_calibrate(journeyman: Run, documents: Path, database: str, tmp_path: Path) -> None:
+    """What is fitted holds, is shown, and is taken back; a wrong use says what is right."""
+    journeyman("index", documents)
+    questions, chart = tmp_path / "questions.jsonl", tmp_path / "curve.png"
+    known = ["Where does the pump stand?", "Where is the blue pump?", "Which hall has the pump?"]
+    unknown = ["Who won the match?", "What is the capital of Peru?", "When does the train leave?"]
+    labelled = [{"question": text, "sources": ["pump.md"]} for text in known] + [{"question": text} for text in unknown]
+    questions.write_text("\n".join(map(json.dumps, labelled)) + "\n")
+    fitted = json.loads(journeyman("calibrate", questions, "--target-risk", "0", "--chart", chart, "--json").stdout)
+    assert (fitted["answerable"], fitted["unanswerable"], fitted["risk"]) == (3, 3, 0.0)
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    assert f"{fitted['threshold']:.2f}" in journeyman("calibrate", "--show").stdout
+    assert "default" in journeyman("calibrate", "--undo").stdout
+    assert journeyman("calibrate").returncode == 2
+    questions.write_text(json.dumps(labelled[0]) + "\n")
+    assert "at least 3" in one_sentence(journeyman("calibrate", questions))
 
 
 @pytest.mark.slow

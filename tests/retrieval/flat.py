@@ -28,7 +28,14 @@ class Flat:
 
 
 def put_texts(
-    conn: Connection, source: int, name: str, texts: Sequence[str], *, keep: bool = True, angle: float = 0.0
+    conn: Connection,
+    source: int,
+    name: str,
+    texts: Sequence[str],
+    *,
+    keep: bool = True,
+    angle: float = 0.0,
+    language: str = "english",
 ) -> None:
     """Stores a document of a chunk for each text, at `angle` (radians) from every question and further by the
     thousandth with each chunk.
@@ -40,4 +47,4 @@ def put_texts(
         hashes = [chunk.content_hash, *map(sentence_hash, split(chunk.text, chunk.kind))]
         vector = np.array([math.cos(at), math.sin(at), 0], dtype=np.float32)
         cache_vectors(conn, hashes, np.tile(vector, (len(hashes), 1)), model.name)
-    swap_document(conn, NewDocument(source, name, "Title", None, b"", NOW), chunks, model, keep=keep)
+    swap_document(conn, NewDocument(source, name, "", None, b"", NOW, language), chunks, model, keep=keep)

@@ -12,7 +12,9 @@ from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Answer, Done, Question, Reading, Searching, Text, Turn
+from retrieval.calibration import Fitted, store, take_back
 from retrieval.chain import MAX_ANSWER_WORDS, QUOTES_ALONE, AnswerChain
+from retrieval.confidence import DEFAULT
 from retrieval.embedding import MiniLM
 from retrieval.index import index_sources, register_sources
 from retrieval.prompt import numbered
@@ -118,6 +120,18 @@ def test_what_the_documents_do_not_say(pool: ConnectionPool[Any]) -> None:
     assert result.text.startswith("The documents don't say")
     assert "Coolant pump" in result.text
     assert "[" not in result.text
+
+
+def test_a_calibration_decides_what_is_enough(pool: ConnectionPool[Any]) -> None:
+    """From the next question on, until it is taken back."""
+    asked = "How often is the bearing greased?"
+    never = Fitted(DEFAULT.weights, 1.0, 0.0, 3, 3, 0.0, 0.0, (0.0,), None)
+    with pool.connection() as conn:
+        store(conn, never)
+    assert answer(pool, saying("x"), asked).abstained
+    with pool.connection() as conn:
+        take_back(conn)
+    assert not answer(pool, saying("x"), asked).abstained
 
 
 def test_an_answer_is_short(pool: ConnectionPool[Any]) -> None:

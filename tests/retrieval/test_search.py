@@ -9,7 +9,6 @@ import pytest
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 
-from retrieval.document_rows import TITLE_WEIGHT
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.index import index_sources, register_sources
 from retrieval.models import WrongModel
@@ -118,8 +117,7 @@ def test_the_lexical_score_is_bm25(conn: Connection, times: int) -> None:
     register_vector(conn)
     (source,) = register_sources(conn, ["/tmp"])
     texts = ["pump " * times + "oil", "Oil and a filter.", "A belt."]
-    title = 1 * TITLE_WEIGHT
-    lengths = [min(times, 255) + 1 + title, 2 + title, 1 + title]
+    lengths = [min(times, 255) + 1, 2, 1]
     put_texts(conn, source.id, "a.md", texts)
     found = {p.text: p.lexical for p in search(conn, Flat(), "pump oil nowhere")}
 
@@ -276,8 +274,11 @@ class Squeezed:
         return np.asarray(vectors, dtype=np.float32)
 
 
-def test_another_models_cosines_weigh_as_much(conn: Connection, tmp_path: Path) -> None:
+def test_another_models_cosines_weigh_as_much(
+    conn: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its scale is measured over the index, so that words do not drown what it finds."""
+    monkeypatch.setattr("retrieval.models.LEAST_MEASURED", 20)
     topics = "pump press conveyor canteen holiday payroll welding painting storage driving safety fire".split()
     topics += "training travel parking cleaning lighting heating shipping invoices visitors phones keys".split()
     for topic in topics:

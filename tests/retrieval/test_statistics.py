@@ -63,9 +63,9 @@ def test_counts_follow_every_change(conn: Connection, sources: list[int]) -> Non
 
 
 def test_a_new_language_counts_its_words(conn: Connection, sources: list[int]) -> None:
-    """A chunk that stays and is stemmed anew has other lexemes."""
+    """A document that is stemmed anew has other lexemes."""
     put_texts(conn, sources[0], "a.md", ["Pumpen pumping."])
-    conn.execute("UPDATE chunk SET lexemes = to_tsvector('german', text), length = 2")
+    put_texts(conn, sources[0], "a.md", ["Pumpen pumping."], language="german")
     assert counted(conn) == there(conn)
     assert counted(conn)[0] == {"pump": 1, "pumping": 1}
 
