@@ -22,7 +22,7 @@ from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder
 from retrieval.languages import question_language
 from retrieval.lexemes import codes, identifiers, tsvector
-from retrieval.models import Model, active_model, check_model
+from retrieval.models import SEARCH_LOCK, Model, active_model, check_model
 from retrieval.scope import EVERYTHING, Scope
 from retrieval.terms import Term, any_of, candidates
 
@@ -41,10 +41,11 @@ LEAST_CHUNKS = 500
 EXACT_DENSE, EXACT_LEXICAL = 20_000, 8_000
 """Up to so many chunks that may be seen, every one is compared: of what an index finds, the filter would leave few."""
 
-# HNSW goes on until enough has passed the filter; a plan never comes from a search with another filter.
-_SETTINGS = """
+# HNSW goes on until enough has passed the filter; a plan never comes from a search with another filter. The lock keeps
+# the embedding model what it is until the search is through.
+_SETTINGS = f"""
 SELECT set_config('hnsw.ef_search', '200', true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
-    set_config('plan_cache_mode', 'force_custom_plan', true)
+    set_config('plan_cache_mode', 'force_custom_plan', true), pg_advisory_xact_lock_shared({SEARCH_LOCK})
 """
 _ALLOWED = """
     SELECT id, name FROM collection
@@ -61,7 +62,8 @@ SELECT coalesce(sum(chunks), 0)::int AS chunks,
     coalesce(sum(chunks) FILTER (WHERE collection_id IN (SELECT id FROM allowed)), 0)::int AS visible_chunks,
     ARRAY(SELECT ROW(lexeme, (SELECT coalesce(sum(l.chunks), 0)::int FROM lexeme_count l
                               WHERE l.lexeme = asked.lexeme COLLATE "C"))
-          FROM asked ORDER BY lexeme) AS terms
+          FROM asked ORDER BY lexeme) AS terms,
+    (SELECT id FROM embedding_model WHERE state = 'active') AS model
 FROM chunk_count
 """  # noqa: S608
 
@@ -183,12 +185,23 @@ def search(
         raise ValueError(f"k must be at least 1, not {k}")
     if not text.strip():
         return []
-    model = active_model(conn)
-    if model is None:
-        return []
-    embedder = of_model(embedder, model.name)
-    check_model(model, embedder.name, embedder.dimensions)
-    vector = HalfVector(embed_query(embedder, text)).to_text()
+    while True:
+        with conn.transaction():
+            model = active_model(conn)
+        if model is None:
+            return []
+        chosen = of_model(embedder, model.name)
+        check_model(model, chosen.name, chosen.dimensions)
+        vector = HalfVector(embed_query(chosen, text)).to_text()
+        found = _search(conn, model, vector, text, k, scope, language)
+        if found is not None:  # else another model was switched to while the question was embedded
+            return found
+
+
+def _search(
+    conn: Connection[Any], model: Model, vector: str, text: str, k: int, scope: Scope, language: str | None
+) -> list[Passage] | None:
+    """The passages by the vector of `model`; None if it is not the active one any more."""
     within = {
         "collections": None if scope.collections is None else list(scope.collections),
         "principals": None if scope.principals is None else list(scope.principals),
@@ -198,6 +211,8 @@ def search(
         names = identifiers(text)
         asked = {"text": text, "language": language or question_language(conn, text), "identifiers": tsvector(names)}
         facts = cursor.execute(_FACTS, {**asked, **within}).fetchall()[0]
+        if facts["model"] != model.id:
+            return None
         terms = [Term(lexeme, int(chunks)) for lexeme, chunks in facts["terms"]]
         visible = facts["visible_chunks"]
         slope, offset = model.cosine_line
