@@ -16,6 +16,7 @@ from psycopg.rows import class_row, dict_row
 from bot.complaints import IN_REVIEW, Reason
 from bot.people import shown_name
 from bot.runtime import Runtime
+from retrieval.models import WrongModel
 from retrieval.verified import Prepared, prepare, put_verified, remove_verified, verified_name
 
 PASSAGES = 4  # of those that the answer was written from
@@ -191,13 +192,12 @@ def save_verified(
     if asked is None:
         return None
     asked["question"] = question or asked["question"]
-    prepared = prepare(runtime.embedder, asked["question"], text)
     name = shown_name(runtime.client, verified_by)
     values = {**asked, "answer_id": answer_id, "text": text, "verified_by": verified_by, "written_by": written_by}
-    with runtime.pool.connection() as conn, conn.transaction():
-        verified = _store(conn, prepared, values, name, rejected=asked["text"])
-        decide(conn, answer_id, verified_by, "approved")
-    return verified
+    try:
+        return _embed_and_store(runtime, values, name, rejected=asked["text"])
+    except WrongModel:  # another embedding model was switched to in between
+        return _embed_and_store(runtime, values, name, rejected=asked["text"])
 
 
 def verified_answers(conn: Connection[Any], limit: int = 5) -> list[Vouched]:
@@ -223,6 +223,14 @@ def reject(conn: Connection[Any], answer_id: UUID, person: str) -> bool:
 def decide(conn: Connection[Any], answer_id: UUID, person: str, verdict: str) -> bool:
     """Ends the waiting of all that people said about the answer."""
     return conn.execute(_DECIDE, {"answer_id": answer_id, "person": person, "verdict": verdict}).rowcount > 0
+
+
+def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rejected: str | None) -> Verified:
+    prepared = prepare(runtime.embedder, values["question"], values["text"])
+    with runtime.pool.connection() as conn, conn.transaction():
+        verified = _store(conn, prepared, values, name, rejected=rejected)
+        decide(conn, values["answer_id"], values["verified_by"], "approved")
+    return verified
 
 
 def _store(

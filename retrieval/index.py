@@ -34,7 +34,7 @@ from retrieval.embedders import pinned
 from retrieval.embedding import Embedder
 from retrieval.languages import configuration
 from retrieval.loading import PARSER_VERSION, LoadError, ParsedDocument, load
-from retrieval.models import measure_cosines, require_active
+from retrieval.models import Model, WrongModel, measure_cosines, require_active
 from retrieval.origins import LOCAL, Access, Fetched, Gone, Item, Origin, Unreachable, open_origin
 from retrieval.sentences import sentence_hash, split
 from retrieval.sources import MissingPath, SourceRow, list_sources, note_try, register_sources, remove_source
@@ -132,20 +132,20 @@ def index_sources(
     A document that cannot be read keeps its earlier version. A source that cannot be read as a whole is a failure
     and loses nothing. Runs on the same source wait for each other. An error of the embedder, of the database or of
     `progress` rises; the documents finished before it are in the index, the others are as they were. So does WrongModel
-    if `embedder` is not, or no longer, the one that the index is searched with.
+    if `embedder` is another one than that which the index is searched with. Where there are several, a run follows a
+    switch from one to another.
     """
     register_vector(conn)
-    embedder = pinned(embedder)
+    run = _Run(conn, embedder, pinned(embedder), max_bytes, progress or (lambda _: None), extent, access, parse)
     if not extent.dry_run:
-        require_active(conn, embedder.name, embedder.dimensions)
-    run = _Run(conn, embedder, max_bytes, progress or (lambda _: None), extent, access, parse)
+        run.require_active()
     started = time.monotonic()
     for source in sorted(sources, key=lambda source: source.id):
         with _locked(conn, source.id):
             run.index(source)
     if run.written:
         compact(conn)
-        measure_cosines(conn, require_active(conn, embedder.name, embedder.dimensions))
+        measure_cosines(conn, run.require_active())
     report = run.report
     return IndexReport(report.documents, report.chunks, report.failures, round(time.monotonic() - started, 3))
 
@@ -169,6 +169,7 @@ class _Run:
     """One call of `index_sources`: what it was given and what it counts."""
 
     conn: Connection[Any]
+    given: Embedder
     embedder: Embedder
     max_bytes: int
     progress: Callable[[Progress], None]
@@ -252,9 +253,17 @@ class _Run:
         if self.extent.dry_run:
             self._foresee(known, chunks, outcome)
             return
-        embedded = self._embed(item.name, document.title, chunks)
-        model = require_active(self.conn, self.embedder.name, self.embedder.dimensions)
-        self.report.chunks["removed"] += swap_document(self.conn, new, chunks, model, keep=not self.extent.force)
+        while True:
+            embedded = self._embed(item.name, document.title, chunks)
+            try:
+                model = require_active(self.conn, self.embedder.name, self.embedder.dimensions)
+                removed = swap_document(self.conn, new, chunks, model, keep=not self.extent.force)
+            except WrongModel:
+                if not self._follows():
+                    raise
+            else:
+                break
+        self.report.chunks["removed"] += removed
         self._written()
         self._count(outcome, reused=len(chunks) - embedded)
 
@@ -266,6 +275,16 @@ class _Run:
             return None
         parser, _, version = known.version.partition(" ")
         return version if parser == str(PARSER_VERSION) else None
+
+    def require_active(self) -> Model:
+        """The model that the index is searched with, followed where there are several. Raises WrongModel."""
+        self._follows()
+        return require_active(self.conn, self.embedder.name, self.embedder.dimensions)
+
+    def _follows(self) -> bool:
+        """Goes on with the embedder of the active model; False if that is the one we have."""
+        before, self.embedder = self.embedder, pinned(self.given)
+        return self.embedder is not before
 
     def _written(self) -> None:
         """Takes note of a document that was written."""

@@ -17,9 +17,14 @@ COSINES = {FITTED: (0.18, 0.12), "multilingual-e5-small": (0.83, 0.0245)}
 LEAST_MEASURED, GROWTH = 200, 4
 """Another model's are measured when there are so many chunks, and again when there are so many times more."""
 
+MOST_DIMENSIONS = 4000
+"""Of halfvec in an HNSW index of pgvector."""
+
 _LOCK = "SELECT pg_advisory_xact_lock(%(lock)s)"
 _LOCK_KEY = 0x656D626564  # "embed"
 _SWITCH_LOCK = 0x73776974  # "swit": shared by whoever writes vectors of the active model
+SEARCH_LOCK = 0x73656172
+"""Shared by whoever searches, so that the model that a question was embedded with is neither left nor dropped."""
 _HOLD = "SELECT pg_advisory_xact_lock_shared(%(lock)s)"
 _COLUMNS = "id, name, dimensions, state, cosine_mean, cosine_spread"
 _NAMED = f"SELECT {_COLUMNS} FROM embedding_model WHERE name = %(name)s"  # noqa: S608
@@ -33,8 +38,14 @@ RETURNING {_COLUMNS}
 _CREATE = "CREATE TABLE {partition} (LIKE {parent} INCLUDING ALL)"
 _ATTACH = "ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES IN ({id})"
 _INDEX = """
-CREATE INDEX IF NOT EXISTS {index} ON {partition} USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops)
-WITH (m = 24, ef_construction = 200)
+CREATE INDEX {concurrently} IF NOT EXISTS {index} ON {partition}
+USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops) WITH (m = 24, ef_construction = 200)
+"""
+_IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)"
+# A graph that fits into this memory is built several times as fast. A node holds its vector and about 50 links.
+_MEMORY = """
+SELECT set_config('maintenance_work_mem',
+    least(1048576, greatest(65536, (SELECT count(*) FROM {partition}) * (2 * {dimensions} + 1000) / 1024))::text, false)
 """
 # Every pair out of 128 chunks: in the order of a hash, so that they are a sample and the same one every time.
 _MEASURE = """
@@ -90,6 +101,11 @@ class Model:
         return sql.Identifier(f"sentence_vector_{self.id}")
 
     @property
+    def index(self) -> sql.Identifier:
+        """The HNSW index of its chunks' vectors."""
+        return sql.Identifier(f"chunk_vector_{self.id}_hnsw")
+
+    @property
     def vector(self) -> sql.Composed:
         """The column `vector` of these tables as the HNSW index knows it."""
         return sql.SQL("vector::halfvec({})").format(sql.Literal(self.dimensions))
@@ -99,6 +115,12 @@ def active_model(conn: Connection[Any]) -> Model | None:
     """The model that questions are embedded with; None before anything was indexed."""
     with conn.cursor(row_factory=class_row(Model)) as cursor:
         return cursor.execute(_ACTIVE).fetchone()
+
+
+def model_named(conn: Connection[Any], name: str) -> Model | None:
+    """The model of this name, if its vectors are kept."""
+    with conn.cursor(row_factory=class_row(Model)) as cursor:
+        return cursor.execute(_NAMED, {"name": name}).fetchone()
 
 
 def require_active(conn: Connection[Any], name: str, dimensions: int) -> Model:
@@ -117,9 +139,14 @@ def hold_active(conn: Connection[Any], model: Model) -> None:
         raise WrongModel(f"The index was switched from {model.name} to another embedding model: start again.")
 
 
-def switch_alone(conn: Connection[Any]) -> None:
+def writers_wait(conn: Connection[Any]) -> None:
     """Waits until nobody writes vectors of the active model, and lets nobody do so until the transaction ends."""
     conn.execute(_LOCK, {"lock": _SWITCH_LOCK})
+
+
+def searches_wait(conn: Connection[Any]) -> None:
+    """Waits until nobody searches, and lets nobody do so until the transaction ends, which it must do at once."""
+    conn.execute(_LOCK, {"lock": SEARCH_LOCK})
 
 
 def check_model(model: Model, name: str, dimensions: int) -> None:
@@ -134,8 +161,13 @@ def check_model(model: Model, name: str, dimensions: int) -> None:
 def prepare_model(conn: Connection[Any], name: str, dimensions: int) -> Model:
     """The model's row and empty tables, made if they are missing. The first model is the active one, and has its index.
 
-    Raises WrongModel if the model is known with other dimensions.
+    Raises WrongModel if the model is known with other dimensions, or has too many.
     """
+    if dimensions > MOST_DIMENSIONS:
+        raise WrongModel(
+            f"{name} has {dimensions} dimensions, and at most {MOST_DIMENSIONS} can be searched: "
+            "ask for fewer with @DIMENSIONS behind its name, if the model bears that."
+        )
     with conn.transaction(), conn.cursor(row_factory=class_row(Model)) as cursor:
         values = {"name": name, "dimensions": dimensions}
         model = cursor.execute(_NAMED, values).fetchone()
@@ -163,12 +195,31 @@ def _added(conn: Connection[Any], name: str, dimensions: int) -> Model:
 
 def index_vectors(conn: Connection[Any], model: Model) -> None:
     """Builds the HNSW index of a model's chunks if there is none; writers of this model wait for it."""
-    conn.execute(
-        sql.SQL(_INDEX).format(
-            index=sql.Identifier(f"chunk_vector_{model.id}_hnsw"),
-            partition=model.chunk_vectors,
-            dimensions=sql.Literal(model.dimensions),
-        )
+    conn.execute(_index_statement(model, sql.SQL("")))
+
+
+def index_vectors_beside(conn: Connection[Any], model: Model) -> None:
+    """The same, and nobody waits. `conn` is in autocommit mode. What a build that was killed has left is built anew."""
+    index = model.index.as_string(None)
+    found = conn.execute(_IS_VALID, {"index": index}).fetchone()
+    if found == (True,):
+        return
+    if found is not None:
+        conn.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(model.index))
+    conn.execute(sql.SQL(_MEMORY).format(partition=model.chunk_vectors, dimensions=sql.Literal(model.dimensions)))
+    try:
+        conn.execute(_index_statement(model, sql.SQL("CONCURRENTLY")))
+    finally:
+        if not conn.closed:
+            conn.execute("RESET maintenance_work_mem")
+
+
+def _index_statement(model: Model, concurrently: sql.SQL) -> sql.Composed:
+    return sql.SQL(_INDEX).format(
+        concurrently=concurrently,
+        index=model.index,
+        partition=model.chunk_vectors,
+        dimensions=sql.Literal(model.dimensions),
     )
 
 

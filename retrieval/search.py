@@ -22,7 +22,7 @@ from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder
 from retrieval.languages import question_language
 from retrieval.lexemes import codes, identifiers, tsvector
-from retrieval.models import Model, active_model, check_model
+from retrieval.models import SEARCH_LOCK, Model, active_model, check_model
 from retrieval.scope import EVERYTHING, Scope
 from retrieval.terms import Term, any_of, candidates
 
@@ -41,12 +41,14 @@ LEAST_CHUNKS = 500
 EXACT_DENSE, EXACT_LEXICAL = 20_000, 8_000
 """Up to so many chunks that may be seen, every one is compared: of what an index finds, the filter would leave few."""
 
-# The more chunks there are, the more HNSW has to look at to find as many of the nearest. It goes on until enough has
-# passed the filter; and a plan never comes from a search with another filter.
-_SETTINGS = """
-SELECT set_config('hnsw.ef_search', %(ef_search)s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
-    set_config('hnsw.max_scan_tuples', '100000', true), set_config('plan_cache_mode', 'force_custom_plan', true)
+# HNSW goes on until enough has passed the filter; a plan never comes from a search with another filter. The lock keeps
+# the embedding model what it is until the search is through.
+_SETTINGS = f"""
+SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.max_scan_tuples', '100000', true),
+    set_config('plan_cache_mode', 'force_custom_plan', true), pg_advisory_xact_lock_shared({SEARCH_LOCK})
 """
+# The more chunks there are, the more HNSW has to look at to find as many of the nearest.
+_EF_SEARCH = "SELECT set_config('hnsw.ef_search', %(ef_search)s, true)"
 _ALLOWED = """
     SELECT id, name FROM collection
     WHERE (%(collections)s::text[] IS NULL OR name = ANY (%(collections)s))
@@ -62,7 +64,8 @@ SELECT coalesce(sum(chunks), 0)::int AS chunks,
     coalesce(sum(chunks) FILTER (WHERE collection_id IN (SELECT id FROM allowed)), 0)::int AS visible_chunks,
     ARRAY(SELECT ROW(lexeme, (SELECT coalesce(sum(l.chunks), 0)::int FROM lexeme_count l
                               WHERE l.lexeme = asked.lexeme COLLATE "C"))
-          FROM asked ORDER BY lexeme) AS terms
+          FROM asked ORDER BY lexeme) AS terms,
+    (SELECT id FROM embedding_model WHERE state = 'active') AS model
 FROM chunk_count
 """  # noqa: S608
 
@@ -182,23 +185,37 @@ def search(
         raise ValueError(f"k must be at least 1, not {k}")
     if not text.strip():
         return []
-    model = active_model(conn)
-    if model is None:
-        return []
-    embedder = of_model(embedder, model.name)
-    check_model(model, embedder.name, embedder.dimensions)
-    vector = HalfVector(embed_query(embedder, text)).to_text()
+    while True:
+        with conn.transaction():
+            model = active_model(conn)
+        if model is None:
+            return []
+        chosen = of_model(embedder, model.name)
+        check_model(model, chosen.name, chosen.dimensions)
+        vector = HalfVector(embed_query(chosen, text)).to_text()
+        found = _search(conn, model, vector, text, k, scope, language)
+        if found is not None:  # else another model was switched to while the question was embedded
+            return found
+
+
+def _search(
+    conn: Connection[Any], model: Model, vector: str, text: str, k: int, scope: Scope, language: str | None
+) -> list[Passage] | None:
+    """The passages by the vector of `model`; None if it is not the active one any more."""
     within = {
         "collections": None if scope.collections is None else list(scope.collections),
         "principals": None if scope.principals is None else list(scope.principals),
     }
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_SETTINGS)
         names = identifiers(text)
         asked = {"text": text, "language": language or question_language(conn, text), "identifiers": tsvector(names)}
         facts = cursor.execute(_FACTS, {**asked, **within}).fetchall()[0]
+        if facts["model"] != model.id:
+            return None
         terms = [Term(lexeme, int(chunks)) for lexeme, chunks in facts["terms"]]
         visible = facts["visible_chunks"]
-        cursor.execute(_SETTINGS, {"ef_search": str(ef_search(facts["chunks"]))})
+        cursor.execute(_EF_SEARCH, {"ef_search": str(ef_search(facts["chunks"]))})
         slope, offset = model.cosine_line
         parameters = {
             **within,
@@ -224,7 +241,7 @@ def search(
 
 def ef_search(chunks: int) -> int:
     """Candidates that HNSW keeps in an index of so many chunks: 200 up to 100,000, 400 at a million, 1,000 at most."""
-    return min(1000, round(200 * max(1.0, chunks / 100_000) ** 0.3))
+    return min(1000, round(200 * math.pow(max(1.0, chunks / 100_000), 0.3)))
 
 
 def _weighed(terms: Sequence[Term], codes: Collection[str], chunks: int) -> dict[str, Any]:

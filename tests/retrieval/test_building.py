@@ -1,8 +1,14 @@
 """A new embedding model: built beside the old one, switched to at once, gone back from, and never with a hole."""
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +18,10 @@ import pytest
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 
-from retrieval.building import NotBuilt, Progress, build, drop, models, previous, switch
+from retrieval.building import BeingBuilt, NotBuilt, Progress, build, drop, models, previous, switch
 from retrieval.embedders import Embedders
 from retrieval.embedding import Embedder, Vectors
-from retrieval.index import index_sources, register_sources
+from retrieval.index import index_sources, list_sources, register_sources
 from retrieval.models import WrongModel, active_model
 from retrieval.search import search
 from retrieval.verified import prepare, put_verified
@@ -99,6 +105,24 @@ def found(conn: Connection[Any], embedders: Embedders, question: str) -> str:
     return search(conn, embedders, question)[0].document
 
 
+def switch_while_embedding(
+    conn: Connection[Any], embedders: Embedders, then: Callable[[Connection[Any]], None] = lambda _: None
+) -> None:
+    """The next time that the small model embeds, the large one is switched to before it is done."""
+    small = embedders.named(SMALL)
+    assert isinstance(small, Hashing)
+    embed = small.embed
+
+    def switch_first(texts: Sequence[str]) -> Vectors:
+        small.embed = embed  # type: ignore[method-assign]
+        with psycopg.connect(conn.info.dsn, autocommit=True) as other:
+            switch(other, embedders.named(LARGE))
+            then(other)
+        return embed(texts)
+
+    small.embed = switch_first  # type: ignore[method-assign]
+
+
 def holes(conn: Connection[Any]) -> int:
     """Chunks that the active model does not have all vectors of."""
     return int((conn.execute(HOLES).fetchone() or (0,))[0])
@@ -119,7 +143,7 @@ def test_switch_searches_with_the_new_model(indexed: Connection[Any], embedders:
         (LARGE, "active", 1.0),
         (SMALL, "retired", 1.0),
     ]
-    assert [step.done for step in told] == [20, 30]
+    assert [step.done for step in told] == [0, 20, 30]
     assert told[-1].total == 30
     assert holes(indexed) == 0
 
@@ -137,7 +161,8 @@ def test_killed_build_goes_on_where_it_was(indexed: Connection[Any], embedders: 
     assert isinstance(large, Hashing)
 
     def die(progress: Progress) -> None:
-        raise KeyboardInterrupt
+        if progress.made:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         build(indexed, large, die)
@@ -169,29 +194,52 @@ def test_what_is_indexed_meanwhile_is_caught_up_with(
     assert indexed.execute("SELECT count(*) FROM document").fetchone() == (30,)
 
 
-def test_index_run_that_began_before_the_switch_leaves_no_hole(
-    indexed: Connection[Any], embedders: Embedders, folder: Path
-) -> None:
-    """It was made for the old model: it stops, and the next one goes on."""
-    (folder / "new.md").write_text(text_about(50))
-    small = embedders.named(SMALL)
-    assert isinstance(small, Hashing)
-    embed = small.embed
-
-    def switch_first(texts: Sequence[str]) -> Vectors:
-        vectors = embed(texts)
-        with psycopg.connect(indexed.info.dsn, autocommit=True) as other:
-            switch(other, embedders.named(LARGE))
-        return vectors
-
-    small.embed = switch_first  # type: ignore[method-assign]
-    with pytest.raises(WrongModel):
-        index(indexed, embedders, folder)
-    small.embed = embed  # type: ignore[method-assign]
-    assert holes(indexed) == 0
+def test_index_run_follows_a_switch(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
+    """What it had embedded for the old model is embedded for the new one, and nothing is without its vectors."""
+    for number in range(3):
+        (folder / f"new{number}.md").write_text(text_about(100 + number))
+    switch_while_embedding(indexed, embedders)
     index(indexed, embedders, folder)
+    assert embedders.name == LARGE
     assert holes(indexed) == 0
-    assert found(indexed, embedders, words(50)) == "new.md"
+    assert found(indexed, embedders, words(101)) == "new1.md"
+    assert index_sources(indexed, embedders, list_sources(indexed), max_bytes=1_000_000).documents["unchanged"] == 33
+
+
+def test_index_run_without_the_new_model_stops(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
+    """Where the process has one embedder alone: the document stays as it was, and the next run goes on."""
+    (folder / "07.md").write_text("# Pump 7\n\nAnother text.\n")
+    switch_while_embedding(indexed, embedders)
+    with pytest.raises(WrongModel):
+        index(indexed, embedders.named(SMALL), folder)
+    assert holes(indexed) == 0
+    assert found(indexed, embedders, words(7)) == "07.md"
+
+
+def test_question_is_embedded_again_if_the_model_changes_meanwhile(
+    indexed: Connection[Any], embedders: Embedders
+) -> None:
+    """Its vector is never compared with another model's, also when the old one is dropped at that moment."""
+    switch_while_embedding(indexed, embedders, then=lambda other: drop(other, SMALL))
+    assert found(indexed, embedders, words(7)) == "07.md"
+    large = embedders.named(LARGE)
+    assert isinstance(large, Hashing)
+    assert large.embedded[-1] == words(7)
+
+
+def test_verified_answer_is_embedded_again_if_the_model_changes_meanwhile(
+    indexed: Connection[Any], embedders: Embedders
+) -> None:
+    """Storing one that was prepared for the old model is refused, so that it can be prepared anew."""
+    ready = prepare(embedders, f"What is {words(60)}?", f"That is {words(61)}.")
+    switch(indexed, embedders.named(LARGE))
+    when = datetime(2026, 11, 1, tzinfo=UTC)
+    with pytest.raises(WrongModel):
+        put_verified(indexed, ready, collection="default", name="a", verified_at=when)
+    ready = prepare(embedders, f"What is {words(60)}?", f"That is {words(61)}.")
+    put_verified(indexed, ready, collection="default", name="a", verified_at=when)
+    assert holes(indexed) == 0
+    assert found(indexed, embedders, words(60)) == "a"
 
 
 def test_rollback_catches_up(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
@@ -255,3 +303,113 @@ def test_dropping_a_model(indexed: Connection[Any], embedders: Embedders) -> Non
         previous(indexed)
     switch(indexed, embedders.named(SMALL))
     assert found(indexed, embedders, words(7)) == "07.md"
+
+
+def test_one_process_builds_at_a_time(indexed: Connection[Any], embedders: Embedders) -> None:
+    """Another one is told so, and whoever looks sees that it is worked on."""
+    seen: list[bool] = []
+
+    def look(progress: Progress) -> None:
+        with psycopg.connect(indexed.info.dsn, autocommit=True) as other:
+            seen.append(models(other)[1].is_worked_on)
+            for work in (build, switch):
+                with pytest.raises(BeingBuilt, match="large is being built by another process"):
+                    work(other, embedders.named(LARGE))
+            with pytest.raises(BeingBuilt):
+                drop(other, LARGE)
+
+    build(indexed, embedders.named(LARGE), look)
+    assert seen
+    assert all(seen)
+    assert not models(indexed)[1].is_worked_on
+
+
+def test_progress_tells_pace_and_time_left() -> None:
+    """From what this build made, and not from what was there before it."""
+    progress = Progress(done=60, total=100, made=20, embedded=100, seconds=10.0)
+    assert progress.texts_per_second == 10
+    assert progress.seconds_left == 20
+    assert Progress(40, 100, 0, 0, 0.0).seconds_left is None
+
+
+def test_large_document_is_built_in_parts(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
+    """Progress is told and vectors are kept before all of it is embedded."""
+    (folder / "large.md").write_text("".join(f"# Part {n}\n\nPart {n} says {n}.\n\n" for n in range(400)))
+    index(indexed, embedders, folder)
+    embedded: list[int] = []
+
+    def stop(progress: Progress) -> None:
+        embedded.append(progress.embedded)
+        if progress.embedded > 300:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(indexed, embedders.named(LARGE), stop)
+    kept = indexed.execute("SELECT count(*) FROM embedding WHERE model = 'large'").fetchone() or (0,)
+    assert embedded[-1] == kept[0] < 900
+
+
+def test_index_that_a_killed_build_has_left_is_built_anew(indexed: Connection[Any], embedders: Embedders) -> None:
+    """Postgres keeps an index whose building ended half-way, and does not use it."""
+    model = build(indexed, embedders.named(LARGE))
+    name = model.index.as_string(None)
+    indexed.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = to_regclass(%s)", [name])
+    build(indexed, embedders.named(LARGE))
+    valid = indexed.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name]).fetchone()
+    assert valid == (True,)
+
+
+def test_documents_change_while_the_index_of_vectors_is_built(
+    indexed: Connection[Any], embedders: Embedders, folder: Path
+) -> None:
+    """A new model's vectors go with their chunks although it is not searched with yet; that waits for nothing."""
+    build(indexed, embedders.named(LARGE))
+    (folder / "00.md").unlink()
+    index(indexed, embedders, folder)
+    assert [model.built for model in models(indexed)] == [29, 29]
+
+
+BUILDER = """
+import sys, time
+import psycopg
+from pgvector.psycopg import register_vector
+from retrieval.building import build
+from tests.retrieval.test_building import Hashing
+
+class Slow(Hashing):
+    def embed(self, texts):
+        time.sleep(0.2)
+        return super().embed(texts)
+
+with psycopg.connect(sys.argv[1], autocommit=True) as conn:
+    build(conn, Slow("large", 1024), lambda progress: print(progress.done, flush=True))
+"""
+
+
+def test_build_survives_kill(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
+    """A process that is killed with -9 in the middle leaves what it made, and no lock; the next one does the rest."""
+    for number in range(30, 60):
+        (folder / f"{number:02}.md").write_text(text_about(number))
+    index(indexed, embedders, folder)
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILDER, indexed.info.dsn], cwd=root, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    while (line := process.stdout.readline()) and int(line) == 0:
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    until = time.monotonic() + 10
+    while models(indexed)[1].is_worked_on:  # until Postgres notices that its client is gone
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    made = models(indexed)[1].built
+    assert 0 < made < 60
+    large = embedders.named(LARGE)
+    assert isinstance(large, Hashing)
+    switch(indexed, large)
+    assert holes(indexed) == 0
+    assert models(indexed)[0].built == 60
+    assert len(large.embedded) < 3 * 60  # a passage and two sentences a document, and not all of them again

@@ -60,7 +60,7 @@ def test_each_has_tables_and_an_index_of_its_dimensions(conn: Connection, dimens
 
 def test_a_model_too_large_for_the_index_is_refused(conn: Connection) -> None:
     """HNSW takes at most 4,000 dimensions of half precision."""
-    with pytest.raises(psycopg.errors.CheckViolation):
+    with pytest.raises(WrongModel, match="large has 4001 dimensions, and at most 4000"):
         prepare_model(conn, "large", 4001)
 
 
