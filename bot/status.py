@@ -109,7 +109,10 @@ def _run(run: Run) -> str:
 
 def _embedder(model: Build) -> str:
     if model.state == "building":
-        return f"• Embedding model being built: {plain(model.name)}, {model.share:.0%}"
+        stands = f"{model.built} of {model.chunks or 0} passages ({model.share:.0%})"
+        return (
+            f"• Embedding model {'being built' if model.is_worked_on else 'to be built'}: {plain(model.name)}, {stands}"
+        )
     searched = "searched with" if model.state == "active" else "kept, to go back to"
     return f"• Embedding model: {plain(model.name)}, {searched}"
 

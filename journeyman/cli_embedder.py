@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -43,7 +44,8 @@ def show(invocation: Invocation, as_json: bool) -> None:
     from journeyman.composition import application
     from retrieval.building import models
 
-    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+    settings = invocation.settings()
+    with output_kept_clean(), application(settings) as app, app.connect() as conn:
         found = models(conn)
     if as_json:
         print_json([asdict(model) for model in found])
@@ -52,27 +54,39 @@ def show(invocation: Invocation, as_json: bool) -> None:
         click.echo(
             f"{model.state:<9} {model.name}, {model.dimensions} dimensions, "
             f"{model.built} of {model.chunks or 0} passages ({model.share:.0%})"
+            + (", being built now" if model.is_worked_on else "")
         )
     if not found:
         note("Nothing is indexed yet: JOURNEYMAN_EMBEDDER names the model of a new index.")
+    elif found[0].name != settings.embedder:
+        note(
+            f"JOURNEYMAN_EMBEDDER is {settings.embedder}, which counts for a new index alone. To search with it: "
+            f"journeyman embedder switch {settings.embedder}"
+        )
 
 
 @embedder.command()
 @name_argument
+@click.option("--worker", is_flag=True, help="Have a worker do it, and do not wait for it.")
 @common_options
 @pass_invocation
-def build(invocation: Invocation, name: str) -> None:
+def build(invocation: Invocation, name: str, worker: bool) -> None:
     """Make a model's vectors beside those that are searched with. Go on with the same command if it is stopped.
 
     \b
     Example:
       journeyman embedder build multilingual-e5-small
+      journeyman embedder build openai:text-embedding-3-small --worker
     """
     from journeyman.composition import application
-    from retrieval.building import build as build_vectors
 
-    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, build_bar() as progress:
-        build_vectors(conn, app.embedder.named(name), progress)
+    with output_kept_clean(), application(invocation.settings()) as app:
+        if worker:
+            app.start_build(name)
+            note("A worker builds it. `journeyman embedder show` and `journeyman status` tell how far it is.")
+            return
+        with app.connect() as conn, build_bar() as progress:
+            app.build_embedder(conn, name, progress)
     note(f"{name} is built. To search with it: journeyman embedder switch {name}")
 
 
@@ -134,12 +148,14 @@ def _switch(invocation: Invocation, name: str | None) -> None:
 
 @contextmanager
 def build_bar() -> "Iterator[Callable[[Progress], None]]":
-    """A bar over the passages, with the texts a second."""
+    """A bar over the passages, with the texts a second and the time that is left."""
     with progress_bars("passages") as bars:
         bar = bars.add_task("Looking for passages", total=None)
 
         def show_progress(progress: "Progress") -> None:
-            rate = progress.embedded / progress.seconds if progress.seconds else 0
-            bars.update(bar, total=progress.total, completed=progress.done, description=f"{rate:.0f} texts/s")
+            left = progress.seconds_left
+            pace = f"{progress.texts_per_second:.0f} texts/s"
+            description = pace if left is None else f"{pace}, {timedelta(seconds=round(left))} left"
+            bars.update(bar, total=progress.total, completed=progress.done, description=description)
 
         yield show_progress

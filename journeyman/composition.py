@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from journeyman.metrics import Metrics
     from journeyman.monitoring import Monitor
     from retrieval.answer import Event, Passage, Question
+    from retrieval.building import Progress as Built
     from retrieval.calibration import Fitted
     from retrieval.chain import AnswerChain
-    from retrieval.embedders import Embedders
+    from retrieval.embedders import Api, Embedders
     from retrieval.evaluation import LabelledQuestion
     from retrieval.index import IndexReport, Progress, SourceRow
     from retrieval.origins import Access
@@ -114,11 +115,10 @@ class Application:
     @cached_property
     def embedder(self) -> "Embedders":
         """The embedder of the model that the index is searched with, whichever that is at the moment."""
-        from retrieval.embedders import Api, Embedders, embedder_named
+        from retrieval.embedders import Embedders, embedder_named
 
         settings = self.settings
-        key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
-        make = partial(embedder_named, api=Api(settings.embedder_url, key, per_minute), device=settings.device)
+        make = partial(embedder_named, api=embedding_api(settings), device=settings.device)
         return Embedders(make, self._active_embedder, settings.embedder)
 
     def _active_embedder(self) -> str | None:
@@ -284,6 +284,23 @@ class Application:
             conn, self.embedder, run_id, max_bytes=self.max_file_bytes, progress=progress, access=self.access
         )
 
+    def build_embedder(
+        self, conn: "Connection[Any]", name: str, progress: "Callable[[Built], None]" = lambda _: None
+    ) -> None:
+        """Make the vectors of the embedding model with this name beside those that are searched with."""
+        from retrieval.building import build
+
+        build(conn, self.embedder.named(name), progress)
+
+    def start_build(self, name: str) -> None:
+        """Have a worker make the vectors of the embedding model with this name. Raises WrongInput if none answers."""
+        from workers.app import enqueue_build, has_worker
+
+        self.embedder.named(name)  # a name that cannot be is told at once
+        if not has_worker(self._enqueuing):
+            raise WrongInput("No worker answers: start `journeyman worker`, or leave --worker out.")
+        enqueue_build(self._enqueuing, name)
+
     def start_reindex(self, run_id: int) -> None:
         """Have a worker carry out a run; where none answers, a thread of this process does."""
         from workers.app import enqueue_reindex, has_worker
@@ -326,6 +343,7 @@ class Application:
             connect=self.connect,
             index_due=self.index_due,
             reindex=self.reindex,
+            build_embedder=self.build_embedder,
             scan_seconds=self.settings.scan_minutes * 60.0,
         )
 
@@ -358,6 +376,14 @@ class Application:
         """Close the pool, if there is one. The servers stay."""
         if "pool" in self.__dict__:
             self.pool.close()
+
+
+def embedding_api(settings: Settings) -> "Api":
+    """The server of embedding models that the settings name."""
+    from retrieval.embedders import Api
+
+    key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
+    return Api(settings.embedder_url, key, per_minute)
 
 
 def build_model(settings: Settings) -> "BaseChatModel":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from journeyman.composition import EMBEDDED_MODEL, embedded_model_folder, reveal, slack_is_set_up
+from journeyman.composition import EMBEDDED_MODEL, embedded_model_folder, embedding_api, reveal, slack_is_set_up
 from journeyman.errors import JourneymanError
 from journeyman.failures import explain
 from journeyman.settings import Settings
@@ -53,7 +53,7 @@ def examine(settings: Settings) -> Iterator[Check]:
             yield Check("Servers", BROKEN, explain(error).sentence)
         else:
             yield from examine_servers(stack)
-    yield check("Embedder", embedder)
+    yield check("Embedder", lambda: embedder(settings))
     yield check("Model", lambda: model(settings))
     yield from examine_slack(settings)
 
@@ -125,13 +125,12 @@ def redis_server(client: Any) -> str:
     return f"version {client.info('server')['redis_version']}"
 
 
-def embedder() -> str:
-    """Whether the embedding model gives a vector."""
-    from retrieval.embedding import MiniLM
+def embedder(settings: Settings) -> str:
+    """Whether the embedding model of a new index gives a vector."""
+    from retrieval.embedders import embed_query, embedder_named
 
-    model = MiniLM()
-    vectors = model.embed(["A word of greeting."])
-    return f"{model.name}, {vectors.shape[1]} dimensions"
+    named = embedder_named(settings.embedder, api=embedding_api(settings), device=settings.device)
+    return f"{named.name}, {len(embed_query(named, 'A word of greeting.'))} dimensions"
 
 
 def model(settings: Settings) -> str:

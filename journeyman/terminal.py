@@ -160,6 +160,7 @@ def describe_status(status: "Status", model: "ModelState") -> str:
         lines.append(f"Being indexed: {printable(run.target)}, {run.done} of {run.total} documents ({run.state}).")
     for embedder in status.embedders:
         built = f", {embedder.share:.0%} built" if embedder.state == "building" else ""
+        built += ", being worked on" if embedder.is_worked_on else ""
         lines.append(f"Embedding model ({embedder.state}): {printable(embedder.name)}{built}.")
     return "\n".join([*lines, f"Model: {model.name}, {model.place}, {model.adapter or 'no'} adapter."])
 

@@ -5,19 +5,25 @@ Nothing here reads a setting or a file.
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename
 from kombu.exceptions import OperationalError
+from psycopg import Connection
 
 from workers.lease import leased_task
 from workers.schedule import beat_schedule
-from workers.tasks import Connect, IndexDue, Reindex, register_tasks
-from workers.topology import INGEST, QUEUES, REINDEX, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
+from workers.tasks import BuildEmbedder, Connect, IndexDue, Reindex, register_tasks
+from workers.topology import BUILD_EMBEDDER, INGEST, QUEUES, REINDEX, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
 
 SHUTDOWN_SECONDS = 10.0
+
+
+def _cannot_build(conn: Connection[Any], name: str) -> None:
+    raise NotImplementedError("this app was made without a function that builds embedding models")
 
 
 def build_app(
@@ -26,6 +32,7 @@ def build_app(
     connect: Connect,
     index_due: IndexDue,
     reindex: Reindex,
+    build_embedder: BuildEmbedder = _cannot_build,
     scan_seconds: float,
     visibility_timeout: float = VISIBILITY_TIMEOUT,
 ) -> Celery:
@@ -65,7 +72,7 @@ def build_app(
         worker_cancel_long_running_tasks_on_connection_loss=False,
         beat_schedule=beat_schedule(scan_seconds),
     )
-    register_tasks(app, connect=connect, index_due=index_due, reindex=reindex)
+    register_tasks(app, connect=connect, index_due=index_due, reindex=reindex, build_embedder=build_embedder)
     return app
 
 
@@ -87,6 +94,11 @@ def enqueue_scan(app: Celery) -> None:
 def enqueue_reindex(app: Celery, run_id: int) -> None:
     """Have a worker carry out the run with this id."""
     app.send_task(REINDEX, args=[run_id])
+
+
+def enqueue_build(app: Celery, embedder: str) -> None:
+    """Have a worker make the vectors of the embedding model with this name."""
+    app.send_task(BUILD_EMBEDDER, args=[embedder])
 
 
 def has_worker(app: Celery, timeout: float = 1.0) -> bool:

@@ -8,22 +8,27 @@ import structlog
 from celery import Celery
 from psycopg import Connection
 
+from retrieval.building import BeingBuilt
 from retrieval.index import IndexReport
 from retrieval.reindexing import Run, unattended_runs
 from workers.locks import SCAN, try_lock
 from workers.schedule import SWEEP_SECONDS
-from workers.topology import REINDEX, SCAN_SOURCES, SWEEP
+from workers.topology import BUILD_EMBEDDER, REINDEX, SCAN_SOURCES, SWEEP
 
 log = structlog.get_logger()
 
 Connect = Callable[[], AbstractContextManager[Connection[Any]]]
 IndexDue = Callable[[Connection[Any]], IndexReport]
 Reindex = Callable[[Connection[Any], int], Run | None]
+BuildEmbedder = Callable[[Connection[Any], str], object]
 
 
-def register_tasks(app: Celery, *, connect: Connect, index_due: IndexDue, reindex: Reindex) -> None:
+def register_tasks(
+    app: Celery, *, connect: Connect, index_due: IndexDue, reindex: Reindex, build_embedder: BuildEmbedder
+) -> None:
     """Give the app its tasks. `connect` opens autocommit connections, `index_due` indexes the sources whose time has
-    come, `reindex` carries out the run with an id.
+    come, `reindex` carries out the run with an id, `build_embedder` makes the vectors of the embedding model with a
+    name.
     """
 
     @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -40,6 +45,16 @@ def register_tasks(app: Celery, *, connect: Connect, index_due: IndexDue, reinde
         with connect() as conn:
             run = reindex(conn, run_id)
         log.info("reindexed", run=run_id, state="done elsewhere" if run is None else run.state)
+
+    @app.task(name=BUILD_EMBEDDER, shared=False)  # type: ignore[untyped-decorator]
+    def build_embedding_model(name: str) -> None:
+        with connect() as conn:
+            try:
+                build_embedder(conn, name)
+            except BeingBuilt:
+                log.info("not built: another process is at it", embedder=name)
+                return
+        log.info("built", embedder=name)
 
     @app.task(name=SWEEP, shared=False)  # type: ignore[untyped-decorator]
     def sweep() -> None:

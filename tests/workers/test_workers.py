@@ -18,12 +18,13 @@ from click.testing import CliRunner
 
 from journeyman.cli import cli
 from journeyman.options import Invocation
+from retrieval.building import BeingBuilt
 from retrieval.index import IndexReport
 from retrieval.reindexing import _held
 from workers.app import broker_url, build_app, has_worker
 from workers.locks import SCAN, try_lock
 from workers.schedule import beat_schedule
-from workers.topology import INGEST, REINDEX, ROUTES, SCAN_SOURCES, SWEEP
+from workers.topology import BUILD_EMBEDDER, INGEST, REINDEX, ROUTES, SCAN_SOURCES, SWEEP
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +44,19 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
     def reindex(conn: psycopg.Connection[Any], run_id: int) -> None:
         calls.append(f"reindex {run_id}")
 
-    return build_app(redis_url, connect=connect, index_due=index_due, reindex=reindex, scan_seconds=60)
+    def build_embedder(conn: psycopg.Connection[Any], name: str) -> None:
+        calls.append(f"build {name}")
+        if name == "busy":
+            raise BeingBuilt(name)
+
+    return build_app(
+        redis_url,
+        connect=connect,
+        index_due=index_due,
+        reindex=reindex,
+        build_embedder=build_embedder,
+        scan_seconds=60,
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,6 +108,15 @@ def test_a_run_is_carried_out_by_its_id(redis_url: str, database: str) -> None:
     calls: list[str] = []
     an_app(redis_url, database, calls).tasks[REINDEX](7)
     assert calls == ["reindex 7"]
+
+
+def test_an_embedding_model_is_built_by_its_name(redis_url: str, database: str) -> None:
+    """A message that comes twice does no harm: one process builds at a time, and another leaves it to that."""
+    calls: list[str] = []
+    task = an_app(redis_url, database, calls).tasks[BUILD_EMBEDDER]
+    task("multilingual-e5-small")
+    task("busy")
+    assert calls == ["build multilingual-e5-small", "build busy"]
 
 
 def test_without_a_worker_none_answers(stack: Any, database_url: str) -> None:
