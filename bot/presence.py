@@ -29,6 +29,7 @@ LOOK_EVERY = 3.0  # seconds between two looks at what others have left
 RETRY = 0.5  # seconds after which a lost connection is opened again
 TURN = 0.25  # seconds in which an end of this process is noticed
 _HOLD = "SELECT pg_advisory_lock(%(owner)s)"
+_RELEASE = "SELECT pg_advisory_unlock(%(owner)s)"
 # So that a host that lost its power is not taken for alive for hours. Has no effect on a Unix socket.
 _KEEPALIVE = """
 SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
@@ -89,3 +90,4 @@ class Presence:
                 self.look()
             for notice in conn.notifies(timeout=TURN):
                 self.changed(UUID(notice.payload))
+        conn.execute(_RELEASE, {"owner": self.owner})  # at once: the server ends a closed session when it gets round to it
