@@ -90,4 +90,4 @@ class Presence:
                 self.look()
             for notice in conn.notifies(timeout=TURN):
                 self.changed(UUID(notice.payload))
-        conn.execute(_RELEASE, {"owner": self.owner})  # at once: the server ends a closed session when it gets round to it
+        conn.execute(_RELEASE, {"owner": self.owner})  # the end of a closed session may take the server a while
