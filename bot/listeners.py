@@ -11,7 +11,19 @@ from typing import Any
 import structlog
 from slack_bolt import App
 
-from bot import admin, asking_privately, channel_modal, experts, export, home, passages, reindexing, reviewing, thumbs
+from bot import (
+    admin,
+    asking_privately,
+    channel_modal,
+    comparing,
+    experts,
+    export,
+    home,
+    passages,
+    reindexing,
+    reviewing,
+    thumbs,
+)
 from bot.asking import Runtime, receive, receive_change
 from bot.commands import Word, on_command
 from bot.experts import heard_expert
@@ -25,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 # What `/journeyman` understands: each module's words, in the order of the help.
 WORDS: dict[str, Word] = {
-    word.name: word for word in (*admin.WORDS, *channel_modal.WORDS, *export.WORDS, *reviewing.WORDS)
+    word.name: word for word in (*admin.WORDS, *channel_modal.WORDS, *comparing.WORDS, *export.WORDS, *reviewing.WORDS)
 }
 
 

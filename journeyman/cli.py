@@ -13,6 +13,7 @@ import click
 from journeyman import __version__
 from journeyman.cli_admin import admins, export, reindex, slack, status
 from journeyman.cli_backup import backup, restore
+from journeyman.cli_compare import compare
 from journeyman.cli_documents import calibrate, evaluate, index, search
 from journeyman.cli_embedder import embedder
 from journeyman.cli_questions import ask
@@ -38,7 +39,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(up, index, source, search, ask, evaluate, calibrate),
+    *(up, index, source, search, ask, evaluate, calibrate, compare),
     *(status, reindex, embedder, export, admins, slack),
     *(bot, worker, beat, migrate, doctor, backup, restore),
 )

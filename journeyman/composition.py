@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bot.app import SlackApp
     from bot.operations import ModelState
+    from finetune.comparison import Comparison
     from journeyman.metrics import Metrics
     from journeyman.monitoring import Monitor
     from retrieval.answer import Event, Passage, Question
@@ -208,6 +209,36 @@ class Application:
             store(conn, fitted)
         return fitted
 
+    def compare(
+        self,
+        questions: "Sequence[LabelledQuestion]",
+        arms: Sequence[str],
+        adapter: Path | None,
+        collection: str | None,
+        name: str,
+        progress: Callable[[], None],
+    ) -> "Comparison":
+        """Ask the questions of every arm, over the same passages, and keep what comes out under this name."""
+        from finetune.comparisons import store
+        from journeyman.comparing import run
+        from retrieval.chain import AnswerChain, remembered
+        from retrieval.unaided import unaided
+
+        names = [collection] if collection else None
+        with self.pool.connection() as conn:
+            self.check_collections(conn, names)
+        find = remembered(AnswerChain(self.pool, self.embedder, self.model).find)
+        tuned = build_model(self.settings, adapter) if any("finetuned" in arm for arm in arms) else self.model
+        models = {arm: tuned if "finetuned" in arm else self.model for arm in arms}
+        streams = {
+            arm: AnswerChain(self.pool, self.embedder, model, find).stream if "rag" in arm else unaided(model)
+            for arm, model in models.items()
+        }
+        found = run(streams, questions, names, progress)
+        with self.pool.connection() as conn:
+            store(conn, found, questions=name, model=self.settings.model, adapter=adapter.name if adapter else None)
+        return found
+
     def check_collections(self, conn: "Connection[Any]", names: Sequence[str] | None) -> None:
         """Raise WrongInput when one of the collections does not exist."""
         if names is None:
@@ -386,12 +417,16 @@ def embedding_api(settings: Settings) -> "Api":
     return Api(settings.embedder_url, key, per_minute)
 
 
-def build_model(settings: Settings) -> "BaseChatModel":
-    """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's."""
+def build_model(settings: Settings, adapter: Path | None = None) -> "BaseChatModel":
+    """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's; with an
+    adapter's folder over it, which a server knows by the folder's name.
+    """
     if settings.model_url:
         from finetune.remote import remote_chat_model
 
         named = None if settings.model == EMBEDDED_MODEL else settings.model
+        if adapter is not None:
+            named = adapter.name
         key = reveal(settings.model_api_key)
         return remote_chat_model(settings.model_url, named, key, settings.max_answer_tokens)
     if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
@@ -408,6 +443,7 @@ def build_model(settings: Settings) -> "BaseChatModel":
         quantize=settings.quantize,
         threads=settings.threads,
         max_tokens=settings.max_answer_tokens,
+        adapter=adapter,
     )
 
 

@@ -8,7 +8,7 @@ answer says so and cites nothing, and the model is not asked.
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from langchain_core.runnables import Runnable, RunnableGenerator
 from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
-from retrieval.confidence import calibration
+from retrieval.confidence import Calibration, calibration
 from retrieval.embedding import Embedder
 from retrieval.evidence import Quote, choose_quotes, is_enough
 from retrieval.followup import standalone
@@ -35,6 +35,9 @@ MAX_STATEMENTS = 3
 MAX_WRITTEN = 5
 """Statements that the model may write before it is stopped, shown or not: what comes so late seldom helps."""
 QUOTES_ALONE = "These are the documents' own words; I found nothing to add that they bear out."
+
+Find = Callable[[Question, str], tuple[Sequence[Passage], Calibration]]
+"""From a question, and how it was rewritten to stand alone, to the passages and what they are judged by."""
 
 _QUESTION_BACK = re.compile(r"\?\s*$")
 
@@ -68,10 +71,16 @@ class _Draft:
 
 
 class AnswerChain:
-    """Answers questions from the index in `pool`'s database. Safe to use from several threads at once."""
+    """Answers questions from the index in `pool`'s database. Safe to use from several threads at once.
 
-    def __init__(self, pool: ConnectionPool[Any], embedder: Embedder, model: BaseChatModel) -> None:
+    `find` takes the place of the search, as where several models are to read the same passages.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool[Any], embedder: Embedder, model: BaseChatModel, find: Find | None = None
+    ) -> None:
         self._pool, self._embedder, self._model = pool, embedder, model
+        self._find = find or self.find
         self._write: Runnable[dict[str, str], str] = (
             answer_prompt() | model | StrOutputParser() | RunnableGenerator(statements)
         )
@@ -93,16 +102,7 @@ class AnswerChain:
         started = time.monotonic()
         asked = standalone(question)
         yield Searching(asked)
-        with self._pool.connection() as conn:
-            passages = search(
-                conn,
-                self._embedder,
-                asked,
-                k=PASSAGES,
-                scope=_scope(question),
-                language=question.language,
-            )
-            fitted = calibration(conn)
+        passages, fitted = self._find(question, asked)
         draft = _Draft(question, asked, passages, started)
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
@@ -113,6 +113,12 @@ class AnswerChain:
         else:
             yield draft.say(nothing_found(passages, question.collections))
             yield Done(self._answered(draft, abstained=True))
+
+    def find(self, question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
+        """The passages that the index has for a question. Raises psycopg.Error."""
+        with self._pool.connection() as conn:
+            found = search(conn, self._embedder, asked, k=PASSAGES, scope=_scope(question), language=question.language)
+            return found, calibration(conn)
 
     def _answer(self, draft: _Draft) -> Iterator[Event]:
         # Quoted passages come first, so that the numbers that people see first are 1 and 2.
@@ -161,6 +167,19 @@ class AnswerChain:
             adapter=getattr(self._model, "adapter", None),
             timings=draft.timings,
         )
+
+
+def remembered(find: Find) -> Find:
+    """The same search, which finds what it found before: a frozen snapshot of the index for the questions asked."""
+    found: dict[str, tuple[Sequence[Passage], Calibration]] = {}
+
+    def find_again(question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
+        key = repr((asked, question))
+        if key not in found:
+            found[key] = find(question, asked)
+        return found[key]
+
+    return find_again
 
 
 def nothing_found(passages: Sequence[Passage], collections: Sequence[str] | None = None) -> str:

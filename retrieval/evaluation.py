@@ -1,8 +1,8 @@
 """How good are search and answers? Runs a question set through the chain and reports rates with 95 % intervals.
 
 The format is one JSON object a line with `id`, `question`, `kind`, `sources` (documents that hold the answer), `expect`
-(regular expressions that all match a right answer) and, for follow-ups, `history`. A question without `sources` has no
-answer in the documents: the system must abstain and cite nothing.
+(regular expressions that all match a right answer), optionally `answer` (a right one) and, for follow-ups, `history`. A
+question without `sources` has no answer in the documents: the system must abstain and cite nothing.
 """
 
 import json
@@ -33,6 +33,7 @@ class LabelledQuestion:
     sources: Sequence[str]
     expect: Sequence[str]
     history: Sequence[Turn] = ()
+    answer: str | None = None
 
     @property
     def answerable(self) -> bool:
@@ -134,6 +135,7 @@ def _question(entry: dict[str, Any], number: int) -> LabelledQuestion:
         sources=tuple(entry.get("sources", ())),
         expect=tuple(entry.get("expect", ())),
         history=tuple(Turn(turn["role"], turn["content"]) for turn in entry.get("history") or ()),
+        answer=entry.get("answer"),
     )
 
 

@@ -23,12 +23,27 @@ _RULES = (
 _TEMPLATE = ChatPromptTemplate.from_messages(
     [("system", _RULES), ("human", "{passages}\n\nQuestion: {question}\nAnswer:")]
 )
+_UNAIDED = ChatPromptTemplate.from_messages(
+    [
+        (
+            "system",
+            "You answer questions of a company's employees. Answer in one or two short sentences that name the exact "
+            "values, codes and steps. If you are not sure, say only: I don't know.",
+        ),
+        ("human", "Question: {question}\nAnswer:"),
+    ]
+)
 _MARK = re.compile(r"<(?=/?\s*passage\b)", re.IGNORECASE)
 
 
 def answer_prompt() -> ChatPromptTemplate:
     """The template with the variables `passages` (from `numbered`) and `question`."""
     return _TEMPLATE
+
+
+def unaided_prompt() -> ChatPromptTemplate:
+    """What a model is asked that has no documents to read; its variable is `question`."""
+    return _UNAIDED
 
 
 def numbered(passages: Sequence[Passage]) -> str:

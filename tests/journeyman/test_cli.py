@@ -21,7 +21,7 @@ from tests.journeyman.model_server import model_server
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("up", "index", "source", "search", "ask", "evaluate", "calibrate"),
+    *("up", "index", "source", "search", "ask", "evaluate", "calibrate", "compare"),
     *("status", "reindex", "embedder", "export", "admins", "slack"),
     *("bot", "worker", "beat", "migrate", "doctor", "backup", "restore"),
 )
@@ -41,7 +41,7 @@ def test_the_commands_are_the_contract() -> None:
     assert set(cli.commands) == set(COMMANDS)
     with_json = {name for name, command in cli.commands.items() if "as_json" in {p.name for p in command.params}}
     assert with_json == {
-        *("index", "search", "ask", "evaluate", "calibrate"),
+        *("index", "search", "ask", "evaluate", "calibrate", "compare"),
         *("status", "reindex", "admins", "migrate", "doctor", "backup"),
     }
 

@@ -1,0 +1,172 @@
+"""The gate: an adapter goes live only if it has proved better, and has become worse at nothing that is guarded.
+
+Two arms answer the same questions; what counts is the difference for each question. Its interval is a bootstrap over
+clusters of like questions (Field and Welsh, JRSS B 69, 2007), because ten wordings of one question are one piece of
+evidence. It fails closed: too few questions, or a guard that nothing tells about, is no pass.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Decision = Literal["promote", "refuse", "inconclusive"]
+
+PRIMARY = "answer"
+"""The score that an adapter must raise."""
+LEAST_CLUSTERS = 30
+"""Clusters of questions below which no gain is believed."""
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one arm made of one question: its scores by name, each in [0, 1], the more the better.
+
+    `set` is the part of the evaluation that the question belongs to; questions of one `cluster` are alike, and one
+    without is alone.
+    """
+
+    id: str
+    scores: Mapping[str, float]
+    set: str = "held out"
+    cluster: str = ""
+
+    @property
+    def group(self) -> str:
+        return self.cluster or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with its 95 % interval over `n` questions."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A score that must not fall: on average over the questions of `set` (None: all that have it) it must be at least
+    `least`, and at most `most_lost` below that of the active arm.
+    """
+
+    score: str
+    set: str | None = None
+    least: float = 0.0
+    most_lost: float = math.inf
+
+    @property
+    def name(self) -> str:
+        return f"{self.score} ({self.set})" if self.set else self.score
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A guard that was looked at: the candidate's mean, the active arm's, and over how many questions."""
+
+    guard: Guard
+    candidate: float
+    active: float
+    n: int
+
+    @property
+    def holds(self) -> bool:
+        return self.n > 0 and self.candidate >= max(self.guard.least, self.active - self.guard.most_lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate decided, why in a sentence, and what it saw."""
+
+    decision: Decision
+    reason: str
+    gain: Interval
+    checks: Sequence[Check] = ()
+
+
+def decide(
+    candidate: Sequence[Outcome],
+    active: Sequence[Outcome],
+    guards: Sequence[Guard] = (),
+    *,
+    margin: float = 0.0,
+    least: int = LEAST_CLUSTERS,
+) -> Verdict:
+    """Whether the candidate may take the place of the active arm.
+
+    It is promoted if the lower end of the gain in the primary score is above `margin`, over at least `least` clusters
+    of questions, and every guard holds. Raises ValueError if the two did not answer the same questions.
+    """
+    pairs = _paired(candidate, active)
+    primary = [(ours, theirs) for ours, theirs in pairs if PRIMARY in ours.scores]
+    gain = paired_gain(
+        [ours.scores[PRIMARY] - theirs.scores[PRIMARY] for ours, theirs in primary],
+        [ours.group for ours, _ in primary],
+    )
+    checks = [_check(guard, pairs) for guard in guards]
+    clusters = len({ours.group for ours, _ in primary})
+    if clusters < least:
+        return Verdict("inconclusive", f"Too few questions: {clusters} of at least {least} clusters.", gain, checks)
+    if unseen := [check.guard.name for check in checks if not check.n]:
+        return Verdict("inconclusive", f"No question tells about {', '.join(unseen)}.", gain, checks)
+    if failed := [check for check in checks if not check.holds]:
+        return Verdict("refuse", f"Worse where it must not be: {'; '.join(map(_told, failed))}.", gain, checks)
+    if gain.low <= margin:
+        told = f"The gain {gain} is no proof that it is better by more than {margin:g}."
+        return Verdict("refuse", told, gain, checks)
+    return Verdict("promote", f"Better by {gain} over {gain.n} questions, and every guard holds.", gain, checks)
+
+
+def paired_gain(differences: Sequence[float], groups: Sequence[str], *, resamples: int = RESAMPLES) -> Interval:
+    """The mean difference with its percentile bootstrap interval over groups; the same for the same input.
+
+    `groups` has one entry for each difference. Without differences all is 0, with n 0.
+    """
+    n = len(differences)
+    if not n:
+        return Interval(0.0, 0.0, 0.0, 0)
+    _, place = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.bincount(place, weights=np.asarray(differences, dtype=np.float64))
+    sizes = np.bincount(place)
+    drawn = np.random.default_rng(0).integers(len(sums), size=(resamples, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(1) / sizes[drawn].sum(1), (0.025, 0.975))
+    return Interval(float(np.mean(differences)), float(low), float(high), n)
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """The exact two-sided p-value of so many questions that only one arm, and that only the other, got right."""
+    n = better + worse
+    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
+    return min(1.0, math.ldexp(tail, 1 - n))
+
+
+def _paired(candidate: Sequence[Outcome], active: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
+    ours = {(outcome.set, outcome.id): outcome for outcome in candidate}
+    theirs = {(outcome.set, outcome.id): outcome for outcome in active}
+    if odd := sorted(ours.keys() ^ theirs.keys()):
+        raise ValueError(f"the two arms did not answer the same questions: {odd[0][1]} ({odd[0][0]}) is one's alone")
+    return [(outcome, theirs[key]) for key, outcome in ours.items()]
+
+
+def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> Check:
+    seen = [
+        (ours.scores[guard.score], theirs.scores[guard.score])
+        for ours, theirs in pairs
+        if guard.set in (None, ours.set) and guard.score in ours.scores and guard.score in theirs.scores
+    ]
+    if not seen:
+        return Check(guard, 0.0, 0.0, 0)
+    means = np.mean(np.asarray(seen, dtype=np.float64), axis=0)
+    return Check(guard, float(means[0]), float(means[1]), len(seen))
+
+
+def _told(check: Check) -> str:
+    return f"{check.guard.name} {check.candidate:.3f}, before {check.active:.3f}"

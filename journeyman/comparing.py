@@ -1,0 +1,63 @@
+"""The arms of a comparison: the same questions, the same passages, with and without documents and adapter."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from finetune.comparison import ARMS, Comparison, Written, compare
+from finetune.scores import answer_score
+from journeyman.errors import WrongInput
+
+if TYPE_CHECKING:
+    from retrieval.answer import Event, Question
+    from retrieval.evaluation import LabelledQuestion, Row
+
+    Stream = Callable[[Question], Iterator[Event]]
+
+
+def chosen_arms(asked: str | None, *, adapter: bool) -> list[str]:
+    """The names in `asked`, separated by commas; None: all that can be had. Raises WrongInput."""
+    if asked is None:
+        return [arm for arm in ARMS if adapter or "finetuned" not in arm]
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in ARMS]:
+        raise WrongInput(f"There is no arm {unknown[0]!r}: choose from {', '.join(ARMS)}.")
+    if len(set(names)) < 2:
+        raise WrongInput("A comparison needs at least two arms, such as --arms base,rag.")
+    if not adapter and any("finetuned" in name for name in names):
+        raise WrongInput("There is no adapter to compare: name its folder with --adapter, or leave those arms out.")
+    return list(dict.fromkeys(names))
+
+
+def run(
+    arms: "Mapping[str, Stream]",
+    questions: "Sequence[LabelledQuestion]",
+    collections: Sequence[str] | None,
+    progress: Callable[[], None],
+    examples: int | None = None,
+) -> Comparison:
+    """Asks every arm every question. `progress` is called after each answer."""
+    from retrieval.evaluation import evaluate
+
+    answers = {}
+    for name, stream in arms.items():
+        report = evaluate(stream, questions, collections, lambda _: progress())
+        answers[name] = [_written(labelled, row) for labelled, row in zip(questions, report.rows, strict=True)]
+    return compare(answers, examples)
+
+
+def _written(labelled: "LabelledQuestion", row: "Row") -> Written:
+    return Written(
+        id=labelled.id,
+        question=labelled.question,
+        answerable=labelled.answerable,
+        answer=row.answer,
+        abstained=row.abstained,
+        score=_score(labelled, row),
+        seconds=row.seconds,
+    )
+
+
+def _score(labelled: "LabelledQuestion", row: "Row") -> float:
+    if labelled.answerable and (labelled.expect or labelled.answer is not None):
+        return answer_score(row.answer, expect=labelled.expect, right=labelled.answer, abstained=row.abstained)
+    return float(row.answer_hit)

@@ -1,0 +1,105 @@
+"""The gate: what proves an adapter better, what stops it, and what proves nothing."""
+
+import random
+
+import pytest
+
+from finetune.gate import Guard, Interval, Outcome, decide, mcnemar, paired_gain
+
+GUARDS = (Guard("abstention", "unanswerable", most_lost=0.05), Guard("stop", least=0.95))
+
+
+def outcomes(score: float, n: int = 60, *, share: float = 1.0, **more: float) -> list[Outcome]:
+    """`n` questions of which a share gets the score, each in a cluster of its own."""
+    return [Outcome(f"q{i}", {"answer": score if i < share * n else 0.0, "stop": 1.0, **more}) for i in range(n)]
+
+
+def unanswerable(refused: int, n: int = 20) -> list[Outcome]:
+    return [Outcome(f"u{i}", {"abstention": float(i < refused), "stop": 1.0}, "unanswerable") for i in range(n)]
+
+
+def test_a_gain_that_no_chance_explains_is_promoted() -> None:
+    """Right twice as often, and refuses as much as before."""
+    verdict = decide(outcomes(1, share=0.8) + unanswerable(18), outcomes(1, share=0.4) + unanswerable(18), GUARDS)
+    assert verdict.decision == "promote"
+    assert verdict.gain.value == pytest.approx(0.4)
+    assert verdict.gain.low > 0
+    assert "+0.400" in verdict.reason
+
+
+def test_no_difference_is_refused() -> None:
+    """Also if it is a hair better: the interval reaches below zero."""
+    same = outcomes(1, share=0.5)
+    verdict = decide(same, same)
+    assert (verdict.decision, verdict.gain) == ("refuse", Interval(0, 0, 0, 60))
+    hair = decide(outcomes(1, share=0.52), same)
+    assert hair.decision == "refuse"
+    assert "no proof" in hair.reason
+
+
+def test_the_margin_must_be_passed_too() -> None:
+    """An admin may ask for more than better."""
+    candidate, active = outcomes(1, share=0.8), outcomes(1, share=0.6)
+    assert decide(candidate, active, margin=0).decision == "promote"
+    assert decide(candidate, active, margin=0.15).decision == "refuse"
+
+
+def test_a_guard_below_its_floor_refuses_whatever_is_gained() -> None:
+    """It answers what has no answer, or does not come to an end."""
+    better, before = outcomes(1, share=0.9), outcomes(1, share=0.4) + unanswerable(18)
+    verdict = decide(better + unanswerable(9), before, GUARDS)
+    assert verdict.decision == "refuse"
+    assert "abstention (unanswerable)" in verdict.reason
+    assert [check.holds for check in verdict.checks] == [False, True]
+    endless = [Outcome(o.id, {**o.scores, "stop": 0.5}, o.set) for o in better + unanswerable(18)]
+    assert "stop" in decide(endless, before, GUARDS).reason
+
+
+def test_a_guard_that_cannot_be_looked_at_refuses() -> None:
+    """No unanswerable questions: nobody knows whether it still refuses."""
+    verdict = decide(outcomes(1), outcomes(0), GUARDS, least=30)
+    assert verdict.decision == "inconclusive"
+    assert "abstention (unanswerable)" in verdict.reason
+
+
+def test_too_few_questions_prove_nothing() -> None:
+    """Not even if all of them are better; questions of one cluster count as one."""
+    assert decide(outcomes(1, 29), outcomes(0, 29), least=30).decision == "inconclusive"
+    assert "29 of at least 30" in decide(outcomes(1, 29), outcomes(0, 29), least=30).reason
+    alike = [Outcome(o.id, o.scores, cluster="one") for o in outcomes(1, 100)]
+    unlike = [Outcome(o.id, o.scores, cluster="one") for o in outcomes(0, 100)]
+    assert decide(alike, unlike, least=30).decision == "inconclusive"
+
+
+def test_only_the_same_questions_are_compared() -> None:
+    """An answer that is missing on one side is a defect of the evaluation, not a point for the other."""
+    with pytest.raises(ValueError, match="q59"):
+        decide(outcomes(1, 60), outcomes(0, 59))
+
+
+def test_questions_that_are_alike_widen_the_interval() -> None:
+    """Ten clusters of ten say less than a hundred questions."""
+    generator = random.Random(1)
+    gains = [generator.choice((0.0, 1.0)) for _ in range(10) for _ in range(10)]
+    by_cluster = [float(int(place / 10) % 2) for place in range(100)]
+    alone = paired_gain(gains, [str(place) for place in range(100)])
+    together = paired_gain(by_cluster, [str(place // 10) for place in range(100)])
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_an_interval_covers_what_it_should() -> None:
+    """Of 200 samples with a known mean about 95 % have it inside; and the same sample gives the same interval."""
+    generator = random.Random(3)
+    inside = 0
+    for _ in range(200):
+        sample = [generator.gauss(0.1, 0.4) for _ in range(50)]
+        interval = paired_gain(sample, [str(place) for place in range(50)], resamples=1000)
+        inside += interval.low <= 0.1 <= interval.high
+    assert 180 <= inside <= 199
+    assert paired_gain(sample, list("a" * 50)) == paired_gain(sample, list("a" * 50))
+
+
+@pytest.mark.parametrize(("better", "worse", "p"), [(0, 0, 1.0), (10, 0, 0.00195), (8, 2, 0.109), (5, 5, 1.0)])
+def test_mcnemar_is_exact(better: int, worse: int, p: float) -> None:
+    """Against the binomial's table."""
+    assert mcnemar(better, worse) == pytest.approx(p, abs=5e-4)

@@ -1,0 +1,100 @@
+"""`journeyman compare`: the same questions with and without documents and adapter, at the command line."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from finetune.comparisons import latest
+from tests.finetune.conftest import tiny_phi3, write_tiny  # noqa: F401 - fixtures
+from tests.finetune.test_loading import write_adapter
+from tests.journeyman.conftest import Run, one_sentence
+from tests.journeyman.model_server import model_server
+
+QUESTIONS = [
+    {"id": "a", "question": "Where does the pump stand?", "sources": ["pump.md"], "expect": ["hall 3"]},
+    {"id": "b", "question": "What colour is the pump?", "sources": ["pump.md"], "expect": [], "answer": "It is blue."},
+    {"id": "c", "question": "Who won the chess tournament of 1971?", "sources": [], "expect": []},
+]
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    """Two that the documents answer, by facts and by a right answer, and one that they don't."""
+    file = tmp_path / "questions.jsonl"
+    file.write_text("\n".join(map(json.dumps, QUESTIONS)))
+    return file
+
+
+@pytest.fixture
+def indexed(journeyman: Run, documents: Path) -> Run:
+    (documents / "broken.pdf").unlink()
+    journeyman("index", documents)
+    return journeyman
+
+
+def test_with_and_without_documents(indexed: Run, questions: Path, database: str, tmp_path: Path) -> None:
+    """The table, the advice, a chart; and it is kept."""
+    with model_server() as url:
+        done = indexed("compare", questions, "--chart", tmp_path / "arms.png", JOURNEYMAN_MODEL_URL=url)
+    assert done.returncode == 0, done.stderr
+    assert "No adapter is named" in done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.startswith(("base", "rag"))}
+    assert set(rows) == {"base", "rag"}
+    assert "This rests on 3 questions" in done.stdout
+    assert (tmp_path / "arms.png").read_bytes().startswith(b"\x89PNG")
+    with psycopg.connect(database) as conn:
+        made = latest(conn)
+    assert made is not None
+    assert made.questions == "questions.jsonl"
+    by_arm = {arm.name: arm for arm in made.comparison.arms}
+    assert by_arm["rag"].refused.value == 1  # the model server answers whatever it is asked
+    assert by_arm["base"].refused.value == 0
+    scores = {written.id: written.score for written in made.comparison.answers["rag"]}
+    assert scores["a"] == 1
+    assert 0 < scores["b"] < 1  # words shared with the right answer
+
+
+@pytest.mark.slow
+def test_with_an_adapter_all_four(
+    indexed: Run,
+    questions: Path,
+    tmp_path: Path,
+    tiny_phi3: Path,  # noqa: F811
+) -> None:
+    """The model is loaded once with the adapter and once without; both read the same passages."""
+    adapter = write_adapter(tiny_phi3, tmp_path / "house-7")
+    done = indexed(
+        "compare",
+        questions,
+        "--adapter",
+        adapter,
+        "--json",
+        **{"JOURNEYMAN_MODEL": str(tiny_phi3), "JOURNEYMAN_MAX_ANSWER_TOKENS": "20"},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [arm["name"] for arm in found["arms"]] == ["base", "rag", "finetuned", "rag+finetuned"]
+    base, tuned = found["answers"]["base"], found["answers"]["finetuned"]
+    assert [one["answer"] for one in base] != [one["answer"] for one in tuned]
+    assert [(gain["arm"], gain["over"]) for gain in found["gains"]] == [
+        ("base", "rag"),
+        ("finetuned", "rag"),
+        ("rag+finetuned", "rag"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--arms", "rag"], "at least two arms"),
+        (["--arms", "rag,magic"], "no arm 'magic'"),
+        (["--arms", "rag,finetuned"], "no adapter to compare"),
+    ],
+)
+def test_arms_that_cannot_be_compared_are_told(
+    journeyman: Run, questions: Path, arguments: list[str], reason: str
+) -> None:
+    """Before anything is loaded."""
+    assert reason in one_sentence(journeyman("compare", questions, *arguments))
