@@ -7,13 +7,17 @@ INSTALLED := .venv/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_VERSION := 26.3
 
-.PHONY: run test quick check clean
+.PHONY: run test quick check clean secrets
+
+SECRETS ?= secrets
 
 run: $(INSTALLED)  ## index the example company, answer three questions, then ask on or run the Slack bot
 	@$(BIN)/python -m journeyman up --demo examples
 
+# Two processes, each with servers of its own: many tests wait for a lease, a restart or a kill. Files stay whole and in
+# their order, for they share what is expensive to set up, and the longest come early.
 test: $(INSTALLED)  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: $(INSTALLED)  ## the tests that load no language model and start no processes
 	$(BIN)/python -m pytest -m "not slow"
@@ -22,6 +26,12 @@ check: $(INSTALLED)  ## style and types
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
+
+secrets:  ## the files of secrets that docker-compose.yml names, empty but for a new password of the database
+	@install -d -m 700 "$(SECRETS)"
+	@umask 022; for name in $$(sed -n 's|.*SECRETS:-./secrets}/\(\w*\).*|\1|p' docker-compose.yml); do touch "$(SECRETS)/$$name"; done
+	@test -s "$(SECRETS)/postgres_password" || head -c 200 /dev/urandom | base64 -w 0 | tr -dc A-Za-z0-9 | head -c 32 \
+		> "$(SECRETS)/postgres_password"
 
 clean:  ## forget the installation; state in the home folder stays
 	rm -rf .venv

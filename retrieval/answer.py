@@ -24,7 +24,8 @@ class Question:
 
     `language` is the text search configuration of Postgres that stems the question's words; None: whichever language
     of the documents fits it. `principals` says who reads
-    the answer, as in retrieval.scope.Scope; None restricts nothing.
+    the answer, as in retrieval.scope.Scope; None restricts nothing. `asker` is who asks, for what is tried on some
+    people first.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Question:
     collections: Sequence[str] | None = None
     language: str | None = None
     principals: Sequence[str] | None = None
+    asker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,13 @@ class Passage:
     coverage: float = 0.0
     sentences: Sequence[Sentence] = ()
     modified_at: datetime | None = None
+    before: str = ""
+    after: str = ""
+
+    @property
+    def reading(self) -> str:
+        """The text together with what was read around it: `before` and `after` stand beside it in its section."""
+        return "\n\n".join(filter(None, (self.before, self.text, self.after)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One finished answer and everything that is needed to explain or to learn from it. `timings` are in seconds."""
+    """One finished answer and everything that is needed to explain or to learn from it. `timings` are in seconds.
+
+    `finish`: why the model ended, "stop" by itself or "length" because it was given no more tokens; None if it was not
+    asked, or was stopped because it had said enough. `template_sha256`: of the prompt with its variables unfilled, and
+    `revision`: of the model on the hub, where they are known.
+    """
 
     question: str
     standalone: str
@@ -109,6 +123,9 @@ class Answer:
     model: str
     adapter: str | None
     timings: Mapping[str, float] = field(default_factory=dict)
+    finish: str | None = None
+    template_sha256: str | None = None
+    revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

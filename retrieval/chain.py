@@ -5,17 +5,19 @@ model's statements that a given passage supports, each checked before it is show
 answer says so and cites nothing, and the model is not asked.
 """
 
+import hashlib
 import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import Runnable, RunnableGenerator
+from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
@@ -23,13 +25,18 @@ from retrieval.confidence import Calibration, calibration
 from retrieval.embedding import Embedder
 from retrieval.evidence import Quote, choose_quotes, is_enough
 from retrieval.followup import standalone
-from retrieval.prompt import answer_prompt, numbered
-from retrieval.scope import Scope
+from retrieval.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
+from retrieval.reading import distinct, grown
+from retrieval.reranking import Reranker, reranked
+from retrieval.rewriting import rewritten
+from retrieval.scope import EVERYTHING, Scope
 from retrieval.search import search
 from retrieval.statements import statements, without_citations
 from retrieval.support import repeats, supporting_passage
 
 PASSAGES = 8
+DRAWN = 16
+"""Passages of the search that these are chosen from: what nearly repeats a better one leaves its place to another."""
 MAX_ANSWER_WORDS = 115
 MAX_STATEMENTS = 3
 MAX_WRITTEN = 5
@@ -55,6 +62,7 @@ class _Draft:
     cited: dict[int, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     prompt: str = ""
+    finish: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -73,17 +81,31 @@ class _Draft:
 class AnswerChain:
     """Answers questions from the index in `pool`'s database. Safe to use from several threads at once.
 
-    `find` takes the place of the search, as where several models are to read the same passages.
+    `find` takes the place of the search, as where several models are to read the same passages; `rewrites` has the
+    model rewrite follow-ups.
     """
 
     def __init__(
-        self, pool: ConnectionPool[Any], embedder: Embedder, model: BaseChatModel, find: Find | None = None
+        self,
+        pool: ConnectionPool[Any],
+        embedder: Embedder,
+        model: BaseChatModel,
+        find: Find | None = None,
+        reranker: Reranker | None = None,
+        rewrites: bool = False,
     ) -> None:
-        self._pool, self._embedder, self._model = pool, embedder, model
-        self._find = find or self.find
-        self._write: Runnable[dict[str, str], str] = (
-            answer_prompt() | model | StrOutputParser() | RunnableGenerator(statements)
-        )
+        self._pool, self._embedder, self._model, self._reranker = pool, embedder, model, reranker
+        self._find, self._rewrites = find or self.find, rewrites
+        self._write: Runnable[dict[str, str], BaseMessage] = answer_prompt() | model
+
+    def with_model(self, model: BaseChatModel) -> "AnswerChain":
+        """The same search, and answers by another model."""
+        return AnswerChain(self._pool, self._embedder, model, self._find, self._reranker, self._rewrites)
+
+    @property
+    def pool(self) -> ConnectionPool[Any]:
+        """Where the index is."""
+        return self._pool
 
     def as_runnable(self) -> Runnable[Question, Event]:
         """The chain as a LangChain runnable: `stream` yields its events, `invoke` is not meaningful."""
@@ -100,7 +122,7 @@ class AnswerChain:
         Raises psycopg.Error when the database fails and whatever the model raises.
         """
         started = time.monotonic()
-        asked = standalone(question)
+        asked = rewritten(question, self._model) if self._rewrites else standalone(question)
         yield Searching(asked)
         passages, fitted = self._find(question, asked)
         draft = _Draft(question, asked, passages, started)
@@ -116,24 +138,33 @@ class AnswerChain:
 
     def find(self, question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
         """The passages that the index has for a question. Raises psycopg.Error."""
+        scope, language = _scope(question), question.language
         with self._pool.connection() as conn:
-            found = search(conn, self._embedder, asked, k=PASSAGES, scope=_scope(question), language=question.language)
-            return found, calibration(conn)
+            found = search(conn, self._embedder, asked, k=depth(self._reranker), scope=scope, language=language)
+            fitted = calibration(conn)
+        # Without the connection: reordering takes far longer than the search, and others wait for theirs.
+        return chosen(self._reranker, asked, found), fitted
 
     def _answer(self, draft: _Draft) -> Iterator[Event]:
         # Quoted passages come first, so that the numbers that people see first are 1 and 2.
         quoted = [quote.passage for quote in draft.quotes]
-        draft.order = list({passage.chunk_id: passage for passage in [*quoted, *draft.passages]}.values())
+        order = list({passage.chunk_id: passage for passage in [*quoted, *draft.passages]}.values())
+        with self._pool.connection() as conn:
+            read = grown(conn, order, most=MAX_PASSAGES, words=MAX_WORDS)
+        # What is not read is there to be checked against, and because it may be quoted.
+        known = {passage.chunk_id for passage in read}
+        draft.order = [*read, *(passage for passage in order if passage.chunk_id not in known)]
+        places = {passage.chunk_id: number for number, passage in enumerate(draft.order, 1)}
         for quote in draft.quotes:
-            number = draft.order.index(quote.passage) + 1
+            number = places[quote.passage.chunk_id]
             draft.cited[number] = " … ".join(filter(None, [draft.cited.get(number), quote.text]))
             yield draft.say(("\n" if draft.texts else "") + blockquote(quote.text, number))
-        variables = {"passages": numbered(draft.order), "question": draft.standalone}
+        variables = {"passages": numbered(read), "question": draft.standalone}
         draft.prompt = self._rendered(answer_prompt().format_messages(**variables))
         shown = 0
         before: set[str] = set()
-        written = self._write.stream(variables)
-        for statement in written:
+        chunks = self._write.stream(variables)
+        for statement in statements(_texts(chunks, draft)):
             if statement in before:  # it goes round in circles
                 break
             before.add(statement)
@@ -142,7 +173,7 @@ class AnswerChain:
                 yield draft.say(text if shown > 1 else "\n" + text)
             if shown == MAX_STATEMENTS or len(before) == MAX_WRITTEN:
                 break
-        if close := getattr(written, "close", None):
+        if close := getattr(chunks, "close", None):
             close()
         if not shown:
             yield draft.say("\n" + QUOTES_ALONE)
@@ -166,7 +197,48 @@ class AnswerChain:
             model=_name(self._model),
             adapter=getattr(self._model, "adapter", None),
             timings=draft.timings,
+            finish=draft.finish,
+            template_sha256=self._template_sha256 if draft.prompt else None,
+            revision=getattr(self._model, "revision", None),
         )
+
+    @cached_property
+    def _template_sha256(self) -> str:
+        """Of the whole prompt, the model's chat template included, with its variables unfilled."""
+        unfilled = answer_prompt().format_messages(passages="{passages}", question="{question}")
+        return hashlib.sha256(self._rendered(unfilled).encode()).hexdigest()
+
+
+def _texts(chunks: Iterator[BaseMessage], draft: _Draft) -> Iterator[str]:
+    """The text of what the model streams, and why it ended."""
+    for chunk in chunks:
+        draft.finish = chunk.response_metadata.get("finish_reason") or draft.finish
+        yield str(chunk.text)
+
+
+def passages_for(
+    conn: Connection[Any],
+    embedder: Embedder,
+    reranker: Reranker | None,
+    asked: str,
+    *,
+    scope: Scope = EVERYTHING,
+    language: str | None = None,
+) -> list[Passage]:
+    """The passages that a question is answered from, best first."""
+    found = search(conn, embedder, asked, k=depth(reranker), scope=scope, language=language)
+    return chosen(reranker, asked, found)
+
+
+def depth(reranker: Reranker | None) -> int:
+    """How many passages of the search an answer's are chosen from."""
+    return max(DRAWN, reranker.pool if reranker else 0)
+
+
+def chosen(reranker: Reranker | None, asked: str, found: Sequence[Passage]) -> list[Passage]:
+    """At most `PASSAGES` of those that were found, reordered; none nearly repeats a better one."""
+    order = reranked(reranker, asked, found, DRAWN) if reranker else found[:DRAWN]
+    return distinct(order)[:PASSAGES]
 
 
 def remembered(find: Find) -> Find:
@@ -185,6 +257,8 @@ def remembered(find: Find) -> Find:
 def nothing_found(passages: Sequence[Passage], collections: Sequence[str] | None = None) -> str:
     """What an abstention says: that the documents don't say it, what was searched, and what came nearest."""
     searched = "all documents" if collections is None else "the documents of " + " and ".join(collections)
+    if collections is not None and not collections:
+        searched = "what I may read here"
     text = f"The documents don't say. I searched {searched}"
     if not passages:
         return f"{text} and found nothing near it."
@@ -196,6 +270,13 @@ def blockquote(text: str, number: int) -> str:
     """A quote as Markdown, each of its lines marked, with its number at the end."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     return "".join(f"> {line}\n" for line in lines[:-1]) + f"> {lines[-1]} [{number}]\n"
+
+
+def written_by_model(text: str) -> str:
+    """The model's statements in the text of an answer, without quotes, citations and our own words; often none."""
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith(">")]
+    written = [without_citations(line)[0] for line in lines if line.strip() != QUOTES_ALONE]
+    return " ".join(line for line in written if line)
 
 
 def _checked(statement: str, draft: _Draft) -> str | None:

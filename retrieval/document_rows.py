@@ -23,7 +23,7 @@ TITLE_WEIGHT = 2
 
 _LANGUAGE = "coalesce((SELECT oid::regconfig FROM pg_ts_config WHERE cfgname = %(language)s), 'simple')"
 _DOCUMENTS = """
-SELECT d.id, d.name, d.raw_hash, d.version, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
+SELECT d.id, d.name, d.title, d.raw_hash, d.version, (SELECT count(*) FROM chunk c WHERE c.document_id = d.id) AS chunks
 FROM document d WHERE d.source_id = %(source)s
 """
 _UPSERT = f"""
@@ -35,7 +35,9 @@ ON CONFLICT (source_id, name) DO UPDATE SET title = excluded.title, url = exclud
 RETURNING id, (SELECT c.id FROM source s JOIN collection c ON c.name = s.collection WHERE s.id = source_id)
 """  # noqa: S608
 _RENAME = """
-UPDATE document SET name = %(name)s, url = coalesce(%(url)s, url), version = %(version)s WHERE id = %(document)s
+UPDATE document SET name = %(name)s, title = coalesce(%(title)s, title), url = coalesce(%(url)s, url),
+    version = %(version)s
+WHERE id = %(document)s
 """
 _NOTE_VERSION = "UPDATE document SET version = %(version)s WHERE id = %(document)s"
 _DELETE = "DELETE FROM document WHERE id = %(document)s"
@@ -119,6 +121,7 @@ class DocumentRow:
 
     id: int
     name: str
+    title: str
     raw_hash: bytes
     version: str | None
     chunks: int
@@ -223,13 +226,19 @@ def add_vectors(conn: Connection[Any], document: int, model: Model) -> None:
 
 
 def rename_document(
-    conn: Connection[Any], document: int, name: str, url: str | None = None, version: str | None = None
+    conn: Connection[Any],
+    document: int,
+    name: str,
+    *,
+    title: str | None = None,
+    url: str | None = None,
+    version: str | None = None,
 ) -> None:
-    """Gives a document another name and, where it has one, address; its title, which its vectors were made with,
-    stays until its text changes.
+    """Gives a document another name and, where they are given, title and address. Its vectors stay those that were
+    made with the title of before until its text changes.
     """
     with conn.transaction():
-        conn.execute(_RENAME, {"document": document, "name": name, "url": url, "version": version})
+        conn.execute(_RENAME, {"document": document, "name": name, "title": title, "url": url, "version": version})
 
 
 def note_version(conn: Connection[Any], document: int, version: str | None) -> None:

@@ -12,18 +12,47 @@ MOST_WORDS = 150
 """More the embedder does not read, and the prompt has no room for."""
 
 _LEANS = re.compile(
-    r"^\W*(?:and|but|or|so|ok|okay|then|what about|how about)\b"
-    r"|\b(?:it|its|that|this|those|these|they|them|one|ones|there|mine|same|instead|else|before|after that)\b",
+    r"^\W*(?:and|but|or|so|ok|okay|then|what about|how about|und|aber|oder|dann|also|was ist mit)\b"
+    r"|\b(?:it|its|that|this|those|these|they|them|one|ones|there|mine|same|instead|else|before|after that)\b"
+    r"|\b(?:da(?:für|von|mit|zu|ran|rin|rauf|bei|nach|gegen|vor)|diese[mnrs]?|d(?:er|ie|as)selben?|stattdessen|dort)\b"
+    r"|^\W*(?:אז|או|אבל|ו(?:מה|מי|איך|מתי|איפה|כמה|למה|האם|אם|איזה|איזו))\b"
+    r"|(?<!מה )(?<!מי )\b(?:זה|זאת|זו|הוא|היא|הם|הן)\b"
+    r"|\b(?:אלה|אלו|אות[והםן]|של[והםן]|שלהם|שלהן|כזה|כזאת|במקומו|במקומה)\b",
     re.IGNORECASE,
 )
+# What in German points back means "is" or "of the" in other languages, and before a noun it is an article.
+_GERMAN = re.compile(
+    r"\b(?:wie|wo|wann|wer|welche[mnrs]?|warum|wird|werden|muss|ist|nicht|ich|wir|soll|kann|darf)\b", re.IGNORECASE
+)
+_LEANS_IN_GERMAN = re.compile(
+    r"(?<!gibt )\bes\b|\b(?:er|sie|ihn|ihm|dessen|deren)\b|\b[Dd]as\b(?!\s+(?:\w+e[nrs]?\s+)?[^\W\d_a-zäöüß])"
+)
+_COMMON_ELSEWHERE = frozenset(
+    "der das den dem des ein eine einen einem einer und oder aber ist sind wird werden wurde haben muss müssen kann "
+    "können darf soll wie wo wann wer welche welcher welches warum man ich wir mit von für auf bei nach vor zu zum zur "
+    "im am nicht es er sie oft noch auch "
+    "של את על עם מה מי איך מתי איפה למה כמה כל יש אין צריך אני אנחנו לא גם רק אם או איזה איזו הוא היא זה".split()
+)
+"""Words of German and Hebrew that say nothing of the subject, but for those that name a thing in English (die, hat).
+Other languages have no list: there a question leans on the one before if it has next to no words.
+"""
 
 
 def standalone(question: Question) -> str:
     """The question, after the last one that was asked before it if it leans on that; a very long one is shortened."""
-    earlier = [turn.text for turn in question.history if turn.role == "user"]
-    words = content(question.text)
-    leans = _LEANS.search(question.text) or (len(words) <= FEW_WORDS and not any(map(is_number, words)))
-    return _shortened(f"{earlier[-1]} {question.text}" if earlier and leans else question.text)
+    before = [turn.text for turn in question.history if turn.role == "user"][-1:]
+    return _shortened(" ".join([*before, question.text]) if is_follow_up(question) else question.text)
+
+
+def is_follow_up(question: Question) -> bool:
+    """Whether it leans on a question before it, by its words."""
+    words = content(question.text) - _COMMON_ELSEWHERE
+    leans = _points_back(question.text) or (len(words) <= FEW_WORDS and not any(map(is_number, words)))
+    return leans and any(turn.role == "user" for turn in question.history)
+
+
+def _points_back(text: str) -> bool:
+    return bool(_LEANS.search(text) or (_GERMAN.search(text) and _LEANS_IN_GERMAN.search(text)))
 
 
 def _shortened(text: str) -> str:

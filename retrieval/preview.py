@@ -32,7 +32,7 @@ def preview(source: SourceRow, access: Access, count: int, max_bytes: int, parse
         with open_origin(source, access) as origin:
             found = origin.listing(())
             listed = len(found.items)
-            failures.update(found.unreadable)
+            failures.update(found.failures)
             for item in islice(found.items.values(), count):
                 try:
                     fetched = origin.fetch(item, None, max_bytes)

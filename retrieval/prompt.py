@@ -13,7 +13,9 @@ from retrieval.answer import Passage
 
 MAX_PASSAGES = 4
 MAX_WORDS = 420
-"""Of all passages together: the small model answers worse from more, and every word costs time before the first."""
+"""Of all passages with their neighbours: the small model answers worse from more, and every word costs time before the
+first.
+"""
 
 _RULES = (
     "You answer questions of a company's employees from the passages of its documents that are given to you. "
@@ -47,15 +49,11 @@ def unaided_prompt() -> ChatPromptTemplate:
 
 
 def numbered(passages: Sequence[Passage]) -> str:
-    """The first passages with their numbers from 1, as many as the budget of words allows, the first in any case."""
+    """The passages with their numbers from 1, as they are read."""
     parts: list[str] = []
-    words = 0
-    for number, passage in enumerate(passages[:MAX_PASSAGES], 1):
-        words += len(passage.text.split())
-        if parts and words > MAX_WORDS:
-            break
+    for number, passage in enumerate(passages, 1):
         where = " > ".join(part for part in (passage.title, passage.heading) if part)
-        parts.append(f'<passage number="{number}">\n{_harmless(where)}\n{_harmless(passage.text)}\n</passage>')
+        parts.append(f'<passage number="{number}">\n{_harmless(where)}\n{_harmless(passage.reading)}\n</passage>')
     return "\n".join(parts)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Scope:
     """`collections` None means all that there are. `principals` says who reads along: a collection is read if its
-    audience names one of them ('everyone', 'user:U…', 'group:S…', 'channel:C…'); None restricts nothing, as the command
-    line and the index need it, and an empty one reads nothing.
+    audience names one of them ('everyone', 'user:U…', 'group:S…', 'channel:C…', 'all:1+2'); None restricts nothing, as
+    the command line and the index need it, and an empty one reads nothing.
     """
 
     collections: tuple[str, ...] | None = None

@@ -24,6 +24,7 @@ from retrieval.languages import question_language
 from retrieval.lexemes import codes, identifiers, tsvector
 from retrieval.models import SEARCH_LOCK, Model, active_model, check_model
 from retrieval.scope import EVERYTHING, Scope
+from retrieval.spelling import corrected, english_words
 from retrieval.terms import Term, any_of, candidates
 
 POOL = 60
@@ -199,7 +200,13 @@ def search(
 
 
 def _search(
-    conn: Connection[Any], model: Model, vector: str, text: str, k: int, scope: Scope, language: str | None
+    conn: Connection[Any],
+    model: Model,
+    vector: str,
+    text: str,
+    k: int,
+    scope: Scope,
+    language: str | None,
 ) -> list[Passage] | None:
     """The passages by the vector of `model`; None if it is not the active one any more."""
     within = {
@@ -214,6 +221,7 @@ def _search(
         if facts["model"] != model.id:
             return None
         terms = [Term(lexeme, int(chunks)) for lexeme, chunks in facts["terms"]]
+        terms = corrected(conn, text, asked["language"], terms, english_words())
         visible = facts["visible_chunks"]
         cursor.execute(_EF_SEARCH, {"ef_search": str(ef_search(facts["chunks"]))})
         slope, offset = model.cosine_line

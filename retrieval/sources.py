@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from retrieval.collections import add_collection
 from retrieval.origins import kind_of
 
 _COLUMNS = """id, collection, uri, created_at, scanned_at, include, exclude, every_minutes, query, secret, tried_at,
     error"""
-_ADD_COLLECTION = "INSERT INTO collection (name) VALUES (%(collection)s) ON CONFLICT DO NOTHING"
 _ADD_SOURCE = f"""
 INSERT INTO source (collection, uri) VALUES (%(collection)s, %(uri)s)
 ON CONFLICT (collection, uri) DO UPDATE SET uri = excluded.uri
@@ -55,7 +55,10 @@ VERIFIED = "journeyman:verified"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:(?!\\)", re.IGNORECASE)
 _SCP = re.compile(r"[\w.-]+@[\w.-]+:(?!/)")
-SCHEMES = ("http", "https", "sql", "git+https", "git+http", "git+ssh", "git+file")
+SCHEMES = (
+    *("http", "https", "git+https", "git+http", "git+ssh", "git+file", "sql", "s3", "s3+https", "s3+http"),
+    *("confluence+https", "confluence+http", "slack-export", "slack-pins"),
+)
 
 
 class MissingPath(Exception):
@@ -143,6 +146,12 @@ def _normal_address(text: str) -> str:
         if not re.fullmatch(r"\w+(/[\w .-]+)?", parts.path):
             raise WrongAddress("A SQL source is sql:SECRET/NAME: the secret that holds its URL, and a name.")
         return f"sql:{parts.path}"
+    if scheme == "slack-export":
+        return f"slack-export:{normal_uri(Path(text.partition(':')[2]))}"
+    if scheme == "slack-pins":
+        if not re.fullmatch(r"[CG][A-Z0-9]+", parts.path.upper()):
+            raise WrongAddress("Pinned messages are slack-pins:CHANNEL with the channel's id, such as C0123ABCD.")
+        return f"slack-pins:{parts.path.upper()}"
     if not host and scheme != "git+file":
         raise WrongAddress(f"{text} names no host.")
     fragment = parts.fragment if scheme.startswith("git+") else ""
@@ -151,15 +160,19 @@ def _normal_address(text: str) -> str:
 
 
 def register_sources(
-    conn: Connection[Any], paths: Iterable[str | Path], collection: str = "default"
+    conn: Connection[Any],
+    paths: Iterable[str | Path],
+    collection: str = "default",
+    audience: Iterable[str] | None = None,
 ) -> list[SourceRow]:
-    """Registers paths and addresses in a collection, all or none; what is registered already stays as it is.
+    """Registers paths and addresses in a collection, all or none; what is registered already stays as it is. A new
+    collection is for `audience` from the beginning.
 
-    Raises MissingPath or WrongAddress, with a sentence for people, if one of them cannot be.
+    Raises MissingPath, WrongAddress or OtherAudience, with a sentence for people, if one of them cannot be.
     """
     uris = list(dict.fromkeys(map(normal_uri, paths)))
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
-        cursor.execute(_ADD_COLLECTION, {"collection": collection})
+        add_collection(conn, collection, audience)
         rows = []
         for uri in uris:
             cursor.execute(_ADD_SOURCE, {"collection": collection, "uri": uri})
@@ -168,15 +181,19 @@ def register_sources(
 
 
 def add_source(
-    conn: Connection[Any], address: str | Path, collection: str = "default", settings: Settings = Settings()
+    conn: Connection[Any],
+    address: str | Path,
+    collection: str = "default",
+    settings: Settings = Settings(),
+    audience: Iterable[str] | None = None,
 ) -> SourceRow:
-    """Registers one source with its settings, which take the place of those it had.
+    """Registers one source with its settings, which take the place of those it had; `audience` as above.
 
-    Raises MissingPath or WrongAddress, with a sentence for people.
+    Raises MissingPath, WrongAddress or OtherAudience, with a sentence for people.
     """
     values = {"collection": collection, "uri": checked(normal_uri(address), settings), **_values(settings)}
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
-        cursor.execute(_ADD_COLLECTION, values)
+        add_collection(conn, collection, audience)
         (row,) = cursor.execute(_SET_SOURCE, values).fetchall()
     return row
 
@@ -235,7 +252,7 @@ def verified_source(conn: Connection[Any], collection: str) -> int:
     """The id of the source that holds the collection's verified answers; made if there is none yet."""
     values = {"collection": collection, "uri": VERIFIED}
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
-        cursor.execute(_ADD_COLLECTION, values)
+        add_collection(conn, collection)
         (row,) = cursor.execute(_ADD_SOURCE, values).fetchall()
     return row.id
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from retrieval.answer import Passage
+from retrieval.sentences import split
 from retrieval.words import WORD, content, denies, is_covered, is_number, names
 
 MIN_SUPPORT = 0.8
@@ -22,7 +23,7 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
     """The index of the passage that supports a statement, None if no single one does or it is no whole sentence.
 
     Every number, identifier and name of the statement must stand in two neighbouring sentences of it, most of its other
-    words too, and they must deny as much as it does.
+    words too, and they must deny as much as it does. A heading that is written off says nothing.
     """
     words = content(statement)
     if len(words) < MIN_WORDS or not _WHOLE.search(statement) or _babbles(statement):
@@ -31,7 +32,10 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
     denied = denies(statement)
     best: tuple[float, int] | None = None
     for i, passage in enumerate(passages):
-        context = content(f"{passage.title} {passage.heading}")
+        above = f"{passage.title} {passage.heading}"
+        if _plain(statement) in _plain(above):  # its heading, written off
+            continue
+        context = content(above)
         for lines in _windows(passage):
             held = content(lines) | context
             share = sum(is_covered(word, held) for word in words) / len(words)
@@ -58,4 +62,5 @@ def _plain(text: str) -> str:
 
 def _windows(passage: Passage) -> list[str]:
     texts = [sentence.text for sentence in passage.sentences] or [passage.text]
+    texts = [*split(passage.before, "text"), *texts, *split(passage.after, "text")]
     return texts + [f"{one} {other}" for one, other in pairwise(texts)]

@@ -16,14 +16,15 @@ BUDGET = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A lexeme of the question, and how many chunks of the index hold it."""
+    """A lexeme of the question, and how many chunks of the index hold it; `weight` is less than 1 for a guess."""
 
     lexeme: str
     chunks: int
+    weight: float = 1.0
 
     def idf(self, chunks: int) -> float:
         """Its weight in an index of so many chunks: above 0 for any word, as in Lucene."""
-        return math.log(1 + (chunks - self.chunks + 0.5) / (self.chunks + 0.5))
+        return self.weight * math.log(1 + (chunks - self.chunks + 0.5) / (self.chunks + 0.5))
 
     @property
     def query(self) -> str:

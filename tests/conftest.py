@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
@@ -39,6 +40,13 @@ def no_settings_from_outside() -> None:
     """The tests' result must not depend on the settings of whoever runs them."""
     for variable in [name for name in os.environ if name.startswith(("JOURNEYMAN_", "SLACK_"))]:
         del os.environ[variable]
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_come() -> Iterator[None]:
+    """A command that was run in this process has set up logs for all of it, and may have made them silent."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

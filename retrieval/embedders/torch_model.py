@@ -3,8 +3,9 @@
 torch and sentence-transformers are imported when the first text comes.
 """
 
+import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,10 @@ class TorchEmbedder:
                 raise EmbedderMissing(
                     f"The embedding model {self.name} needs sentence-transformers: pip install 'journeyman[embedders]'."
                 ) from error
-            folder = _files(self._source)
+            folder = files_of(self._source)
             self._prompts = family_prompts(self._source)
             try:
+                refuse_own_code(self._source, folder)
                 self._model = SentenceTransformer(
                     str(folder),
                     device=None if self._device == "auto" else self._device,
@@ -82,7 +84,31 @@ class TorchEmbedder:
         return self._model
 
 
-def _files(source: str) -> Path:
+def refuse_own_code(source: str, folder: Path) -> None:
+    """Raises EmbedderMissing for a model that its own code has to run: the library would take it for the one that it
+    resembles, and fill in at random what that has and it has not.
+    """
+    import transformers
+
+    for path in sorted(folder.rglob("config.json")):
+        if unknown := unknown_classes(json.loads(path.read_text(encoding="utf-8")), dir(transformers)):
+            raise EmbedderMissing(
+                f"The model {source} is made of code of its own ({', '.join(unknown)}), which is not run here: choose "
+                f"one that transformers {transformers.__version__} knows, or serve it and name it as openai:MODEL."
+            )
+
+
+def unknown_classes(config: Mapping[str, Any], known: Container[str]) -> list[str]:
+    """The classes that a model brings code for and that are not `known`, by its config.json; none without such code."""
+    auto = ("AutoConfig", "AutoModel")
+    mapped = {kind: name for kind, name in config.get("auto_map", {}).items() if kind.startswith(auto)}
+    if not mapped:
+        return []
+    names = {str(name).rpartition(".")[2] for name in mapped.values()} | set(config.get("architectures") or ())
+    return sorted(name for name in names if name not in known)
+
+
+def files_of(source: str) -> Path:
     """The folder of a model: the one that is named, or the hub's, of which only the needed files are fetched."""
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -99,6 +125,6 @@ def _files(source: str) -> Path:
         return Path(snapshot_download(source, allow_patterns=list(FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         raise EmbedderMissing(
-            f"There is no embedding model {source!r}: neither a folder of that name, nor one on the hub that can be "
+            f"There is no model {source!r}: neither a folder of that name, nor one on the hub that can be "
             f"reached from here."
         ) from error

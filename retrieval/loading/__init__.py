@@ -5,28 +5,35 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import PurePath
 
 from retrieval.loading.blocks import Block, LoadError, ParsedDocument
 
-__all__ = ["PARSER_VERSION", "Block", "LoadError", "ParsedDocument", "is_supported", "load"]
+__all__ = ["PARSER_VERSION", "Block", "LoadError", "ParsedDocument", "is_supported", "load", "title_of"]
 
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 """Raise it when parsing, chunking or lexemes change: every document is then read anew at the next run."""
 
 _PARSERS = {
     "markdown.parse_markdown": ".md .markdown .mdown .mkd",
-    "text.parse_text": ".txt .text .log .rst",
+    "text.parse_text": ".txt .text .log",
+    "rst.parse_rst": ".rst .rest",
     "html.parse_html": ".html .htm .xhtml",
     "asciidoc.parse_asciidoc": ".adoc .asciidoc .asc",
     "pdf.parse_pdf": ".pdf",
     "docx.parse_docx": ".docx",
+    "pptx.parse_pptx": ".pptx",
+    "sheets.parse_sheets": ".xlsx .xlsm .xls .ods",
+    "mail.parse_mail": ".eml",
     "tables.parse_csv": ".csv .tsv",
     "tables.parse_json": ".json",
     "tables.parse_json_lines": ".jsonl .ndjson",
     "tables.parse_sqlite": ".sqlite .sqlite3 .db",
 }
+_OF_PAGES = (".pdf", ".eml")
+"""What may be of pages, or have such attached."""
 _PARSER_OF = {suffix: parser for parser, suffixes in _PARSERS.items() for suffix in suffixes.split()}
 
 
@@ -35,9 +42,12 @@ def is_supported(name: str | PurePath) -> bool:
     return PurePath(name).suffix.lower() in _PARSER_OF
 
 
-def load(name: str | PurePath, data: bytes, suffix: str = "") -> ParsedDocument:
+def load(
+    name: str | PurePath, data: bytes, suffix: str = "", ocr: str = "", max_pages: int | None = None
+) -> ParsedDocument:
     """Parses a file by its name's ending, or by `suffix` where the name has none that says it, as a web page's. The
-    title is the document's own, else made of the file's name.
+    title is the document's own, else made of the file's name. Scanned pages are read by tesseract in the languages
+    `ocr`, if there are any; a PDF of more than `max_pages` is refused.
 
     Raises LoadError with the reason when the file is of an unknown type, empty, encrypted, broken or without
     text.
@@ -48,11 +58,14 @@ def load(name: str | PurePath, data: bytes, suffix: str = "") -> ParsedDocument:
         raise LoadError(f"files of type '{suffix or 'no ending'}' are not supported; supported are {known}")
     if not data.strip():
         raise LoadError("it is empty")
-    document = _run(_parser(_PARSER_OF[suffix]), data, suffix)
+    parse = _parser(_PARSER_OF[suffix])
+    if suffix in _OF_PAGES:
+        parse = partial(parse, ocr=ocr, max_pages=max_pages)
+    document = _run(parse, data, suffix)
     if not document.blocks:
         raise LoadError("it holds no text")
     title = document.title or title_of(PurePath(name))
-    return ParsedDocument(title, document.blocks, document.url)
+    return ParsedDocument(title, document.blocks, document.url, document.notes)
 
 
 def title_of(name: PurePath) -> str:
@@ -61,9 +74,9 @@ def title_of(name: PurePath) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _parser(dotted: str) -> Callable[[bytes], ParsedDocument]:
+def _parser(dotted: str) -> Callable[..., ParsedDocument]:
     module, function = dotted.split(".")
-    parse: Callable[[bytes], ParsedDocument] = getattr(import_module(f"retrieval.loading.{module}"), function)
+    parse: Callable[..., ParsedDocument] = getattr(import_module(f"retrieval.loading.{module}"), function)
     return parse
 
 
@@ -71,7 +84,7 @@ def _run(parse: Callable[[bytes], ParsedDocument], data: bytes, suffix: str) -> 
     """The edge to other people's parsers: whatever breaks in them is a broken file, reported by its name."""
     try:
         return parse(data)
-    except LoadError:
+    except (LoadError, MemoryError):
         raise
     except Exception as error:  # parsers fail on broken files in ways that nobody lists
         reason = f"{type(error).__name__}: {error}".replace("\n", " ").strip(": ")[:200]

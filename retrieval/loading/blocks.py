@@ -34,11 +34,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """A document as a parser read it. An empty `title` means that the document does not name itself."""
+    """A document as a parser read it. An empty `title` means that the document does not name itself; `notes` say what
+    of it could not be read.
+    """
 
     title: str
     blocks: tuple[Block, ...]
     url: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Outline:

@@ -2,20 +2,17 @@
 
 import io
 import re
-import zipfile
 from typing import TYPE_CHECKING
 
-from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, table_text
+from retrieval.loading.archives import check_archive
+from retrieval.loading.blocks import Outline, ParsedDocument, table_text
 
 if TYPE_CHECKING:
     from docx.table import Table
     from docx.text.paragraph import Paragraph
 
-MAX_UNPACKED = 500_000_000
 _HEADING = re.compile(r"heading (\d)", re.IGNORECASE)
 _LIST = re.compile(r"list (bullet|number|paragraph)\s*(\d?)", re.IGNORECASE)
-_OLE_MAGIC = b"\xd0\xcf\x11\xe0"
-"""An encrypted DOCX is wrapped in the old compound file format."""
 
 
 def parse_docx(data: bytes) -> ParsedDocument:
@@ -23,7 +20,7 @@ def parse_docx(data: bytes) -> ParsedDocument:
     from docx import Document
     from docx.table import Table
 
-    _check(data)
+    check_archive(data, "DOCX")
     document = Document(io.BytesIO(data))
     outline = Outline()
     title = ""
@@ -35,18 +32,6 @@ def parse_docx(data: bytes) -> ParsedDocument:
         else:
             _add_paragraph(outline, part)
     return outline.document(title=title)
-
-
-def _check(data: bytes) -> None:
-    if data.startswith(_OLE_MAGIC):
-        raise LoadError("it is encrypted, or an old Word document: save a copy as DOCX without a password")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise LoadError("it is not a DOCX document, or a broken one") from error
-    if unpacked > MAX_UNPACKED:
-        raise LoadError(f"it unpacks to {unpacked / 1e6:.0f} MB")
 
 
 def _style(paragraph: "Paragraph") -> str:

@@ -1,4 +1,6 @@
-"""A source to the files in it that can be indexed, without hidden ones, version control and loops of links."""
+"""A source to the files in it that can be indexed, without hidden ones, version control, loops of links and what a
+link reaches outside.
+"""
 
 import os
 import sqlite3
@@ -16,12 +18,13 @@ SKIPPED_FILES = frozenset({"Thumbs.db"})
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a walk through a source found: files by name (path relative to the source) and folders it could
-    not read.
+    """What a walk through a source found: files by name (path relative to the source), folders it could not read, and
+    links that lead out of the source.
     """
 
     files: dict[str, Path]
     unreadable: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def may_hold(self, name: str) -> bool:
         """Whether a document of this name could lie in a folder that could not be read."""
@@ -29,7 +32,8 @@ class Scan:
 
 
 def scan(root: Path) -> Scan:
-    """The files of a folder, in order of their names; a source that is a single file holds just this one.
+    """The files of a folder, in order of their names; a source that is a single file holds just this one. Links are
+    followed within the folder alone.
 
     Raises FileNotFoundError if the root itself is not there, PermissionError if it cannot be read.
     """
@@ -39,10 +43,20 @@ def scan(root: Path) -> Scan:
         pass
     files: dict[str, Path] = {}
     unreadable: list[str] = []
+    refused: list[str] = []
     seen: set[str] = set()
 
+    def name_of(path: Path) -> str:
+        return _printable(path.relative_to(root).as_posix())
+
     def note(error: OSError) -> None:
-        unreadable.append(_printable(Path(error.filename).relative_to(root).as_posix()))
+        unreadable.append(name_of(Path(error.filename)))
+
+    def stays(path: Path) -> bool:
+        if path.is_symlink() and leads_out(path, root):
+            refused.append(name_of(path))
+            return False
+        return True
 
     for folder, folders, names in os.walk(root, followlinks=True, onerror=note):
         real = os.path.realpath(folder)
@@ -50,12 +64,18 @@ def scan(root: Path) -> Scan:
             folders.clear()
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_skipped(name, SKIPPED_FOLDERS))
+        wanted = sorted(name for name in folders if not _is_skipped(name, SKIPPED_FOLDERS))
+        folders[:] = [name for name in wanted if stays(Path(folder, name))]
         for name in sorted(names):
             path = Path(folder, name)
-            if is_supported(name) and not _is_skipped(name, SKIPPED_FILES) and path.is_file():
-                files[_printable(path.relative_to(root).as_posix())] = path
-    return Scan(dict(sorted(files.items())), tuple(unreadable))
+            if is_supported(name) and not _is_skipped(name, SKIPPED_FILES) and path.is_file() and stays(path):
+                files[name_of(path)] = path
+    return Scan(dict(sorted(files.items())), tuple(unreadable), tuple(refused))
+
+
+def leads_out(path: Path, root: Path) -> bool:
+    """Whether what a path in a folder stands for lies elsewhere."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
 def _printable(name: str) -> str:

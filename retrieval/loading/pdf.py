@@ -8,7 +8,8 @@ import io
 import logging
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, clean, one_line
@@ -39,11 +40,15 @@ class _Page:
     types: dict[str, Type] = field(default_factory=dict)
 
 
-def parse_pdf(data: bytes) -> ParsedDocument:
-    """A PDF with a text layer. Raises LoadError for an encrypted one and for one that holds only pictures."""
-    pages, title = _read_pages(data)
+def parse_pdf(data: bytes, ocr: str = "", max_pages: int | None = None) -> ParsedDocument:
+    """A PDF with a text layer; scanned pages are read by tesseract in the languages `ocr`, or noted where there are
+    none. Raises LoadError for an encrypted one, for one of more than `max_pages` and for one that holds only pictures.
+    """
+    pages, title, scanned = _read_pages(data, max_pages)
+    reason = _recognize(pages, scanned, ocr) if ocr else "scanned pages need text recognition (OCR) first"
     if not any(page.lines for page in pages):
-        raise LoadError("it holds no text, only pictures: it was scanned, and needs text recognition (OCR) first")
+        raise LoadError(f"it holds no text, only pictures: {reason}")
+    pictures = [page.number for page in pages if not page.lines and page.number in scanned]
     _drop_furniture(pages)
     body = _body_type(pages)
     larger = sorted({kind for page in pages for kind in page.types.values() if _is_heading(kind, body)}, reverse=True)
@@ -59,10 +64,44 @@ def parse_pdf(data: bytes) -> ParsedDocument:
             add_lines(outline, _unbroken(open_lines))
             open_lines = []
     add_lines(outline, _unbroken(open_lines))
-    return outline.document(fallback=title)
+    document = outline.document(fallback=title)
+    return replace(document, notes=(f"{_numbers(pictures)} only pictures: {reason}",)) if pictures else document
 
 
-def _read_pages(data: bytes) -> tuple[list[_Page], str]:
+def _recognize(pages: Sequence[_Page], scanned: Mapping[int, Any], languages: str) -> str:
+    """Reads what was scanned into its pages' lines; returns why a page may have none after that."""
+    from retrieval.loading.ocr import recognize
+
+    reason = "no text was recognized"
+    for page in pages:
+        if not page.lines and page.number in scanned:
+            source = scanned[page.number]
+            upright = (image.image.rotate(-source.rotation, expand=True) for image in source.images)
+            try:
+                page.lines = recognize(upright, languages)
+            except MemoryError:
+                raise
+            except LoadError as error:
+                reason = str(error)
+            except Exception as error:  # noqa: BLE001 - a picture that cannot be decoded must not cost the other pages
+                reason = f"a picture cannot be decoded ({type(error).__name__})"
+    return reason
+
+
+def _numbers(pages: Sequence[int]) -> str:
+    """Which pages hold something: pages 3, 5 to 7 hold."""
+    runs: list[list[int]] = []
+    for page in pages:
+        if runs and page == runs[-1][-1] + 1:
+            runs[-1].append(page)
+        else:
+            runs.append([page])
+    told = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return f"page {told[0]} holds" if len(pages) == 1 else f"pages {', '.join(told)} hold"
+
+
+def _read_pages(data: bytes, max_pages: int | None) -> tuple[list[_Page], str, dict[int, Any]]:
+    """The pages, the title that the file declares, and by their numbers pypdf's pages with a picture and no text."""
     from langchain_community.document_loaders.parsers.pdf import PyPDFParser
     from langchain_core.documents.base import Blob
     from pypdf import PdfReader
@@ -77,7 +116,10 @@ def _read_pages(data: bytes) -> tuple[list[_Page], str]:
             types[-1][_key(text)] = (round(abs(font_size) * (scale or 1), 1), bool(bold))
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns about every small fault of a file
-    password = "" if PdfReader(io.BytesIO(data)).is_encrypted else None
+    reader = PdfReader(io.BytesIO(data))
+    if max_pages is not None and len(reader.pages) > max_pages:
+        raise LoadError(f"it has {len(reader.pages)} pages, and {max_pages} are allowed")
+    password = "" if reader.is_encrypted else None
     parser = PyPDFParser(password=password, extraction_kwargs={"visitor_text": note_type})
     pages: list[_Page] = []
     title = ""
@@ -92,7 +134,15 @@ def _read_pages(data: bytes) -> tuple[list[_Page], str]:
         raise LoadError("it is encrypted: save a copy without a password") from error
     except DependencyError as error:
         raise LoadError("it is encrypted in a way that cannot be read here: save a copy without protection") from error
-    return pages, title
+    empty = {page.number: reader.pages[page.number - 1] for page in pages if not page.lines}
+    return pages, title, {number: page for number, page in empty.items() if _has_picture(page)}
+
+
+def _has_picture(page: Any) -> bool:
+    resources = page.get("/Resources")
+    objects: Any = resources.get_object().get("/XObject") if resources is not None else None
+    entries = objects.get_object().values() if objects is not None else ()
+    return any(entry.get_object().get("/Subtype") in ("/Image", "/Form") for entry in entries)
 
 
 def _key(line: str) -> str:

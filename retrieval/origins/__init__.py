@@ -4,14 +4,17 @@ The index is one loop over items (retrieval/index.py); it knows no kinds. `open_
 address and imports that kind alone, so that a folder needs no client of anything.
 """
 
+import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+
+import structlog
 
 from retrieval.loading.blocks import LoadError
 from retrieval.origins.patterns import is_wanted
@@ -30,6 +33,8 @@ __all__ = [
     "kind_of",
     "open_origin",
 ]
+
+log = structlog.get_logger()
 
 
 class Unreachable(Exception):
@@ -52,10 +57,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source holds, by name; `unreadable` are places in it that could not be looked into, with the reason."""
+    """What a source holds, by name; `unreadable` are places in it that could not be looked into, with the reason, and
+    `refused` what was seen and is none of its documents, such as a link that leads out of it.
+    """
 
     items: Mapping[str, Item]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """All that people are told of, by name."""
+        return {**self.refused, **self.unreadable}
 
     def may_hold(self, name: str) -> bool:
         """Whether an item of this name could lie where nobody could look."""
@@ -110,7 +123,8 @@ class Access:
 
     `secret` gives the secret of a name. `cache` is a folder for copies of repositories. `agent` names us to web
     servers, which get at most one request in `delay` seconds each; hosts with private addresses are asked only if
-    `private_hosts`. `environment` is that of programs. `pinned` gives the pinned messages of a Slack channel.
+    `private_hosts`. `environment` is that of programs. `pinned` gives the pinned messages of a Slack channel. Servers
+    that can leave out files larger than `max_bytes` are asked to.
     """
 
     secret: Callable[[str], str | None] = lambda _: None
@@ -120,6 +134,7 @@ class Access:
     private_hosts: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     pinned: Callable[[str], Sequence[Mapping[str, Any]]] | None = None
+    max_bytes: int | None = None
 
     def secret_of(self, source: Address) -> str | None:
         """The source's secret, None if it needs none. Raises Unreachable if the settings lack it."""
@@ -143,29 +158,95 @@ KINDS: Mapping[str, str] = {
     "sitemap": "web.open_sitemap",
     "Git repository": "git.open_repository",
     "SQL query": "sql.open_query",
+    "bucket": "s3.open_bucket",
+    "Confluence space": "confluence.open_space",
+    "Slack export": "slack.open_export",
+    "pinned messages": "slack.open_pins",
 }
 """The kinds of sources, each with the function in this package that opens one."""
+
+_KIND_OF_SCHEME = {
+    "git": "Git repository",
+    "sql": "SQL query",
+    "s3": "bucket",
+    "confluence": "Confluence space",
+    "slack-export": "Slack export",
+    "slack-pins": "pinned messages",
+}
 
 
 def kind_of(uri: str) -> str:
     """The kind of source that an address names, a key of KINDS."""
     parts = urlsplit(uri)
     scheme = parts.scheme.lower()
-    if scheme.startswith("git+"):
-        return "Git repository"
     if scheme in ("http", "https"):
         name = parts.path.rsplit("/", 1)[-1].lower()
         return "sitemap" if "sitemap" in name and name.endswith((".xml", ".xml.gz")) else "web page"
-    return {"sql": "SQL query"}.get(scheme, "folder")
+    return _KIND_OF_SCHEME.get(scheme.partition("+")[0], "folder")
 
 
 @contextmanager
 def open_origin(source: Address, access: Access) -> Iterator[Origin]:
-    """The source, of whatever kind, with its patterns applied. Raises Unreachable."""
-    module, function = KINDS[kind_of(source.uri)].split(".")
-    opener: Opener = getattr(import_module(f"retrieval.origins.{module}"), function)
-    with opener(source, access) as origin:
+    """The source, of whatever kind, with its patterns applied. Raises Unreachable, and nothing else of its own."""
+    with ExitStack() as stack:
+        with _foreseen(source.uri, Unreachable):
+            module, function = KINDS[kind_of(source.uri)].split(".")
+            opener: Opener = getattr(import_module(f"retrieval.origins.{module}"), function)
+            origin: Origin = _Guarded(source.uri, stack.enter_context(opener(source, access)))
         yield _Wanted(origin, source.include, source.exclude) if source.include or source.exclude else origin
+
+
+_FRAMES = 4
+
+
+@contextmanager
+def _foreseen(uri: str, kind: type[Unreachable] | type[LoadError]) -> Iterator[None]:
+    """The edge to servers, files and clients of others, which fail in ways that nobody lists: what none of an origin's
+    errors says becomes one of `kind`. Its own message is kept nowhere: it may hold words of a document.
+    """
+    try:
+        yield
+    except (Unreachable, LoadError, Gone):
+        raise
+    except Exception as error:  # noqa: BLE001 - one source must not end the run over all others
+        name = type(error).__name__
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        where = [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+        log.error("a source does what nobody foresaw", source=uri, error=name, where=where)
+        raise kind(f"an unforeseen {name}; the log says more") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """An origin that raises what an origin may raise, and whose names can be kept."""
+
+    uri: str
+    origin: Origin
+
+    def listing(self, known: Collection[str]) -> Listing:
+        with _foreseen(self.uri, Unreachable):
+            found = self.origin.listing(known)
+        odd = [name for name, item in found.items.items() if not (_is_text(name) and _is_text(item.url or ""))]
+        if not odd:
+            return found
+        items = {name: item for name, item in found.items.items() if name not in odd}
+        return Listing(items, found.unreadable, {**found.refused, **dict.fromkeys(map(_shown, odd), _ODD_NAME)})
+
+    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+        with _foreseen(self.uri, LoadError):
+            return self.origin.fetch(item, since, max_bytes)
+
+
+_ODD_NAME = "its name holds characters that cannot be kept"
+
+
+def _is_text(name: str) -> bool:
+    """Whether a database takes it."""
+    return _shown(name) == name
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors="replace").decode().replace("\0", "?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +260,8 @@ class _Wanted:
     def listing(self, known: Collection[str]) -> Listing:
         found = self.origin.listing(known)
         items = {name: item for name, item in found.items.items() if is_wanted(name, self.include, self.exclude)}
-        return Listing(items, found.unreadable)
+        refused = {name: why for name, why in found.refused.items() if is_wanted(name, self.include, self.exclude)}
+        return Listing(items, found.unreadable, refused)
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         return self.origin.fetch(item, since, max_bytes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.loading import LoadError
-from retrieval.loading.files import Scan, read_file, scan
+from retrieval.loading.files import Scan, leads_out, read_file, scan
 from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable
 
 SETTLED = 2_000_000_000
@@ -36,11 +36,14 @@ class Folder:
             raise Unreachable(str(error.strerror)) from error
         self.files = found.files
         unreadable = dict.fromkeys(found.unreadable, "this folder cannot be read; its documents stay in the index")
-        return Listing({name: Item(name) for name in found.files}, unreadable)
+        refused = dict.fromkeys(found.refused, "it is a link that leads out of the folder")
+        return Listing({name: Item(name) for name in found.files}, unreadable, refused)
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         """A file's bytes; not read if size and times are those of `since`."""
         path = self.files[item.name]
+        if path != self.root and leads_out(path, self.root):  # it has become a link since it was listed
+            raise Gone
         try:
             version = version_of(path)
         except FileNotFoundError as error:

@@ -5,6 +5,7 @@ a repository does anything here.
 import base64
 import hashlib
 import re
+import shutil
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,13 +40,15 @@ def open_repository(source: Address, access: Access) -> Iterator["Repository"]:
     address = urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
     folder = access.cache / "git" / hashlib.sha256(address.encode()).hexdigest()[:32]
     git = _Git(folder, _environment(access, address, access.secret_of(source)))
-    yield Repository(git, address, parts.fragment)
+    yield Repository(git, address, parts.fragment, access.max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Blob:
+    """A file's bytes by their hash. `size` is None if they were too large to be fetched."""
+
     hash: str
-    size: int
+    size: int | None
 
 
 @dataclass(slots=True)
@@ -55,17 +58,18 @@ class Repository:
     git: "_Git"
     address: str
     ref: str
+    max_bytes: int | None = None
     blobs: dict[str, _Blob] = field(default_factory=dict)
     committed_at: datetime | None = None
 
     def listing(self, known: Collection[str]) -> Listing:
         """The files by their path."""
-        self.git.folder.mkdir(parents=True, exist_ok=True)
-        self.git("init", "--quiet", "--bare")
-        self.git("fetch", "--quiet", "--depth=1", "--no-tags", "--force", "--", self.address, self.ref or "HEAD")
+        self._fetch_commit()
         branch = self.ref or self._default_branch()
         self.committed_at = datetime.fromtimestamp(int(self.git("log", "-1", "--format=%ct", "FETCH_HEAD")), UTC)
-        self.blobs = dict(_blobs(self.git("ls-tree", "-r", "-z", "-l", "--full-tree", "FETCH_HEAD")))
+        hashes = dict(_hashes(self.git("ls-tree", "-r", "-z", "--full-tree", "FETCH_HEAD")))
+        sizes = self._sizes(hashes.values())
+        self.blobs = {path: _Blob(blob, sizes.get(blob)) for path, blob in hashes.items()}
         items = {path: Item(path, page_of(self.address, branch, path)) for path in sorted(self.blobs)}
         return Listing(items)
 
@@ -74,12 +78,37 @@ class Repository:
         blob = self.blobs[item.name]
         if blob.hash == since:
             return None
-        if blob.size > max_bytes:
+        if blob.size is None or blob.size > max_bytes:
             raise too_large(max_bytes)
         data = self.git("cat-file", "blob", blob.hash)
         if data.startswith(_LARGE_FILE):
             raise LoadError("the repository holds only a pointer to it (Git LFS)")
         return Fetched(data, self.committed_at or datetime.now(UTC), blob.hash)
+
+    def _fetch_commit(self) -> None:
+        """Brings the newest commit here, without files that are too large where the server can leave them out: others
+        ignore the filter. A copy that was made with another limit lacks what this one allows, and is made anew.
+        """
+        wanted = f"blob:limit={self.max_bytes + 1}" if self.max_bytes is not None else ""
+        self._init()
+        of_copy = self.git("config", "--default", "", "--get", f"remote.{self.address}.partialclonefilter")
+        if of_copy.strip() not in (b"", wanted.encode()):
+            shutil.rmtree(self.git.folder)
+            self._init()
+        options = ["--quiet", "--depth=1", "--no-tags", "--force", *([f"--filter={wanted}"] if wanted else [])]
+        self.git("fetch", *options, "--", self.address, self.ref or "HEAD")
+
+    def _init(self) -> None:
+        self.git.folder.mkdir(parents=True, exist_ok=True)
+        self.git("init", "--quiet", "--bare")
+
+    def _sizes(self, blobs: Collection[str]) -> dict[str, int]:
+        """The sizes of those blobs that are here. To be asked for another would make git fetch it."""
+        listed = self.git("rev-list", "--objects", "--missing=print", "FETCH_HEAD").decode(errors="replace")
+        missing = {line[1:] for line in listed.splitlines() if line.startswith("?")}
+        asked = "".join(f"{blob}\n" for blob in blobs if blob not in missing).encode()
+        told = self.git("cat-file", "--batch-check=%(objectname) %(objectsize)", given=asked).decode().split()
+        return dict(zip(told[::2], map(int, told[1::2]), strict=True))
 
     def _default_branch(self) -> str:
         """The branch that HEAD names there, for the addresses of files."""
@@ -95,13 +124,11 @@ class _Git:
     folder: Path
     environment: Mapping[str, str]
 
-    def __call__(self, *arguments: str) -> bytes:
-        """What git printed. Raises Unreachable with what it complained of."""
+    def __call__(self, *arguments: str, given: bytes = b"") -> bytes:
+        """What git printed when it was given something to read. Raises Unreachable with what it complained of."""
         command = ["git", "--git-dir", str(self.folder), *arguments]
         try:
-            done = subprocess.run(
-                command, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE
-            )
+            done = subprocess.run(command, env=self.environment, input=given, capture_output=True, timeout=PATIENCE)
         except FileNotFoundError as error:
             raise Unreachable("the program git is not installed") from error
         except subprocess.TimeoutExpired as error:
@@ -131,18 +158,18 @@ def _environment(access: Access, address: str, secret: str | None) -> Mapping[st
     return outside | own | numbered
 
 
-def _blobs(listed: bytes) -> Iterator[tuple[str, _Blob]]:
-    """The files of a tree that can be indexed: no links, no submodules, nothing hidden."""
+def _hashes(listed: bytes) -> Iterator[tuple[str, str]]:
+    """The files of a tree that can be indexed, with their blobs' hashes: no links, no submodules, nothing hidden."""
     for line in listed.split(b"\0"):
         if not line:
             continue
         about, _, raw_path = line.partition(b"\t")
-        mode, kind, blob, size = about.decode().split()
+        mode, kind, blob = about.decode().split()
         path = raw_path.decode("utf-8", errors="replace")
         *folders, name = path.split("/")
         hidden = any(part.startswith(".") or part in SKIPPED_FOLDERS for part in folders) or name.startswith(".")
         if kind == "blob" and mode != "120000" and is_supported(name) and not hidden:
-            yield path, _Blob(blob, int(size))
+            yield path, blob
 
 
 def page_of(address: str, ref: str, path: str) -> str | None:

@@ -11,14 +11,17 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import string
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
-from urllib.robotparser import RobotFileParser
+
+from protego import Protego
 
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Unreachable, too_large
+from retrieval.origins.robots import read_robots
 
 TIMEOUT = 20.0
 """Seconds that a server may be silent."""
@@ -31,6 +34,9 @@ MAX_DELAY = 60.0
 """Seconds between requests that we keep to at the most if a robots.txt asks for more."""
 SILENT_IN_A_ROW = 5
 """Requests without an answer after which a source counts as unreachable: the others would take as long."""
+_PATH = "/%:@!$&'()*+,;=~"
+_QUERY = _PATH + "?[]|"
+"""What is sent as it is written beside letters and digits; `%` too, because addresses are quoted already, or nearly."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -62,7 +68,7 @@ class WebClient:
     obey_robots: bool = True
     sleep: Callable[[float], None] = time.sleep
     next_at: dict[str, float] = field(default_factory=dict)
-    robots: dict[str, RobotFileParser] = field(default_factory=dict)
+    robots: dict[str, Protego] = field(default_factory=dict)
     silent: int = 0
 
     def get(self, url: str, max_bytes: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -87,7 +93,7 @@ class WebClient:
             response = self._request(url, max_bytes, headers)
             if response.status not in _REDIRECTS or "location" not in response.headers:
                 return response
-            url = urljoin(url, response.headers["location"])
+            url = _redirected(url, response)
         raise LoadError(f"it is redirected more than {MAX_REDIRECTS} times")
 
     def _ask_robots(self, url: str) -> None:
@@ -96,23 +102,18 @@ class WebClient:
         if host not in self.robots:
             self.robots[host] = self._read_robots(host)
         rules = self.robots[host]
-        if not rules.can_fetch(self.access.agent, url):
+        if not rules.can_fetch(url, self.access.agent):
             raise Refused("robots.txt of the site does not allow it")
 
-    def _read_robots(self, host: str) -> RobotFileParser:
+    def _read_robots(self, host: str) -> Protego:
         """RFC 9309, 2.3.1: without a robots.txt all is allowed; while it cannot be read nothing is."""
-        rules = RobotFileParser()
         url = host + "/robots.txt"
         for _ in range(MAX_REDIRECTS + 1):
             response = self._request(url, MAX_ROBOTS, {}, cut=True)
             if response.status not in _REDIRECTS or "location" not in response.headers:
                 break
-            url = urljoin(url, response.headers["location"])
-        if response.status == 200:
-            rules.parse(response.body.decode("utf-8", errors="replace").removeprefix("\ufeff").splitlines())
-        else:
-            rules.parse([])
-        return rules
+            url = _redirected(url, response)
+        return read_robots(response.body if response.status == 200 else b"", self.access.agent)
 
     def _pause(self, url: str) -> None:
         """Waits until this host may be asked again."""
@@ -126,6 +127,8 @@ class WebClient:
         self.next_at[host] = time.monotonic() + delay
 
     def _request(self, url: str, max_bytes: int, headers: Mapping[str, str], cut: bool = False) -> Response:
+        if not is_address(url):
+            raise Refused("it has no address that can be asked")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused(f"its address is of no web page ({parts.scheme or 'no'}:)")
@@ -133,7 +136,7 @@ class WebClient:
         sent = {"User-Agent": self.access.agent, "Accept-Encoding": "identity", "Connection": "close", **headers}
         if self.authorization and _origin_of(url) in self.trusted:
             sent["Authorization"] = self.authorization
-        path = urlunsplit(("", "", quote(parts.path or "/", safe="/%:@!$&'()*+,;=~"), parts.query, ""))
+        path = urlunsplit(("", "", quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY), ""))
         connection = _connection(parts.scheme, parts.hostname, parts.port, self.access.private_hosts)
         started = time.monotonic()
         try:
@@ -161,6 +164,26 @@ def bearer_or_basic(secret: str | None) -> str | None:
 def trusted_host(url: str) -> frozenset[str]:
     """The one origin that a source's secret may be sent to."""
     return frozenset({_origin_of(url)})
+
+
+def is_address(url: str) -> bool:
+    """Whether it can be taken apart: `http://[` and a port of 99999 cannot."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _redirected(url: str, response: Response) -> str:
+    """Where an answer leads. Raises Refused if that is nowhere."""
+    try:
+        # A header comes as Latin-1, whatever its bytes are; as a rule they are those of UTF-8, and are quoted as such.
+        target = urljoin(url, quote(response.headers["location"].encode("latin-1"), safe=string.printable))
+    except ValueError:
+        target = ""
+    if not target or not is_address(target):
+        raise Refused("it is redirected to what is no address")
+    return target
 
 
 def _origin_of(url: str) -> str:

@@ -4,6 +4,8 @@ The database's URL, with its password, is the secret that the address sql:SECRET
 """
 
 import json
+import math
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
 BATCH = 1000
+CONNECT_SECONDS = 20
+"""Seconds that a database may take to answer at all, and"""
+QUERY_SECONDS = 300.0
+"""for a query with all of its rows."""
+STEPS = 10_000
+"""Of SQLite's machine between two looks at the clock."""
 _READ_ONLY = {
     "postgresql": "SET TRANSACTION READ ONLY",
     "oracle": "SET TRANSACTION READ ONLY",
@@ -27,6 +35,25 @@ _READ_ONLY = {
 """What keeps a query from writing, by dialect. Elsewhere only the rights of the database's user do, and that nothing is
 committed.
 """
+_LIMIT = {
+    "postgresql": "SET LOCAL statement_timeout = {milliseconds}",
+    "mysql": "SET SESSION MAX_EXECUTION_TIME = {milliseconds}",
+    "mariadb": "SET SESSION max_statement_time = {seconds}",
+}
+"""What has a server stop a query, by dialect. SQLite has a hook for it; elsewhere it is stopped between two rows."""
+_PATIENCE = {
+    "psycopg": {"connect_timeout": CONNECT_SECONDS},
+    "psycopg2": {"connect_timeout": CONNECT_SECONDS},
+    "pymysql": {"connect_timeout": CONNECT_SECONDS, "read_timeout": int(QUERY_SECONDS)},
+    "mysqldb": {"connect_timeout": CONNECT_SECONDS},
+    "mysqlconnector": {"connection_timeout": CONNECT_SECONDS},
+    "mariadbconnector": {"connect_timeout": CONNECT_SECONDS},
+    "pyodbc": {"timeout": CONNECT_SECONDS},
+    "pymssql": {"login_timeout": CONNECT_SECONDS, "timeout": int(QUERY_SECONDS)},
+    "oracledb": {"tcp_connect_timeout": CONNECT_SECONDS},
+    "pysqlite": {"timeout": CONNECT_SECONDS},
+}
+"""How drivers are told not to wait for ever for a server that is silent."""
 _DRIVERS = {"postgresql": "postgresql+psycopg"}
 
 
@@ -44,7 +71,8 @@ def open_query(source: Address, access: Access) -> Iterator["Query"]:
             f"the URL of its database is not set: give JOURNEYMAN_SOURCE_SECRETS__{secret.upper()} a value"
         )
     try:
-        engine = create_engine(_url(url), poolclass=NullPool)
+        address = _url(url)
+        engine = create_engine(address, poolclass=NullPool, connect_args=_arguments(address))
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         # The messages of others may hold the URL, and with it the password.
         raise Unreachable(f"{secret.upper()} is not a database URL that can be used ({type(error).__name__})") from None
@@ -60,6 +88,17 @@ def _url(text: str) -> "URL":
 
     url = make_url(text)
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _arguments(url: "URL") -> dict[str, Any]:
+    """The driver's limits of time, but for those that the URL sets itself."""
+    from sqlalchemy.exc import NoSuchModuleError
+
+    try:
+        driver = url.get_driver_name()
+    except NoSuchModuleError:
+        return {}
+    return {name: value for name, value in _PATIENCE.get(driver, {}).items() if name not in url.query}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +117,14 @@ class Query:
         """The rows as JSON Lines. Whether they are the same, only reading them shows."""
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+        deadline = math.inf
         try:
             with self.engine.connect() as connection:
-                data = b"".join(_lines(connection, self.query, max_bytes))
+                deadline = time.monotonic() + QUERY_SECONDS
+                data = b"".join(_lines(connection, self.query, max_bytes, deadline))
         except DBAPIError as error:
+            if time.monotonic() >= deadline:
+                raise _too_slow() from None
             lines = str(error.orig).strip().splitlines() or [type(error).__name__]
             if error.connection_invalidated or not _was_connected(error):
                 raise Unreachable(f"the database does not answer ({lines[0]})") from None
@@ -98,12 +141,30 @@ def _was_connected(error: Any) -> bool:
     return error.statement is not None
 
 
-def _lines(connection: "Connection", query: str, max_bytes: int) -> Iterator[bytes]:
+def _too_slow() -> LoadError:
+    return LoadError(f"the query takes longer than {QUERY_SECONDS:g} s")
+
+
+def _prepare(connection: "Connection", deadline: float) -> None:
+    """Has the server refuse to write, and stop what takes too long."""
+    from sqlalchemy import text
+
+    name = "mariadb" if getattr(connection.dialect, "is_mariadb", False) else connection.dialect.name
+    if statement := _READ_ONLY.get(name):
+        connection.execute(text(statement))
+    if statement := _LIMIT.get(name):
+        milliseconds = max(1, round(QUERY_SECONDS * 1000))
+        connection.execute(text(statement.format(seconds=QUERY_SECONDS, milliseconds=milliseconds)))
+    if name == "sqlite":
+        driver: Any = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: time.monotonic() >= deadline, STEPS)
+
+
+def _lines(connection: "Connection", query: str, max_bytes: int, deadline: float) -> Iterator[bytes]:
     """The rows, a JSON object each, read in a transaction that writes nothing and is rolled back."""
     from sqlalchemy import text
 
-    if statement := _READ_ONLY.get(connection.dialect.name):
-        connection.execute(text(statement))
+    _prepare(connection, deadline)
     size = 0
     # Streamed: a table that is too large must not be in memory before that is known.
     rows = connection.execution_options(stream_results=True, yield_per=BATCH).execute(
@@ -114,6 +175,8 @@ def _lines(connection: "Connection", query: str, max_bytes: int) -> Iterator[byt
         size += len(line)
         if size > max_bytes:
             raise too_large(max_bytes)
+        if time.monotonic() >= deadline:
+            raise _too_slow()
         yield line
 
 

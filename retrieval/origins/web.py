@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable
-from retrieval.origins.http import Response, WebClient, bearer_or_basic, trusted_host
+from retrieval.origins.http import Response, WebClient, bearer_or_basic, is_address, trusted_host
 
 MAX_SITEMAP = 50_000_000
 MAX_ADDRESSES = 50_000
@@ -84,16 +84,18 @@ class Sitemap:
         while waiting:
             pages, sitemaps = self._read(waiting.pop())
             found.update(pages)
-            new = [url for url in sitemaps if url not in seen and self._is_here(url)]
+            new = [url for url in sitemaps if url not in seen and is_address(url) and self._is_here(url)]
             waiting += new
             seen.update(new)
             if len(seen) > MAX_SITEMAPS or len(found) > MAX_ADDRESSES:
                 raise Unreachable(f"it names more than {MAX_ADDRESSES} pages or {MAX_SITEMAPS} sitemaps: split it")
-        items = {name_of(url): Item(name_of(url), url) for url in found if self._is_here(url)}
+        odd = {url for url in found if not is_address(url)}
+        items = {name_of(url): Item(name_of(url), url) for url in found.keys() - odd if self._is_here(url)}
         if not items:
             raise Unreachable("the sitemap names no page of its own host")
-        self.changed = {name_of(url): changed for url, changed in found.items()}
-        return Listing(dict(sorted(items.items())))
+        self.changed = {name_of(url): found[url] for url in found.keys() - odd}
+        refused = dict.fromkeys(sorted(odd), "the sitemap names it, but it is no address")
+        return Listing(dict(sorted(items.items())), refused=refused)
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         """The page, unless the sitemap or the server says that it has not changed."""

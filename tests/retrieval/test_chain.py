@@ -153,12 +153,17 @@ def test_a_follow_up_is_searched_with_its_question(pool: ConnectionPool[Any]) ->
 
 
 def test_everything_that_made_the_answer_is_kept(pool: ConnectionPool[Any]) -> None:
-    """The prompt with its passages, the passages with their hashes, and the times."""
+    """The prompt with its passages and the hash of its template, the passages with their hashes, and the times."""
     result = answer(pool, saying("x"), "How often is the bearing greased?")
     assert "The bearing is greased every 400 hours." in result.prompt
     assert "How often is the bearing greased?" in result.prompt
     assert all(p.content_hash for p in result.passages)
     assert 0 < result.timings["search"] <= result.timings["first_text"] <= result.timings["total"]
+    other = answer(pool, saying("x"), "What do I do when the seal drips?")
+    assert other.prompt != result.prompt
+    assert other.template_sha256 == result.template_sha256  # one template, whatever it is filled with
+    assert len(result.template_sha256 or "") == 64
+    assert answer(pool, saying("x"), "Who won the world cup in 1998?").template_sha256 is None
 
 
 def test_closing_the_stream_stops_the_model(pool: ConnectionPool[Any]) -> None:

@@ -21,8 +21,9 @@ from retrieval.embedders import (
 from retrieval.embedders.api import ApiEmbedder
 from retrieval.embedders.e5 import MultilingualE5
 from retrieval.embedders.prompts import Prompts, family_prompts
-from retrieval.embedders.torch_model import TorchEmbedder
+from retrieval.embedders.torch_model import TorchEmbedder, unknown_classes
 from retrieval.embedding import MiniLM, installed_folder
+from retrieval.reranking import CrossEncoder
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,44 @@ class TestE5:
             assert int(np.argmax(vectors @ e5.embed_query(question))) == place, question
 
 
+KNOWN = {"BertConfig", "BertModel", "NomicBertConfig", "NomicBertModel", "XLMRobertaForSequenceClassification"}
+JINA = {
+    "architectures": ["JinaBertForMaskedLM"],
+    "model_type": "bert",
+    "auto_map": {
+        "AutoConfig": "jinaai/jina-bert-implementation--configuration_bert.JinaBertConfig",
+        "AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "unknown"),
+    [
+        ({"architectures": ["BertModel"]}, []),
+        ({"architectures": ["OursForSearch"]}, []),  # without code of its own; the loader goes by the type
+        (JINA, ["JinaBertConfig", "JinaBertForMaskedLM", "JinaBertModel"]),
+        (
+            {
+                "architectures": ["XLMRobertaForSequenceClassification"],
+                "auto_map": {"AutoConfig": "configuration.XLMRobertaFlashConfig"},
+            },
+            ["XLMRobertaFlashConfig"],
+        ),
+        (
+            {
+                "architectures": ["NomicBertModel"],
+                "auto_map": {"AutoConfig": "x--y.NomicBertConfig", "AutoTokenizer": ["a.Slow", None]},
+            },
+            [],
+        ),
+    ],
+)
+def test_code_of_its_own_is_seen(config: dict[str, Any], unknown: list[str]) -> None:
+    """What a model brings code for, and the library has no class of that name for, is not that model."""
+    assert unknown_classes(config, KNOWN) == unknown
+
+
 @pytest.mark.slow
 class TestTorch:
     """Models of sentence-transformers; the default one's folder is such a model."""
@@ -241,9 +280,19 @@ class TestTorch:
             embedder_named(str(folder), device="cpu").embed(["x"])
         assert not ran.exists()
 
+    @pytest.mark.parametrize("made", [TorchEmbedder, lambda name, source: CrossEncoder(source)])
+    def test_a_model_of_code_of_its_own_is_refused(self, folder: Path, made: Any) -> None:
+        """Without its code it would be a plain BERT, with what is missing filled in at random."""
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").unlink()
+        (folder / "config.json").write_text(json.dumps(config | JINA))
+        model = made("jina", str(folder))
+        with pytest.raises(EmbedderMissing, match=r"code of its own .*JinaBertForMaskedLM"):
+            model.embed(["x"]) if hasattr(model, "embed") else model.scores("x", ["y"])
+
     def test_a_model_that_is_nowhere_is_named(self) -> None:
         """Neither here nor, without a network, on the hub."""
-        with pytest.raises(EmbedderMissing, match="no embedding model 'nobody/nothing'"):
+        with pytest.raises(EmbedderMissing, match="no model 'nobody/nothing'"):
             embedder_named("nobody/nothing").embed(["x"])
 
 

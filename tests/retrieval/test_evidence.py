@@ -109,6 +109,13 @@ def test_what_supports_a_statement(statement: str, index: int | None) -> None:
     assert supporting_passage(statement, [OIL, FILTER, PRESS]) == index
 
 
+def test_a_heading_that_is_written_off_is_no_statement() -> None:
+    """It shares its words with its passage, and says nothing; a sentence that has more in it does."""
+    lubrication = passage(("The pump needs lubrication every 400 hours.", 0.5), heading="Care > Lubrication plan 7.")
+    assert supporting_passage("Pump > Care > Lubrication plan 7.", [lubrication]) is None
+    assert supporting_passage("The pump needs lubrication every 400 hours.", [lubrication]) == 0
+
+
 def test_a_statement_that_repeats_what_was_shown() -> None:
     """A copy says nothing new; the same in other words may be clearer."""
     shown = "> Oil the pump every 400 hours with HV 46. [1]"

@@ -16,6 +16,41 @@ def test_a_follow_up_brings_its_question_along(text: str) -> None:
     assert standalone(Question(text, HISTORY)) == f"What does alarm A204 mean? {text}"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "und wie lange dauert das nach dem Wochenende in der zweiten Schicht?",
+        "Welches Werkzeug brauche ich dafür bei der großen Presse in Halle zwei?",
+        "Wie oft wird sie von der zweiten Schicht am Wochenende in Halle vier geschmiert?",
+        "Wer prüft das vor dem Beginn der Schicht in der großen Halle am Tor?",
+        "Und wie oft?",
+        "Wie oft muss man die Dichtung wechseln?",
+        "ואיפה שומרים את הגריז של המשאבה הגדולה באולם השני?",
+        "מי בודק אותה לפני תחילת המשמרת באולם הגדול ליד השער?",
+    ],
+)
+def test_follow_ups_in_other_languages(text: str) -> None:
+    """German and Hebrew have words that point back, and common words that do not count."""
+    assert standalone(Question(text, HISTORY)).startswith("What does")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wie oft wird das neue Öl der Presse in Halle zwei im Labor geprüft?",
+        "Gibt es in Halle vier eine Liste der Ersatzteile für das Förderband CV-12?",
+        "Wo wechseln Sie die Filter der Kühlmittelpumpe in Halle zwei aus?",
+        "¿Cuál es la presión máxima del acumulador de la prensa grande?",
+        "Hvad er det højeste tryk i pressens akkumulator efter hovedrengøring?",
+        "Which dies are kept on the upper shelf of the tool store in hall four?",
+        "מה היא הכמות של נוזל הקירור במסוע הגדול לאחר החלפה מלאה של המיכל?",
+    ],
+)
+def test_words_that_mean_something_else_do_not_lean(text: str) -> None:
+    """An article is no pronoun, nor is one language's pronoun another one's "is"."""
+    assert standalone(Question(text, HISTORY)) == text
+
+
 def test_a_question_of_its_own_stays_alone() -> None:
     """Another subject in the same thread is not mixed with the first."""
     text = "How many litres of coolant does the conveyor line need after a complete change of the tank?"

@@ -11,16 +11,21 @@ import psycopg
 import pytest
 from psycopg import Connection
 
+from retrieval.attempts import begin_attempts, documents_set_aside
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.index import (
+    HARMLESS,
+    Extent,
     IndexReport,
     MissingPath,
     Progress,
+    _raw_hash,
     index_sources,
     list_sources,
     register_sources,
     remove_source,
 )
+from retrieval.loading import ParsedDocument, load
 from retrieval.models import WrongModel
 
 LIMIT = 1_000_000
@@ -190,6 +195,29 @@ def test_a_renamed_file_embeds_nothing(conn: Connection, folder: Path, index: In
     assert not texts(conn, "rules.txt")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "moved", "title"),
+    [
+        ("rules_at_night.txt", "Nobody works alone.\n", "rules_by_day.txt", "Rules by day"),
+        ("rules_at_night.txt", "Nobody works alone.\n", "deep/rules_at_night.txt", "Rules at night"),
+        ("rules.md", "# Rules\n\nNobody works alone.\n", "old.md", "Rules"),
+        ("rules.md", "# At night\n\nNobody works alone.\n", "old.md", "At night"),
+    ],
+)
+def test_a_renamed_file_is_called_by_its_new_name(
+    conn: Connection, folder: Path, index: Index, embedder: HashEmbedder, name: str, text: str, moved: str, title: str
+) -> None:
+    """Unless it has a title of its own, be it that of its old name."""
+    (folder / name).write_text(text)
+    index()
+    embedder.texts.clear()
+    (folder / moved).parent.mkdir(exist_ok=True)
+    (folder / name).rename(folder / moved)
+    index()
+    assert embedder.texts == []
+    assert conn.execute("SELECT title FROM document WHERE name = %s", [moved]).fetchall() == [(title,)]
+
+
 def test_a_removed_file_disappears_in_the_same_run(conn: Connection, folder: Path, index: Index) -> None:
     """With its chunks; the last file of a folder as well."""
     index()
@@ -260,11 +288,11 @@ def test_a_killed_run_leaves_the_old_version(conn: Connection, folder: Path, ind
     sentence = "On day {} of the shift plan the drum and both bearings of the conveyor are looked after by two people."
     (folder / "rules.txt").write_text("\n\n".join(f"DAY {i} OF THE PLAN\n\n{sentence.format(i)}" for i in range(100)))
     with pytest.raises(RuntimeError, match="killed"):
-        index(HashEmbedder(fail_at=80))
+        index(HashEmbedder(fail_at=180))
     assert texts(conn, "rules.txt") == before
     report = index()
     assert report.documents["changed"] == 1
-    assert report.chunks["reused"] > 40
+    assert report.chunks["reused"] > 20
     assert len(texts(conn, "rules.txt")) == 100
 
 
@@ -394,3 +422,103 @@ def test_index_with_the_default_embedder(conn: Connection, folder: Path) -> None
         [str(question.tolist())],
     ).fetchone() or ("",)
     assert text == "Nobody works alone at night."
+
+
+class Picky(HashEmbedder):
+    """Raises at a text with "poison" in it. `sizes` are those of the batches that it took."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        if any("poison" in text for text in texts):
+            raise ValueError("no")
+        self.sizes.append(len(texts))
+        return super().embed(texts)
+
+
+def set_aside(conn: Connection) -> list[tuple[str, int, str | None]]:
+    return [(found.name, found.attempts, found.error) for found in documents_set_aside(conn)]
+
+
+def test_documents_are_embedded_together(conn: Connection, folder: Path, index: Index) -> None:
+    """The texts of all three are one batch; each document has its own count of chunks that were embedded."""
+    embedder = Picky()
+    assert counts(index(embedder)) == {"new": 3, "embedded": 5}
+    assert len(embedder.sizes) == 1
+    (folder / "again.txt").write_text("Nobody works alone at night.\n")
+    (folder / "more.txt").write_text("Nobody works alone at night.\n\n" + "Everybody rests. " * 3)
+    assert index(embedder).documents["new"] == 2
+    assert len(embedder.sizes) == 2
+
+
+def test_a_document_that_the_embedder_refuses_is_set_aside(conn: Connection, folder: Path, index: Index) -> None:
+    """The others are indexed in the same run. After three attempts it is not tried, until it is changed or by force."""
+    (folder / "bad.txt").write_text("This is poison.\n")
+    report = index(Picky())
+    assert report.documents == {"new": 3, "changed": 0, "unchanged": 0, "removed": 0, "failed": 1}
+    assert [failure["document"] for failure in report.failures] == ["bad.txt"]
+    assert set_aside(conn) == []
+    index(Picky())
+    index(Picky())
+    assert set_aside(conn) == [("bad.txt", 3, "ValueError; the log says more")]
+    (failure,) = index().failures  # with an embedder that would take it
+    assert failure["error"].startswith("set aside after 3 attempts (ValueError")
+    sources = [source for source in list_sources(conn) if source.uri == str(folder)]
+    index_sources(conn, Picky(), sources, max_bytes=LIMIT, extent=Extent(force=True))
+    assert set_aside(conn) == []
+    assert conn.execute("SELECT attempts FROM document_attempt").fetchall() == [(1,)]
+    (folder / "bad.txt").write_text("This is medicine.\n")
+    assert index().documents["new"] == 1
+    assert conn.execute("SELECT count(*) FROM document_attempt").fetchone() == (0,)
+
+
+def test_a_parser_that_fails_does_not_end_the_run(conn: Connection, folder: Path, embedder: HashEmbedder) -> None:
+    """Whatever it raises; and a document that is gone is not remembered."""
+
+    def parse(name: str, data: bytes, suffix: str) -> ParsedDocument:
+        if name == "rules.txt":
+            raise RecursionError
+        return load(name, data, suffix)
+
+    sources = register_sources(conn, [folder])
+    report = index_sources(conn, embedder, sources, max_bytes=LIMIT, parse=parse)
+    assert (report.documents["new"], report.documents["failed"]) == (2, 1)
+    assert report.failures[0]["error"].startswith("it cannot be indexed (RecursionError")
+    (folder / "rules.txt").unlink()
+    index_sources(conn, embedder, sources, max_bytes=LIMIT)
+    assert conn.execute("SELECT count(*) FROM document_attempt").fetchone() == (0,)
+
+
+def test_what_was_in_hand_when_a_process_died_is_tried_alone(conn: Connection, folder: Path, index: Index) -> None:
+    """Three times for each: an innocent document gets through, whatever ended the process is set aside."""
+    sources = register_sources(conn, [folder])
+    data = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hashes = [_raw_hash(Path(name).suffix, data[name]) for name in sorted(data)]
+    begin_attempts(conn, sources[0].id, sorted(data), hashes)
+    begin_attempts(conn, sources[0].id, ["codes.csv"], [hashes[0]])
+    (folder / "zebra.txt").write_text("The zebra crossing is in front of hall 3.\n")
+    embedder = Picky()
+    told: list[Progress] = []
+    assert index_sources(conn, embedder, sources, max_bytes=LIMIT, progress=told.append).documents["new"] == 4
+    order = list(dict.fromkeys(progress.document for progress in told))
+    assert order == ["zebra.txt", "pump.md", "rules.txt", "codes.csv"]  # the most suspicious last
+    assert embedder.texts.count(HARMLESS) == 1  # the model is loaded before anybody is blamed
+    assert len(embedder.sizes) == 1 + 4
+    (folder / "deadly.txt").write_text("Whoever reads this dies.\n")
+    deadly = _raw_hash(".txt", (folder / "deadly.txt").read_bytes())
+    for _ in range(3):
+        begin_attempts(conn, sources[0].id, ["deadly.txt"], [deadly])
+    (failure,) = index(embedder).failures
+    assert "each time the process that worked on it ended" in failure["error"]
+    assert set_aside(conn) == [("deadly.txt", 3, None)]
+
+
+def test_a_run_that_is_stopped_blames_no_document(conn: Connection, folder: Path) -> None:
+    """An embedder that takes nothing, or a stop from outside, is not a document's fault."""
+    sources = register_sources(conn, [folder])
+    for _ in range(4):
+        with pytest.raises(RuntimeError, match="killed"):
+            index_sources(conn, HashEmbedder(fail_at=1), sources, max_bytes=LIMIT)
+    assert conn.execute("SELECT count(*) FROM document_attempt").fetchone() == (0,)

@@ -10,16 +10,15 @@ import psycopg
 import pytest
 
 from retrieval.index import IndexReport, index_sources, list_sources, register_sources
+from retrieval.jobs import ATTEMPTS, cancel_job, is_worked_on
+from retrieval.loading import ParsedDocument, load
 from retrieval.origins import Access
 from retrieval.reindexing import (
-    ATTEMPTS,
     AlreadyRunning,
     Run,
     Target,
-    cancel_run,
     carry_out,
     find_target,
-    is_worked_on,
     open_runs,
     read_run,
     request_run,
@@ -197,17 +196,17 @@ def under_way(db: Conn, database: str) -> Any:
 
 
 def test_a_run_under_way_can_be_cancelled(db: Conn, under_way: Any) -> None:
-    """It ends after the document at hand; what was finished stays; and then another one may start."""
+    """It ends after the passages at hand; what was finished stays; and then another one may start."""
     run, finish = under_way()
     assert is_worked_on(db, run.id)
     assert not is_worked_on(db, run.id + 1)
-    assert cancel_run(db, run.id, "U0BEN")
+    assert cancel_job(db, run.id, "U0BEN")
     assert state_of(db, run) == "running"
     finish()
     ended = read_run(db, run.id)
     assert ended is not None
     assert (ended.state, ended.cancelled_by) == ("cancelled", "U0BEN")
-    assert not cancel_run(db, run.id, "U0BEN")
+    assert not cancel_job(db, run.id, "U0BEN")
     assert db.execute("SELECT count(*) FROM chunk").fetchone() == (3,)
     assert do(db).state == "done"
 
@@ -215,7 +214,7 @@ def test_a_run_under_way_can_be_cancelled(db: Conn, under_way: Any) -> None:
 def test_a_queued_run_is_cancelled_at_once(db: Conn) -> None:
     """And whoever takes it from the queue later finds nothing to do."""
     run = request_run(db, target(db, "all"), started_by="U0ADA")
-    assert cancel_run(db, run.id, "U0ADA")
+    assert cancel_job(db, run.id, "U0ADA")
     assert state_of(db, run) == "cancelled"
     assert carry_out(db, HashEmbedder(), run.id, max_bytes=LIMIT) is None
 
@@ -231,11 +230,11 @@ def test_two_processes_do_not_share_a_run(db: Conn, under_way: Any) -> None:
 def test_a_dead_process_does_not_stand_in_the_way(db: Conn) -> None:
     """Its run can be gone on with, and a new one can be asked for."""
     run = request_run(db, target(db, "all"), started_by="U0ADA")
-    db.execute("UPDATE reindex_run SET state = 'running', started_at = now()")
+    db.execute("UPDATE job SET state = 'running', started_at = now()")
     assert not is_worked_on(db, run.id)
     again = request_run(db, target(db, "all"), started_by="U0BEN")
     assert state_of(db, run) == "failed"
-    db.execute("UPDATE reindex_run SET state = 'running', started_at = now() WHERE id = %s", [again.id])
+    db.execute("UPDATE job SET state = 'running', started_at = now() WHERE id = %s", [again.id])
     assert carry_out(db, HashEmbedder(), again.id, max_bytes=LIMIT) is not None
 
 
@@ -252,16 +251,47 @@ def test_an_error_is_recorded_and_rises(db: Conn) -> None:
 def test_a_run_that_ends_its_processes_is_given_up(db: Conn) -> None:
     """After a few attempts."""
     run = request_run(db, target(db, "all"), started_by="U0ADA")
-    db.execute("UPDATE reindex_run SET attempts = %s", [ATTEMPTS])
+    db.execute("UPDATE job SET attempts = %s", [ATTEMPTS])
     assert carry_out(db, HashEmbedder(), run.id, max_bytes=LIMIT) is None
     assert state_of(db, run) == "failed"
+
+
+class Died(BaseException):
+    """A process was killed."""
+
+
+def test_a_forced_run_sets_aside_what_ends_its_processes(db: Conn, database: str) -> None:
+    """Force forgets the attempts of before the run, not its own; and everything else is indexed."""
+
+    def work(run: Run) -> Run | None:
+        with psycopg.connect(database, autocommit=True) as conn:
+
+            def deadly(name: str, data: bytes, suffix: str) -> ParsedDocument:
+                if name == "pump.md":
+                    conn.close()  # as if the process were killed: it writes nothing any more
+                    raise Died
+                return load(name, data, suffix)
+
+            return carry_out(conn, HashEmbedder(), run.id, max_bytes=LIMIT, parse=deadly)
+
+    for _ in range(2):
+        run = request_run(db, target(db, "all"), started_by="U0ADA", force=True)
+        for _ in range(3):
+            with pytest.raises(Died):
+                work(run)
+        done = work(run)
+        assert done is not None
+        assert (done.state, done.done) == ("done", 4)
+        assert done.report is not None
+        aside = [failure["document"] for failure in done.report["failures"] if "set aside after 3" in failure["error"]]
+        assert aside == ["pump.md"]
 
 
 def test_the_remaining_time_follows_the_pace(db: Conn) -> None:
     """Two of eight documents in ten seconds leave thirty; before the first one nobody knows."""
     run = request_run(db, target(db, "all"), started_by="U0ADA")
     assert run.seconds_left(run.queued_at) is None
-    db.execute("UPDATE reindex_run SET state = 'running', started_at = queued_at, done = 2, total = 8")
+    db.execute("UPDATE job SET state = 'running', started_at = queued_at, done = 2, total = 8")
     found = read_run(db, run.id)
     assert found is not None
     assert found.seconds_left(run.queued_at + timedelta(seconds=10)) == pytest.approx(30)

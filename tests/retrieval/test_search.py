@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pgvector.psycopg import register_vector
-from psycopg import Connection
+from psycopg import Connection, Cursor
 
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.index import index_sources, register_sources
@@ -288,3 +288,20 @@ def test_another_models_cosines_weigh_as_much(
     similarities = [p.similarity for p in search(conn, embedder, "When do we get paid?", k=24)]
     assert max(similarities) - min(similarities) > 0.2  # of cosines that lie within 0.1
     assert search(conn, embedder, "staff who lay out our wages")[0].document == "payroll.md"  # all speak of staff
+
+
+@pytest.mark.parametrize(("question", "statements"), [("Which grease does the bearing need?", 6), ("Which graese?", 8)])
+def test_a_search_takes_few_statements(
+    indexed: Connection, monkeypatch: pytest.MonkeyPatch, question: str, statements: int
+) -> None:
+    """Each waits for the server once; which they are, and why they stay apart, says decision 13."""
+    said: list[object] = []
+
+    class Counting(Cursor):
+        def execute(self, query, *args, **kwargs):  # type: ignore[no-untyped-def]
+            said.append(query)
+            return super().execute(query, *args, **kwargs)
+
+    monkeypatch.setattr(indexed, "cursor_factory", Counting)
+    assert search(indexed, EMBEDDER, question)
+    assert len(said) == statements

@@ -1,10 +1,12 @@
 """Registered sources: their addresses, settings and schedules, and what is known of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import Connection
 
+from retrieval.collections import OtherAudience
 from retrieval.index import index_sources
 from retrieval.sources import (
     MissingPath,
@@ -14,6 +16,7 @@ from retrieval.sources import (
     due_sources,
     list_sources,
     normal_uri,
+    register_sources,
     source_extent,
 )
 from tests.retrieval.test_index import HashEmbedder
@@ -119,3 +122,28 @@ def test_a_source_that_cannot_be_read_waits_for_its_time_too(conn: Connection, t
     (tmp_path / "away").rename(folder)
     index_sources(conn, HashEmbedder(), [source], max_bytes=1000)
     assert list_sources(conn)[0].error is None
+
+
+@pytest.mark.parametrize("register", ["add_source", "register_sources"])
+def test_a_new_collection_is_for_whom_it_is_said_to_be(conn: Connection[Any], tmp_path: Path, register: str) -> None:
+    """In the transaction that makes it; one that is there keeps its audience, and another one is refused."""
+
+    def add(*audience: str) -> None:
+        if register == "add_source":
+            add_source(conn, tmp_path, "hr", audience=audience or None)
+        else:
+            register_sources(conn, [tmp_path], "hr", audience or None)
+
+    def stands() -> list[Any]:
+        return conn.execute("SELECT name, audience, (SELECT count(*) FROM source) FROM collection").fetchall()
+
+    with pytest.raises(MissingPath):
+        register_sources(conn, [tmp_path / "missing"], "hr", ["group:S01"])
+    assert stands() == []
+    add("user:U02", "group:S01")
+    assert stands() == [("hr", ["group:S01", "user:U02"], 1)]
+    add()
+    add("group:S01", "user:U02")
+    with pytest.raises(OtherAudience, match=r"hr is for group:S01, user:U02 already.*collection audience"):
+        add("everyone")
+    assert stands() == [("hr", ["group:S01", "user:U02"], 1)]

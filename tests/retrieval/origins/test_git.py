@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,27 @@ def test_a_file_that_is_too_large_is_not_read(commit: Commit, access: Access, ur
     """Its size stands in the tree."""
     commit(pump_md=PUMP * 100)
     assert "too large" in index(uri, access, limit=1000).failures[0]["error"]
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_a_file_that_is_too_large_is_not_even_fetched(
+    conn: Connection, work: Path, commit: Commit, access: Access, uri: str, index: Index, filters: str
+) -> None:
+    """By servers that can leave it out. Once it is allowed it is read."""
+    git(work.parent / "handbook.git", "config", "uploadpack.allowFilter", filters)
+    commit(pump_md=PUMP * 100, night_md=NIGHT)
+    for _ in range(2):
+        report = index(uri, replace(access, max_bytes=1000), limit=1000)
+        assert [failure["document"] for failure in report.failures] == ["pump.md"]
+        assert "too large" in report.failures[0]["error"]
+        assert sorted(documents(conn)) == ["night.md"]
+    assert access.cache is not None
+    (copy,) = (access.cache / "git").iterdir()
+    command = ["git", "--git-dir", copy, "rev-list", "--objects", "--missing=print", "FETCH_HEAD"]
+    missing = [line for line in subprocess.check_output(command, text=True).split() if line.startswith("?")]
+    assert len(missing) == (filters == "true")
+    commit(valve_md=NIGHT)
+    assert counts(index(uri, replace(access, max_bytes=100_000), limit=100_000)) == {"new": 2, "unchanged": 1}
 
 
 def test_files_have_the_page_where_people_read_them() -> None:

@@ -1,6 +1,7 @@
 """SQL queries: rows of a SQLite and of a PostgreSQL database as passages, read and never written."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -10,6 +11,7 @@ import pytest
 from psycopg import Connection
 
 from retrieval.origins import Access
+from retrieval.origins.sql import _arguments, _url
 from tests.retrieval.origins.conftest import Index, counts, documents
 from tests.retrieval.test_index import HashEmbedder
 
@@ -96,6 +98,42 @@ def test_postgres_is_read_with_the_driver_that_is_here(conn: Connection, outside
     query = "SELECT code, meaning::text, price, at AT TIME ZONE 'UTC' AS at FROM alarm WHERE code LIKE 'E%'"
     assert counts(index("sql:erp/alarms", access, query=query)) == {"new": 1}
     assert documents(conn)["alarms"] == "code: E1\nmeaning: Too hot\nprice: 12.50\nat: 2026-03-01 10:00:00"
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+TRICKLE = "SELECT i, pg_sleep(0.02) FROM generate_series(1, 500) AS i"
+
+
+@pytest.mark.parametrize(("secret", "query"), [("plant", ENDLESS), ("erp", "SELECT pg_sleep(20)"), ("erp", TRICKLE)])
+def test_a_query_that_takes_too_long_is_stopped(
+    plant: Path, outside: str, index: Index, monkeypatch: pytest.MonkeyPatch, secret: str, query: str
+) -> None:
+    """By the database, or between two rows: it must not hold up the other sources."""
+    monkeypatch.setattr("retrieval.origins.sql.QUERY_SECONDS", 0.1)
+    monkeypatch.setattr("retrieval.origins.sql.BATCH", 1)
+    access = Access(secret={"erp": outside, "plant": f"sqlite:///{plant}"}.get)
+    begun = time.monotonic()
+    report = index(f"sql:{secret}/n", access, query=query)
+    assert time.monotonic() - begun < 5
+    assert "the query takes longer than 0.1 s" in report.failures[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments"),
+    [
+        ("postgresql://h/db", {"connect_timeout": 20}),
+        ("postgresql://h/db?connect_timeout=3", {}),
+        ("postgresql+psycopg2://h/db", {"connect_timeout": 20}),
+        ("mysql+pymysql://h/db", {"connect_timeout": 20, "read_timeout": 300}),
+        ("mssql+pyodbc://h/db", {"timeout": 20}),
+        ("oracle+oracledb://h/db", {"tcp_connect_timeout": 20}),
+        ("sqlite:///x", {"timeout": 20}),
+        ("some+driver://h/db", {}),
+    ],
+)
+def test_a_database_that_is_silent_is_left(url: str, arguments: dict[str, object]) -> None:
+    """Each driver has its own name for it; what the URL says holds."""
+    assert _arguments(_url(url)) == arguments
 
 
 @pytest.mark.parametrize(

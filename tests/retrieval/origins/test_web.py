@@ -1,6 +1,7 @@
 """Web pages and sitemaps: what is asked for, how politely, what is not, and what becomes of the index."""
 
 import gzip
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from psycopg import Connection
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Unreachable
 from retrieval.origins.http import SILENT_IN_A_ROW, NoAnswer, Refused, WebClient, _is_public
+from retrieval.origins.robots import read_robots
 from tests.retrieval.origins.conftest import Index, counts, documents
 from tests.retrieval.origins.site import Site
 from tests.retrieval.test_index import HashEmbedder
@@ -142,6 +144,69 @@ def test_robots_are_obeyed(conn: Connection, site: Site, web: Access, index: Ind
         assert "robots.txt" in report.failures[0]["error"]
     assert "/secret" not in {path for path, *_ in site.asked}
     assert {headers["User-Agent"] for _, headers, *_ in site.asked} == {"Journeyman/1.0"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "allowed"),
+    [
+        ("Disallow: /\nAllow: /docs/", "/docs/pump", True),  # the longest match, wherever it stands
+        ("Allow: /docs/\nDisallow: /docs/old/", "/docs/old/pump", False),
+        ("Disallow: /docs\nAllow: /docs", "/docs", True),  # of two as long the one that allows
+        ("Disallow: /*.pdf$", "/a/pump.pdf", False),
+        ("Disallow: /*.pdf$", "/a/pump.pdf?page=1", True),
+        ("Disallow: /*/old/", "/docs/very/old/pump", False),
+        ("Disallow: /*?print=", "/pump?print=1", False),
+        ("Disallow: /pump", "/pumps", False),  # a beginning
+        ("Disallow: /caf%C3%A9", "/caf\u00e9", False),  # compared as they are sent
+        ("Disallow: /caf\u00e9", "/caf%c3%a9", False),
+        ("Disallow:", "/pump", True),
+        ("Disallow: /\n\nUser-agent: journeyman\nDisallow: /secret", "/pump", True),  # our own group counts alone
+        ("Disallow:\n\nUser-agent: Journeyman\nCrawl-delay: 0\nDisallow: /pump", "/pump", False),
+        ("Disallow: /\n\nUser-agent: other\nUser-agent: Journeyman\nAllow: /", "/pump", True),
+        ("Allow: /\n\nUser-agent: journeyman\nDisallow: /a\n\nUser-agent: journeyman\nDisallow: /b", "/b", False),
+        ("Allow: /\n\nUser-agent: man\nDisallow: /", "/pump", True),  # a part of our name is not our name
+        ("Allow: /\n\nUser-agent: journey\nDisallow: /", "/pump", True),
+        ("Allow: /\n\nUSER-AGENT :Journeyman/2.0 # that is us\nDisallow: /", "/pump", False),
+        ("Disallow: /a\n\nUser-agent: other\nDisallow: /b", "/b", True),
+    ],
+)
+def test_robots_as_rfc_9309_has_them(site: Site, web: Access, rules: str, path: str, allowed: bool) -> None:
+    """2.2.2: longest match, wildcards, ends; 2.2.1: the group of our name, else that of all."""
+    site.put("/robots.txt", f"User-agent: *\n{rules}\n", "text/plain")
+    client = WebClient(web)
+    if allowed:
+        assert client.get(site.url + path, 1000).status == 404
+    else:
+        with pytest.raises(Refused, match="robots"):
+            client.get(site.url + path, 1000)
+
+
+@pytest.mark.parametrize("end", ["\n", "\u2028", "\r"])
+def test_a_robots_txt_of_many_names_is_read_at_once(end: str) -> None:
+    """A site could keep a worker busy for hours with half a megabyte: each of its rules for each of its names."""
+    names = end.join(f"User-agent: a{number}" for number in range(10_000))
+    rules = end.join(f"Disallow: /{number}" for number in range(10_000))
+    begun = time.monotonic()
+    read = read_robots(f"{names}{end}User-agent: *{end}{rules}".encode(), "Journeyman/1.0")
+    assert time.monotonic() - begun < 10
+    assert not read.can_fetch("http://x.example/17", "Journeyman/1.0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("/such?wort=\u00d6l&seite=1", "/such?wort=%C3%96l&seite=1"),
+        ("/such?wort=%C3%96l+HV%2046", "/such?wort=%C3%96l+HV%2046"),
+        ("/such?wort=zwei Worte", "/such?wort=zwei%20Worte"),
+        ("/\u00f6l/a;b?x[]=1&y=a/b?c", "/%C3%B6l/a;b?x[]=1&y=a/b?c"),
+    ],
+)
+def test_an_address_is_quoted_once(site: Site, web: Access, asked: str, sent: str) -> None:
+    """As a browser does with what a person typed, or a server sent as its redirect."""
+    site.put(sent, "found")
+    site.put("/way", b"", status=302, headers={"Location": asked.encode().decode("latin-1")})
+    for path in (asked, "/way"):
+        assert WebClient(web).get(site.url + path, 1000).body == b"found"
 
 
 def test_without_readable_robots_nothing_is_asked_for(site: Site, web: Access, index: Index) -> None:

@@ -1,0 +1,167 @@
+"""Reordering what search found by reading question and passage together, which search over single vectors cannot.
+
+Late interaction is the default: it compares words in their contexts by the embedding model at hand. A cross-encoder
+reads both in one forward pass, which is slower and, with a good one, better; none comes in a package: it is a setting.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from psycopg import Connection
+
+from retrieval.answer import Passage
+from retrieval.chunking import embedding_text
+from retrieval.embedders import pinned
+from retrieval.embedders.torch_model import files_of, refuse_own_code
+from retrieval.embedding import Embedder, EmbedderMissing, Vectors
+from retrieval.scope import EVERYTHING, Scope
+from retrieval.search import search
+
+LATE_INTERACTION = "late-interaction"
+WEIGHT = 2.0
+"""What a mean likeness of words counts beside the score of the search, on the scale of its cosines."""
+KEPT = 1000
+"""Passages whose words' vectors are kept in memory; of a hundred tokens each, 75 MB."""
+
+
+class Reranker(Protocol):
+    """Scores the first `pool` passages of a search for a question: the more, the better; comparable for one question
+    alone.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pool(self) -> int: ...
+
+    def scores(self, question: str, passages: Sequence[Passage]) -> list[float]: ...
+
+
+class LateInteraction:
+    """Adds to a passage's score how near, on average, each word of the question is to the nearest one of the passage
+    (MaxSim: Khattab and Zaharia, ColBERT, SIGIR 2020), each word's vector in its context by the active embedding model.
+    Where that model gives no vectors of words, scores stay those of the search. Safe from several threads.
+    """
+
+    name = LATE_INTERACTION
+    pool = 10
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._known: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+        self._looking = threading.Lock()
+
+    def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
+        """One score a passage. Raises EmbedderMissing if the model is not installed."""
+        model = pinned(self._embedder)
+        encode = getattr(model, "token_vectors", None)
+        if encode is None or not passages:
+            return [passage.score for passage in passages]
+        (asked,) = encode([question])
+        if not len(asked):
+            return [passage.score for passage in passages]
+        words = self._words(model.name, encode, [_read(passage) for passage in passages])
+        return [passage.score + WEIGHT * max_sim(asked, held) for passage, held in zip(passages, words, strict=True)]
+
+    def _words(
+        self, model: str, encode: Callable[[Sequence[str]], list[Vectors]], texts: Sequence[str]
+    ) -> list[Vectors]:
+        """The vectors of the words of each text, kept at half their precision."""
+        keys = [(model, text) for text in texts]
+        with self._looking:
+            found = {key: self._known[key] for key in keys if key in self._known}
+        new = [key for key in dict.fromkeys(keys) if key not in found]
+        for key, vectors in zip(new, encode([text for _, text in new]) if new else (), strict=True):
+            found[key] = vectors.astype(np.float16)
+        with self._looking:
+            for key in keys:
+                self._known[key] = found[key]
+                self._known.move_to_end(key)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return [found[key].astype(np.float32) for key in keys]
+
+
+def max_sim(question: Vectors, passage: Vectors) -> float:
+    """The mean over the question's unit vectors of the highest cosine with one of the passage's; 0 if it has none."""
+    return float((question @ passage.T).max(axis=1).mean()) if len(passage) else 0.0
+
+
+class CrossEncoder:
+    """A cross-encoder by its folder or its name on the hub, from safetensors, loaded at first use. Thread-safe."""
+
+    pool = 30
+
+    def __init__(self, source: str, device: str = "auto") -> None:
+        self.name = source
+        self._device = device
+        self._loading = threading.Lock()
+        self._model: Any = None
+
+    def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
+        """One score a passage. Raises EmbedderMissing if the model cannot be loaded."""
+        if not passages:
+            return []
+        with self._loading:
+            model = self._loaded()
+            return [float(score) for score in model.predict([(question, _read(passage)) for passage in passages])]
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            folder = files_of(self.name)
+            try:
+                from sentence_transformers import CrossEncoder as Model
+
+                refuse_own_code(self.name, folder)
+                self._model = Model(
+                    str(folder),
+                    device=None if self._device == "auto" else self._device,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    model_kwargs={"use_safetensors": True},
+                )
+            except ImportError as error:
+                raise EmbedderMissing(
+                    f"The reranker {self.name} needs sentence-transformers: pip install 'journeyman[embedders]'."
+                ) from error
+            except (OSError, ValueError) as error:
+                raise EmbedderMissing(
+                    f"The reranker {self.name} cannot be loaded ({str(error).splitlines()[0]})."
+                ) from error
+        return self._model
+
+
+def search_and_rerank(
+    conn: Connection[Any],
+    embedder: Embedder,
+    reranker: Reranker | None,
+    text: str,
+    *,
+    k: int = 10,
+    scope: Scope = EVERYTHING,
+    language: str | None = None,
+) -> list[Passage]:
+    """`search`, and if there is a reranker its order of the first of them."""
+    found = search(conn, embedder, text, k=max(k, reranker.pool) if reranker else k, scope=scope, language=language)
+    return reranked(reranker, text, found, k) if reranker else found
+
+
+def reranked(reranker: Reranker, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
+    """The `k` best passages by the reranker, each that it read with its new place in `ranks`; the rest behind them."""
+    read, rest = passages[: reranker.pool], passages[reranker.pool :]
+    scores = reranker.scores(question, read)
+    order = sorted(range(len(read)), key=lambda place: -scores[place])
+    first = [
+        replace(read[place], ranks={**read[place].ranks, "reranked": number}) for number, place in enumerate(order, 1)
+    ]
+    return [*first, *rest][:k]
+
+
+def _read(passage: Passage) -> str:
+    """As it was embedded."""
+    return embedding_text(passage.title, (passage.heading,), passage.text)
