@@ -1,7 +1,8 @@
 """Phi-3 as a LangChain chat model in this process: where the answer chain meets the weights.
 
 Messages → the tokenizer's own chat template → tokens → text as it is written. One generation runs at a time,
-first come first served; closing a stream ends its generation.
+first come first served; closing a stream ends its generation. Which adapter writes is settled when a generation begins,
+in the thread that it runs in, so a switch needs no lock and no answer is of two minds.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
@@ -46,7 +47,8 @@ def load_chat_model(
     import torch
 
     torch.set_num_threads(threads)
-    return Phi3Chat(loaded, max_tokens=max_tokens, temperature=temperature)
+    chat = Phi3Chat(loaded, revision=revision, max_tokens=max_tokens, temperature=temperature)
+    return chat if adapter is None else chat.with_adapter(Path(adapter))
 
 
 class Phi3Chat(BaseChatModel):
@@ -57,6 +59,7 @@ class Phi3Chat(BaseChatModel):
     """
 
     model_name: str
+    revision: str | None = None
     adapter: str | None = None
     max_tokens: int = Field(default=160, ge=1)
     temperature: float = Field(default=0.0, ge=0)
@@ -64,11 +67,12 @@ class Phi3Chat(BaseChatModel):
 
     _loaded: LoadedModel = PrivateAttr()
     _worker: Executor = PrivateAttr()
+    _folder: Path | None = PrivateAttr(default=None)
     _end_ids: tuple[int, ...] = PrivateAttr()
     _markers: re.Pattern[str] = PrivateAttr()
 
     def __init__(self, loaded: LoadedModel, **fields: Any) -> None:
-        super().__init__(**{"model_name": loaded.name, "adapter": loaded.adapter, **fields})
+        super().__init__(**{"model_name": loaded.name, **fields})
         self._loaded = loaded
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phi3")
         self._end_ids = end_token_ids(loaded)
@@ -82,6 +86,23 @@ class Phi3Chat(BaseChatModel):
     def context_tokens(self) -> int:
         """How many tokens prompt and answer may have together."""
         return int(self._loaded.model.config.max_position_embeddings)
+
+    def with_adapter(self, folder: Path | None) -> "Phi3Chat":
+        """The same weights in memory with the adapter in `folder`, or with none; this model stays as it is.
+
+        Nothing is loaded yet: `warm_up` does, or the first answer.
+        """
+        other = self.model_copy(update={"adapter": folder.name if folder else None})
+        other._folder = folder
+        return other
+
+    def warm_up(self) -> None:
+        """Have the adapter in memory and proved to compute. Raises ModelUnusable if it cannot be."""
+        self._worker.submit(self._ready).result()
+        self.invoke([HumanMessage("?")], max_tokens=1)
+
+    def _ready(self) -> None:
+        self._loaded.adapters.use(self._folder)
 
     def render(self, messages: Sequence[BaseMessage]) -> str:
         """The exact prompt: the tokenizer's chat template over `messages`, ready for the answer.
@@ -104,7 +125,12 @@ class Phi3Chat(BaseChatModel):
         does. Raises ValueError for an empty side, PromptTooLong for a pair longer than the model's context.
         """
         texts = [split_pair(self._loaded.tokenizer, context, continuation) for context, continuation in pairs]
-        return self._worker.submit(mean_log_likelihoods, self._loaded.model, texts).result()
+
+        def score() -> list[float]:
+            self._ready()
+            return mean_log_likelihoods(self._loaded.model, texts)
+
+        return self._worker.submit(score).result()
 
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -134,7 +160,7 @@ class Phi3Chat(BaseChatModel):
         decoding = self._decoding(prompt, max_tokens, temperature)
         decoder, stops = TextDecoder(self._loaded.tokenizer), StopStrings(stop or ())
         written, finish = 0, "length"
-        tokens = stream_tokens(self._loaded.model, prompt, decoding, self._worker, cancel)
+        tokens = stream_tokens(self._loaded.model, prompt, decoding, self._worker, cancel, self._ready)
         try:
             for token in tokens:
                 written += 1

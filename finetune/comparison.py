@@ -26,7 +26,8 @@ _COLOURS = {"base": "#9aa5ad", "rag": "#1f6f9f", "finetuned": "#c98a3a", "rag+fi
 @dataclass(frozen=True, slots=True)
 class Written:
     """What an arm wrote to one question. `score` is in [0, 1]: of an answer, how right it is; of a question that has
-    no answer, 1 if it was refused. `seconds` from the question to the end of the answer.
+    no answer, 1 if it was refused. `seconds` from the question to the end of the answer. Questions of one `cluster` are
+    alike, and one without is alone.
     """
 
     id: str
@@ -36,6 +37,11 @@ class Written:
     abstained: bool
     score: float
     seconds: float
+    cluster: str = ""
+
+    @property
+    def group(self) -> str:
+        return self.cluster or self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ def _arm(name: str, written: Sequence[Written]) -> Arm:
 def _gain(arm: str, over: str, answers: Mapping[str, Sequence[Written]]) -> Gain:
     moved = [ours.score - theirs.score for ours, theirs in zip(answers[arm], answers[over], strict=True)]
     better, worse = (sum(sign * change >= CHANGED for change in moved) for sign in (1, -1))
-    difference = paired_gain(moved, [written.id for written in answers[arm]])
+    difference = paired_gain(moved, [written.group for written in answers[arm]])
     return Gain(arm, over, difference, better, worse, mcnemar(better, worse))
 
 

@@ -2,11 +2,13 @@
 
 Two arms answer the same questions; what counts is the difference for each question. Its interval is a bootstrap over
 clusters of like questions (Field and Welsh, JRSS B 69, 2007), because ten wordings of one question are one piece of
-evidence. It fails closed: too few questions, or a guard that nothing tells about, is no pass.
+evidence. Where few clusters moved at all, that interval is too narrow; so it is also asked how often chance would give
+such a gain, if each cluster might as well have moved the other way. It fails closed: too few questions, or a guard that
+nothing tells about, is no pass.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,12 +20,15 @@ PRIMARY = "answer"
 """The score that an adapter must raise."""
 LEAST_CLUSTERS = 30
 """Clusters of questions below which no gain is believed."""
+_ROUNDING = 1e-9
 RESAMPLES = 10_000
+CHANCE = 0.025
+"""How often chance alone may give such a gain: what lies beyond the upper end of a 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one arm made of one question: its scores by name, each in [0, 1], the more the better.
+    """What one arm made of one question: its scores by name, each in [0, 1], the more the better; but "seconds".
 
     `set` is the part of the evaluation that the question belongs to; questions of one `cluster` are alike, and one
     without is alone.
@@ -55,13 +60,15 @@ class Interval:
 @dataclass(frozen=True, slots=True)
 class Guard:
     """A score that must not fall: on average over the questions of `set` (None: all that have it) it must be at least
-    `least`, and at most `most_lost` below that of the active arm.
+    `least`, and at most `most_lost` below that of the active arm. `certain`: more may be lost on average if the lower
+    end of the paired difference is no further below zero than this.
     """
 
     score: str
     set: str | None = None
     least: float = 0.0
     most_lost: float = math.inf
+    certain: float | None = None
 
     @property
     def name(self) -> str:
@@ -76,10 +83,13 @@ class Check:
     candidate: float
     active: float
     n: int
+    gain: Interval = Interval(0.0, 0.0, 0.0, 0)
 
     @property
     def holds(self) -> bool:
-        return self.n > 0 and self.candidate >= max(self.guard.least, self.active - self.guard.most_lost)
+        certain = self.guard.certain is not None and self.gain.low >= -self.guard.certain
+        kept = certain or self.candidate >= self.active - self.guard.most_lost - _ROUNDING
+        return self.n > 0 and self.candidate >= self.guard.least - _ROUNDING and kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +109,19 @@ def decide(
     *,
     margin: float = 0.0,
     least: int = LEAST_CLUSTERS,
+    sets: Collection[str] | None = None,
 ) -> Verdict:
     """Whether the candidate may take the place of the active arm.
 
     It is promoted if the lower end of the gain in the primary score is above `margin`, over at least `least` clusters
-    of questions, and every guard holds. Raises ValueError if the two did not answer the same questions.
+    of the questions of `sets` (None: of all), chance does not explain it, and every guard holds. Raises ValueError if
+    the two did not answer the same questions.
     """
     pairs = _paired(candidate, active)
-    primary = [(ours, theirs) for ours, theirs in pairs if PRIMARY in ours.scores]
-    gain = paired_gain(
-        [ours.scores[PRIMARY] - theirs.scores[PRIMARY] for ours, theirs in primary],
-        [ours.group for ours, _ in primary],
-    )
+    primary = [pair for pair in pairs if PRIMARY in pair[0].scores and (sets is None or pair[0].set in sets)]
+    differences = [ours.scores[PRIMARY] - theirs.scores[PRIMARY] for ours, theirs in primary]
+    groups = [ours.group for ours, _ in primary]
+    gain = paired_gain(differences, groups)
     checks = [_check(guard, pairs) for guard in guards]
     clusters = len({ours.group for ours, _ in primary})
     if clusters < least:
@@ -121,6 +132,9 @@ def decide(
         return Verdict("refuse", f"Worse where it must not be: {'; '.join(map(_told, failed))}.", gain, checks)
     if gain.low <= margin:
         told = f"The gain {gain} is no proof that it is better by more than {margin:g}."
+        return Verdict("refuse", told, gain, checks)
+    if (chance := by_chance(differences, groups)) > CHANCE:
+        told = f"The gain {gain} comes of so few questions that chance gives as much with probability {chance:.3f}."
         return Verdict("refuse", told, gain, checks)
     return Verdict("promote", f"Better by {gain} over {gain.n} questions, and every guard holds.", gain, checks)
 
@@ -141,6 +155,16 @@ def paired_gain(differences: Sequence[float], groups: Sequence[str], *, resample
     return Interval(float(np.mean(differences)), float(low), float(high), n)
 
 
+def by_chance(differences: Sequence[float], groups: Sequence[str], *, resamples: int = RESAMPLES) -> float:
+    """The probability of at least so large a mean if each group might as well have moved the other way: Fisher's
+    randomization test for paired differences (The Design of Experiments, 1935, section 21), by so many draws.
+    """
+    _, place = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.bincount(place, weights=np.asarray(differences, dtype=np.float64))
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(resamples, len(sums)))
+    return float((1 + np.count_nonzero(signs @ sums >= sums.sum() - _ROUNDING)) / (1 + resamples))
+
+
 def mcnemar(better: int, worse: int) -> float:
     """The exact two-sided p-value of so many questions that only one arm, and that only the other, got right."""
     n = better + worse
@@ -158,14 +182,15 @@ def _paired(candidate: Sequence[Outcome], active: Sequence[Outcome]) -> list[tup
 
 def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> Check:
     seen = [
-        (ours.scores[guard.score], theirs.scores[guard.score])
+        (ours.scores[guard.score], theirs.scores[guard.score], ours.group)
         for ours, theirs in pairs
         if guard.set in (None, ours.set) and guard.score in ours.scores and guard.score in theirs.scores
     ]
     if not seen:
         return Check(guard, 0.0, 0.0, 0)
-    means = np.mean(np.asarray(seen, dtype=np.float64), axis=0)
-    return Check(guard, float(means[0]), float(means[1]), len(seen))
+    means = np.mean([pair[:2] for pair in seen], axis=0)
+    gain = paired_gain([ours - theirs for ours, theirs, _ in seen], [group for *_, group in seen])
+    return Check(guard, float(means[0]), float(means[1]), len(seen), gain)
 
 
 def _told(check: Check) -> str:

@@ -4,7 +4,7 @@ One worker thread per model computes; `chat_model` reads what it has written so 
 thread's queue, so they are served one at a time in the order they came, and no answer mixes with another.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -29,15 +29,20 @@ class Decoding:
 
 
 def stream_tokens(
-    model: Any, prompt: Sequence[int], decoding: Decoding, worker: Executor, cancel: Event | None = None
+    model: Any,
+    prompt: Sequence[int],
+    decoding: Decoding,
+    worker: Executor,
+    cancel: Event | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> Generator[int, None, None]:
-    """The tokens that `model` writes after `prompt`, an end token included.
+    """The tokens that `model` writes after `prompt`, an end token included. `ready` is called in the worker before.
 
     Closing the iterator, or setting `cancel`, stops the worker after the forward pass that it is in.
     """
     written: SimpleQueue[int | None] = SimpleQueue()
     closed = Event()
-    future = worker.submit(_write, model, prompt, decoding, written, closed)
+    future = worker.submit(_write, model, prompt, decoding, written, closed, ready)
     try:
         while (token := _next(written, cancel)) is not None:
             yield token
@@ -61,7 +66,12 @@ def _next(written: "SimpleQueue[int | None]", cancel: Event | None) -> int | Non
 
 
 def _write(
-    model: Any, prompt: Sequence[int], decoding: Decoding, written: "SimpleQueue[int | None]", closed: Event
+    model: Any,
+    prompt: Sequence[int],
+    decoding: Decoding,
+    written: "SimpleQueue[int | None]",
+    closed: Event,
+    ready: Callable[[], None],
 ) -> None:
     """Run in the worker thread: put every token as it is decided, and None at the end, whatever happens."""
     import torch
@@ -78,6 +88,7 @@ def _write(
         prompt_lookup_num_tokens=(greedy and decoding.lookup) or None,
     )
     try:
+        ready()
         ids = torch.tensor([list(prompt)], device=model.device)
         with torch.inference_mode():
             model.generate(

@@ -41,3 +41,8 @@ def quiet_transformers() -> Iterator[None]:
         bitsandbytes.setLevel(level)
         if bars:
             logging.enable_progress_bar()
+
+
+def first_line(error: Exception) -> str:
+    """What a library says went wrong, without the pages that follow."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

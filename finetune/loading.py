@@ -1,4 +1,4 @@
-"""From a name to a Phi-3 in memory: checks, device, precision, 4-bit weights, adapter. `chat_model` serves.
+"""From a name to a Phi-3 in memory: checks, device, precision, 4-bit weights. `adapters` adapts, `chat_model` serves.
 
 Weights are read from safetensors only and code from a model's repository is never run.
 """
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from finetune.adapters import Adapters
 from finetune.errors import ModelUnusable
-from finetune.libraries import quiet_transformers, require_libraries
+from finetune.libraries import first_line, quiet_transformers, require_libraries
 
 if TYPE_CHECKING:
     import torch
@@ -18,17 +19,15 @@ Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["none", "4bit"]
 
-LORA_TARGETS = frozenset({"qkv_proj", "o_proj", "gate_up_proj", "down_proj"})
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A Phi3ForCausalLM ready to write, with its adapter's layers inside if it has one, and its tokenizer."""
+    """A Phi3ForCausalLM ready to write, the adapters over it, one of which may be in use, and its tokenizer."""
 
     model: Any
     tokenizer: Any
     name: str
-    adapter: str | None
+    adapters: Adapters
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +76,11 @@ def load_model(
             tokenizer = _load_tokenizer(source)
             loaded = _load_weights(source, device, dtype, quantize)
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-            raise ModelUnusable(f"The model {source.place} cannot be loaded: {_first_line(error)}") from error
-        if adapter is not None:
-            loaded = _with_adapter(loaded, Path(adapter))
-    return LoadedModel(loaded.eval(), tokenizer, source.name, Path(adapter).name if adapter else None)
+            raise ModelUnusable(f"The model {source.place} cannot be loaded: {first_line(error)}") from error
+    adapters = Adapters(loaded.eval())
+    if adapter is not None:
+        adapters.use(Path(adapter))
+    return LoadedModel(loaded, tokenizer, source.name, adapters)
 
 
 def resolve_device(device: Device) -> str:
@@ -183,34 +183,3 @@ def _require_complete(source: _Source, report: Mapping[str, Any]) -> None:
         raise ModelUnusable(
             f"The weights of {source.place} are incomplete: {len(missing)} missing, such as {missing[0]}."
         )
-
-
-def _with_adapter(model: Any, folder: Path) -> Any:
-    """`model` with the LoRA layers of `folder` in place; only Phi-3's own four projections may be adapted."""
-    from peft import LoraConfig, PeftModel, get_peft_model_state_dict
-    from peft.tuners.lora import LoraLayer
-    from safetensors import SafetensorError, safe_open
-
-    for file in ("adapter_config.json", "adapter_model.safetensors"):
-        if not (folder / file).is_file():
-            raise ModelUnusable(f"{folder} is not an adapter folder: it has no {file}.")
-    try:
-        config = LoraConfig.from_pretrained(str(folder))
-        if config.modules_to_save:
-            raise ModelUnusable(f"The adapter {folder} replaces whole modules; only plain LoRA can be served.")
-        tuned = PeftModel.from_pretrained(model, str(folder), config=config)
-        with safe_open(folder / "adapter_model.safetensors", framework="pt") as saved:
-            missing = set(get_peft_model_state_dict(tuned)) - set(saved.keys())
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ModelUnusable(f"The adapter {folder} does not fit this model: {_first_line(error)}") from error
-    if missing:
-        raise ModelUnusable(f"The adapter {folder} is incomplete: {len(missing)} of its weights are missing.")
-    adapted: Any = tuned.get_base_model()
-    names = {name.rpartition(".")[2] for name, part in adapted.named_modules() if isinstance(part, LoraLayer)}
-    if not names or names - LORA_TARGETS:
-        raise ModelUnusable(f"The adapter {folder} adapts {sorted(names)}; only {sorted(LORA_TARGETS)} may be adapted.")
-    return adapted
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

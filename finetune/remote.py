@@ -3,15 +3,16 @@
 Same surface as `chat_model.Phi3Chat` where a server can offer it: the answer chain takes either. No torch.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
@@ -41,7 +42,7 @@ def remote_chat_model(url: str, model: str | None, api_key: str | None, max_toke
         timeout=SECONDS,
         max_retries=1,
     )
-    return RemoteChat(client, model_name=model, url=url, max_tokens=max_tokens)
+    return RemoteChat(client, api_key or NO_KEY, model_name=model, url=url, max_tokens=max_tokens)
 
 
 def _first_model(url: str, api_key: str | None) -> tuple[str, str | None]:
@@ -71,10 +72,22 @@ class RemoteChat(BaseChatModel):
     max_tokens: int
 
     _client: BaseChatModel = PrivateAttr()
+    _key: str = PrivateAttr()
+    _folder: Path | None = PrivateAttr(default=None)
 
-    def __init__(self, client: BaseChatModel, **fields: Any) -> None:
+    def __init__(self, client: BaseChatModel, key: str = NO_KEY, **fields: Any) -> None:
         super().__init__(**fields)
-        self._client = client
+        self._client, self._key = client, key
+
+    def with_adapter(self, folder: Path | None) -> "RemoteChat":
+        """The same server's model with the adapter in `folder`, which it knows by the folder's name, or with none."""
+        other = self.model_copy(update={"adapter": folder.name if folder else None})
+        other._folder = folder
+        return other
+
+    def warm_up(self) -> None:
+        """Have the server load the adapter and compute with it. Raises ModelUnusable if it cannot."""
+        self.invoke([HumanMessage("?")], max_tokens=1)
 
     @property
     def _llm_type(self) -> str:
@@ -106,8 +119,11 @@ class RemoteChat(BaseChatModel):
         # `max_tokens` is the name every such server knows; the client would write OpenAI's newer one.
         limit = {"max_tokens": max_tokens or self.max_tokens}
         finished = False
-        chunks: Any = self._client._stream(messages, stop, extra_body=limit, **kwargs)
-        with self._failures_explained(), closing(chunks):
+        name = {"model": self.adapter or self.model_name}
+        with (
+            self._failures_explained(),
+            closing(self._begun(messages, stop, extra_body=limit, **name, **kwargs)) as chunks,
+        ):
             for chunk in chunks:
                 if cancel is not None and cancel.is_set():
                     return
@@ -115,6 +131,42 @@ class RemoteChat(BaseChatModel):
                 yield chunk
         if not finished:
             raise ModelUnusable(f"The model server {self.url} broke off in the middle of an answer: ask again.")
+
+    def _begun(self, messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any) -> Any:
+        """The server's stream; one that does not know the adapter yet, as after a restart, is told where it lies."""
+        import openai
+
+        if self._folder is None:
+            return self._client._stream(messages, stop, **kwargs)
+        try:
+            return _under_way(self._client._stream(messages, stop, **kwargs))
+        except openai.NotFoundError:
+            status = self._tell("load_lora_adapter", {"lora_name": self._folder.name, "lora_path": str(self._folder)})
+        try:  # also if it was refused: another question may have had it loaded meanwhile
+            return _under_way(self._client._stream(messages, stop, **kwargs))
+        except openai.NotFoundError as error:
+            raise ModelUnusable(
+                f"The model server {self.url} cannot load the adapter {self._folder.name} (status {status}): it "
+                f"needs {self._folder} on its own disk, and adapters switched on (docs/finetuning.md)."
+            ) from error
+
+    def unload(self) -> None:
+        """Have the server forget the adapter. Never raises: one that stays there costs memory and no answer."""
+        import httpx
+
+        if self._folder is not None:
+            with suppress(httpx.HTTPError):
+                self._tell("unload_lora_adapter", {"lora_name": self._folder.name})
+
+    def _tell(self, call: str, told: Mapping[str, str]) -> int:
+        """The status of one of vLLM's own calls, which ask for VLLM_ALLOW_RUNTIME_LORA_UPDATING there."""
+        import httpx
+
+        return httpx.post(f"{self.url}/{call}", json=told, headers=self._headers, timeout=SECONDS).status_code
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}"}
 
     @contextmanager
     def _failures_explained(self) -> Iterator[None]:
@@ -129,8 +181,8 @@ class RemoteChat(BaseChatModel):
             ) from error
         except openai.NotFoundError as error:
             raise ModelUnusable(
-                f"The model server {self.url} does not know {self.model_name}: name one of its models in "
-                "JOURNEYMAN_MODEL and the API's root, usually ending in /v1, in JOURNEYMAN_MODEL_URL."
+                f"The model server {self.url} does not know {self.adapter or self.model_name}: name one of its "
+                "models in JOURNEYMAN_MODEL and the API's root, usually ending in /v1, in JOURNEYMAN_MODEL_URL."
             ) from error
         except openai.APIStatusError as error:
             raise ModelUnusable(
@@ -140,3 +192,15 @@ class RemoteChat(BaseChatModel):
             raise ModelUnusable(
                 f"The model server {self.url} does not answer: check that it runs, and JOURNEYMAN_MODEL_URL."
             ) from error
+
+
+def _under_way(chunks: Any) -> Any:
+    """The stream, once its first piece is there: until then it can be refused."""
+    first = next(chunks, None)
+    return chunks if first is None else _after(first, chunks)
+
+
+def _after(first: ChatGenerationChunk, rest: Any) -> Iterator[ChatGenerationChunk]:
+    with closing(rest):
+        yield first
+        yield from rest

@@ -1,5 +1,7 @@
 """RAG, fine-tuning, both or neither: the table, the paired tests and the sentence of advice."""
 
+from dataclasses import replace
+
 import pytest
 
 from finetune.comparison import Comparison, Written, compare
@@ -26,6 +28,18 @@ def test_every_arm_has_its_figures_with_intervals() -> None:
     assert rag.seconds == 2
     assert "rag" in found.table(price_per_hour=3.6)
     assert "2.00" in found.table(price_per_hour=3.6)  # for a thousand answers: 2 s · 1,000 · 3.6 / 3,600
+
+
+def test_wordings_of_one_question_are_one_piece_of_evidence() -> None:
+    """Ten questions of four wordings each say less than forty."""
+    alone = {"rag": arm(20), "rag+finetuned": arm(30)}
+    alike = {
+        name: [replace(one, cluster=str(place // 4)) for place, one in enumerate(answers)]
+        for name, answers in alone.items()
+    }
+    wide, narrow = (compare(answers).gains[0].difference for answers in (alike, alone))
+    assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
+    assert Comparison.from_dict(compare(alike).as_dict()) == compare(alike)
 
 
 def test_arms_are_compared_question_by_question() -> None:

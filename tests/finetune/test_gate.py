@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from finetune.gate import Guard, Interval, Outcome, decide, mcnemar, paired_gain
+from finetune.gate import Guard, Interval, Outcome, by_chance, decide, mcnemar, paired_gain
 
 GUARDS = (Guard("abstention", "unanswerable", most_lost=0.05), Guard("stop", least=0.95))
 
@@ -60,6 +60,44 @@ def test_a_guard_that_cannot_be_looked_at_refuses() -> None:
     verdict = decide(outcomes(1), outcomes(0), GUARDS, least=30)
     assert verdict.decision == "inconclusive"
     assert "abstention (unanswerable)" in verdict.reason
+
+
+def test_few_questions_that_moved_prove_nothing() -> None:
+    """Four better of 32 and none worse: the bootstrap's interval is above zero, but a coin says as much once in 16."""
+    verdict = decide(outcomes(1, 32, share=4 / 32), outcomes(0, 32))
+    assert verdict.gain.low > 0
+    assert verdict.decision == "refuse"
+    assert "probability 0.06" in verdict.reason
+    assert decide(outcomes(1, 32, share=8 / 32), outcomes(0, 32)).decision == "promote"
+
+
+@pytest.mark.parametrize(("better", "worse", "p"), [(4, 0, 1 / 16), (6, 0, 1 / 64), (3, 3, 0.656)])
+def test_chance_is_that_of_a_coin(better: int, worse: int, p: float) -> None:
+    """Of equal differences it is the sign test; what did not move says nothing; a cluster has one coin."""
+    moved = [1.0] * better + [-1.0] * worse + [0.0] * 20
+    assert by_chance(moved, [str(place) for place in range(len(moved))]) == pytest.approx(p, abs=0.015)
+    assert by_chance([1.0] * 9, ["one"] * 9) == pytest.approx(0.5, abs=0.02)
+
+
+def test_only_the_questions_of_the_deciding_sets_are_counted() -> None:
+    """What is derived from them is guarded, and proves nothing more."""
+    derived = [Outcome(f"d{n}", {"answer": 1.0, "stop": 1.0}, "distracted") for n in range(60)]
+    worse = [Outcome(one.id, {"answer": 0.0, "stop": 1.0}, one.set) for one in derived]
+    same = outcomes(1, share=0.5)
+    assert decide([*same, *derived], [*same, *worse]).decision == "promote"
+    assert decide([*same, *derived], [*same, *worse], sets=("held out",)).decision == "refuse"
+
+
+@pytest.mark.parametrize(("golden", "n", "holds"), [(-1, 28, False), (0, 28, True), (1, 28, True), (-1, 2000, True)])
+def test_a_guard_may_ask_that_nothing_is_lost(golden: int, n: int, holds: bool) -> None:
+    """Not one question of people's own set on balance, unless what is lost is surely little."""
+    before = [Outcome(f"g{i}", {"answer": float(i % 2)}, "golden") for i in range(n)]
+    changed = {1: 0.0} if golden < 0 else {0: 1.0} if golden else {}
+    after = [
+        Outcome(one.id, {"answer": changed.get(i, one.scores["answer"])}, "golden") for i, one in enumerate(before)
+    ]
+    guard = Guard("answer", "golden", most_lost=0.0, certain=0.02)
+    assert decide(after, before, [guard], least=1).checks[0].holds is holds
 
 
 def test_too_few_questions_prove_nothing() -> None:

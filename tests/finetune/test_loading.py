@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,3 +208,13 @@ def test_unusable_folders(copy: Path, damage: Callable[[Path], None], reason: st
     damage(copy)
     with pytest.raises(ModelUnusable, match=reason):
         load_model(copy, device="cpu")
+
+
+def test_what_adapters_need_is_there_before_the_first(tiny_phi3: Path) -> None:
+    """peft takes seconds to import: they are spent with the model's loading, not while answers wait for a switch."""
+    code = (
+        "import sys; from finetune.loading import load_model;"
+        "load_model(sys.argv[1], device='cpu'); print('peft' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_phi3)], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "True"

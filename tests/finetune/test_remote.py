@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,9 @@ class ModelServer(ThreadingHTTPServer):
         self.status = 200
         self.breaks_off = False
         self.endless = False
+        self.adapters: set[str] | None = None  # those it knows; None: it takes any name
+        self.can_load = True
+        self.rival = False  # another question has the adapter loaded while this one is about to
         self.hung_up = threading.Event()
 
     @property
@@ -43,8 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append({"path": self.path, **json.loads(body)})
         self.server.keys.append(self.headers["Authorization"])
-        self.send_response(self.server.status)
-        streams = self.server.status == 200
+        status = self.answer(self.path.rpartition("/")[2], json.loads(body))
+        self.send_response(status)
+        streams = status == 200 and self.path.endswith("/completions")
         self.send_header("Content-Type", "text/event-stream" if streams else "application/json")
         self.end_headers()
         if not streams:
@@ -54,6 +59,21 @@ class Handler(BaseHTTPRequestHandler):
             self.stream()
         except (BrokenPipeError, ConnectionResetError):
             self.server.hung_up.set()
+
+    def answer(self, call: str, told: dict[str, Any]) -> int:
+        """The status; adapters are loaded as vLLM does it."""
+        adapters = self.server.adapters
+        if call == "unload_lora_adapter" and adapters is not None:
+            known = told["lora_name"] in adapters
+            adapters.discard(told["lora_name"])
+            return 200 if known else 404
+        if call == "load_lora_adapter" and adapters is not None and self.server.can_load:
+            known = self.server.rival or told["lora_name"] in adapters
+            adapters.add(told["lora_name"])
+            return 400 if known else 200
+        if call == "load_lora_adapter":
+            return 400
+        return 404 if adapters is not None and told["model"] not in adapters else self.server.status
 
     def do_GET(self) -> None:
         listed = self.path == "/v1/models" and self.server.lists
@@ -196,3 +216,50 @@ def test_needs_no_torch(server: ModelServer) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, server.url], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_adapter_is_loaded_where_it_is_not_known(server: ModelServer) -> None:
+    """Once; after that its name is enough, and without it the model answers."""
+    server.adapters = {"phi-3-served"}
+    model = remote_chat_model(server.url, "phi-3-served", None, 16)
+    tuned = model.with_adapter(Path("/adapters/round-7"))
+    tuned.warm_up()
+    assert tuned.invoke(QUESTION).text == "".join(WORDS)
+    assert model.invoke(QUESTION).text == "".join(WORDS)
+    asked = [(request["path"].rpartition("/")[2], request.get("model")) for request in server.requests]
+    assert asked == [
+        ("completions", "round-7"),
+        ("load_lora_adapter", None),
+        ("completions", "round-7"),
+        ("completions", "round-7"),
+        ("completions", "phi-3-served"),
+    ]
+    (loaded,) = (request for request in server.requests if "lora_name" in request)
+    assert (loaded["lora_name"], loaded["lora_path"]) == ("round-7", "/adapters/round-7")
+
+
+def test_a_server_that_cannot_load_an_adapter(server: ModelServer) -> None:
+    """Says where it has to lie."""
+    server.adapters, server.can_load = set(), False
+    tuned = remote_chat_model(server.url, "phi-3-served", None, 16).with_adapter(Path("/adapters/round-7"))
+    with pytest.raises(ModelUnusable, match=r"cannot load the adapter round-7 .*/adapters/round-7 on its own disk"):
+        tuned.warm_up()
+
+
+def test_an_adapter_that_another_question_has_loaded_meanwhile(server: ModelServer) -> None:
+    """After the server's restart many questions find it missing at once; who is refused goes on all the same."""
+    server.adapters, server.rival = set(), True
+    tuned = remote_chat_model(server.url, "phi-3-served", None, 16).with_adapter(Path("/adapters/round-7"))
+    assert tuned.invoke(QUESTION).text == "".join(WORDS)
+
+
+def test_an_adapter_is_unloaded(server: ModelServer) -> None:
+    """Where it is not known any more, or the server is gone, that changes nothing; asked again, it is loaded."""
+    server.adapters = {"phi-3-served"}
+    tuned = remote_chat_model(server.url, "phi-3-served", None, 16).with_adapter(Path("/adapters/round-7"))
+    tuned.warm_up()
+    for _ in range(2):
+        tuned.unload()
+        assert server.adapters == {"phi-3-served"}
+    assert tuned.invoke(QUESTION).text == "".join(WORDS)
+    remote_chat_model("http://127.0.0.1:9/v1", "phi-3", None, 16).with_adapter(Path("/adapters/round-7")).unload()

@@ -1,0 +1,1 @@
+"""From votes and corrections to a frozen dataset: rows in, examples and a report out; `storage` alone has SQL."""

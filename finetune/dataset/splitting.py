@@ -1,0 +1,74 @@
+"""Which examples are held out: whole clusters of near-duplicate questions and threads, and for good.
+
+A paraphrase on the other side would make a model look better than it is. So would a question that was held out of one
+dataset and trained on in the next: what was decided once is kept, and where a new question joins two clusters, both are
+held out.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from finetune.dataset.guards import normal
+from finetune.dataset.rows import Example, Options, Split
+
+
+def question_key(question: str) -> str:
+    """What is kept of a question so that it is known again, without its words."""
+    return hashlib.sha256(normal(question).encode()).hexdigest()
+
+
+def clusters(examples: Sequence[Example], alike: Sequence[tuple[int, int]]) -> list[str]:
+    """The name of each example's cluster: connected by the same words, a thread, or a pair of `alike`.
+
+    The name is the least key of its questions, so it does not depend on the order of the examples.
+    """
+    parent = list(range(len(examples)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[tuple[str, str], int] = {}
+    keys = [question_key(example.question) for example in examples]
+    for index, example in enumerate(examples):
+        shared = [("question", keys[index])] + ([("thread", example.thread)] if example.thread else [])
+        for link in shared:
+            parent[root(index)] = root(first.setdefault(link, index))
+    for one, other in alike:
+        parent[root(one)] = root(other)
+    names: dict[int, str] = {}
+    for index, key in enumerate(keys):
+        names[root(index)] = min(key, names.get(root(index), key))
+    return [names[root(index)] for index in range(len(examples))]
+
+
+def sides(
+    examples: Sequence[Example], names: Sequence[str], decided: Mapping[str, Split], options: Options
+) -> dict[str, Split]:
+    """The side of each cluster: as decided before, else the newest are held out, and a share of the others."""
+    questions: dict[str, set[str]] = defaultdict(set)
+    newest: dict[str, float] = {}
+    for example, name in zip(examples, names, strict=True):
+        questions[name].add(question_key(example.question))
+        newest[name] = max(newest.get(name, 0.0), example.asked_at.timestamp())
+    found: dict[str, Split] = {}
+    for name, keys in questions.items():
+        before = {decided[key] for key in keys if key in decided}
+        if before:
+            found[name] = "test" if "test" in before else "train"
+    of_people = {name for example, name in zip(examples, names, strict=True) if not example.synthetic}
+    new = sorted((newest[name], name) for name in questions.keys() - found.keys())
+    asked = [name for _, name in new if name in of_people]
+    late = set(asked[len(asked) - int(len(asked) * options.newest_share) :])
+    for _, name in new:
+        found[name] = "test" if name in late or _chance(options.seed, name) < options.test_share else "train"
+    return found
+
+
+def _chance(seed: int, name: str) -> float:
+    """A number in [0, 1) that is always the same for a cluster."""
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

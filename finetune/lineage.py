@@ -1,0 +1,57 @@
+"""What an adapter stands on besides its examples, by hashes: the base's weights and its template, and the machine."""
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+
+
+def base_hashes(place: str | Path, revision: str | None = None) -> dict[str, str]:
+    """The sha256 of a model's weights (of those of its files, in the order of their names) and of its chat template.
+
+    `place` is a folder, a GGUF file or a hub id that was loaded before. What is not there is left out.
+    """
+    folder = _folder(place, revision)
+    if folder is None:
+        return {}
+    files = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors"))
+    template = None if folder.is_file() else _template(folder)
+    found = {}
+    if files:
+        found["base_sha256"] = hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
+    if template is not None:
+        found["template_sha256"] = hashlib.sha256(template.encode()).hexdigest()
+    return found
+
+
+def machine() -> str:
+    """For people: what computed, besides a GPU, which has its own name."""
+    return f"{platform.machine()}, {os.cpu_count()} CPU cores, {platform.system()} {platform.release()}"
+
+
+def _folder(place: str | Path, revision: str | None) -> Path | None:
+    if Path(place).exists():
+        return Path(place)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(place), revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, ValueError):
+        return None
+
+
+def _template(folder: Path) -> str | None:
+    """transformers writes it as a file of its own; before, it stood in the tokenizer's configuration."""
+    file, configuration = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if file.is_file():
+        return file.read_text("utf-8")
+    found = json.loads(configuration.read_text("utf-8")) if configuration.is_file() else {}
+    template = found.get("chat_template")
+    return template if isinstance(template, str) else None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""Watching over an adapter that has just begun to answer: people's votes take it back, or end its trial well.
+
+Only a difference that chance hardly makes counts, and only with a minimum of votes or answers: one angry person takes
+nothing back.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from finetune.registry import NotPossible, Switch, in_use, promote, rollback
+
+LEAST_VOTES = 20
+LEAST_ENDS = 50
+"""Texts of the model whose end is known."""
+WORSE = 0.1
+"""By how much a share must be worse, apart from chance."""
+USUAL_DOWN = 0.2
+"""The share of thumbs down that is taken for usual where those before had none to compare with."""
+WATCHED = timedelta(days=14)
+TRIAL = timedelta(days=7)
+BY = "watch"
+
+_SEEN = """
+SELECT coalesce(sum(v.down), 0)::int AS down, coalesce(sum(v.votes), 0)::int AS votes,
+    count(*) FILTER (WHERE a.finish = 'stop') AS stopped, count(*) FILTER (WHERE a.finish IS NOT NULL) AS ended
+FROM answer a LEFT JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE vote = -1) AS down, count(*) AS votes FROM feedback WHERE answer_id = a.id) v ON true
+WHERE a.adapter IS NOT DISTINCT FROM %(adapter)s AND a.state = 'answered'
+    AND a.asked_at BETWEEN %(since)s AND %(until)s
+"""
+_BEFORE = """
+SELECT a.name, s.at FROM adapter_switch s LEFT JOIN adapter a ON a.id = s.active_id
+WHERE s.at < %(at)s ORDER BY s.id DESC LIMIT 1
+"""
+_NOW = "SELECT now()"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of the answers of an adapter: thumbs down of so many votes, texts that it ended itself of so many."""
+
+    down: int
+    votes: int
+    stopped: int
+    ended: int
+
+
+def worse(ours: Seen, before: Seen) -> str | None:
+    """Why the adapter is taken back, in a sentence; None if it is not."""
+    usual = before.down / before.votes if before.votes >= LEAST_VOTES else USUAL_DOWN
+    low, _ = wilson(ours.down, ours.votes)
+    if ours.votes >= LEAST_VOTES and low > usual + WORSE:
+        return f"{ours.down} of {ours.votes} votes are thumbs down, and {usual:.0%} were before."
+    if ours.ended >= LEAST_ENDS and before.ended >= LEAST_ENDS:
+        share = before.stopped / before.ended
+        _, high = wilson(ours.stopped, ours.ended)
+        if high < share - WORSE:
+            return f"It ended {ours.stopped} of {ours.ended} texts by itself, and {share:.0%} were before."
+    return None
+
+
+def watch(conn: Connection[Any]) -> Switch | None:
+    """Take back what proved worse with people, or have everybody answered by what was tried well; None: no change."""
+    now = in_use(conn)
+    if now is None or now.kind == "rollback":
+        return None
+    (moment,) = conn.execute(_NOW).fetchone() or (now.at,)
+    if moment - now.at > WATCHED and now.trial is None:
+        return None
+    ours = seen(conn, now.trial or now.active, now.at, moment)
+    reason = worse(ours, _before(conn, now, moment))
+    try:
+        if reason is not None:
+            return rollback(conn, by=BY, reason=reason, expected=now)
+        if now.trial is not None and moment - now.at > TRIAL and ours.votes >= LEAST_VOTES:
+            told = f"Tried on {now.percent} % of people for {TRIAL.days} days: {ours.down} of {ours.votes} votes down."
+            return promote(conn, now.trial, by=BY, reason=told, expected=now)
+    except NotPossible:
+        return None  # somebody was quicker
+    return None
+
+
+def seen(conn: Connection[Any], adapter: str | None, since: Any, until: Any) -> Seen:
+    """What became of an adapter's answers in a time."""
+    with conn.cursor(row_factory=class_row(Seen)) as cursor:
+        found = cursor.execute(_SEEN, {"adapter": adapter, "since": since, "until": until}).fetchone()
+    return found or Seen(0, 0, 0, 0)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share (Wilson, JASA 22, 1927)."""
+    if not n:
+        return 0.0, 1.0
+    p, z = hits / n, 1.959964
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _before(conn: Connection[Any], now: Switch, moment: Any) -> Seen:
+    """Of a trial, what everybody else is answered with meanwhile; else what answered before, in the time before."""
+    if now.trial is not None:
+        return seen(conn, now.active, now.at, moment)
+    row = conn.execute(_BEFORE, {"at": now.at}).fetchone()
+    return seen(conn, row[0] if row else None, now.at - timedelta(days=30), now.at)
