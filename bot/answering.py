@@ -6,6 +6,8 @@ its asker took back, or that nobody asked of the bot.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 from uuid import UUID
@@ -27,13 +29,15 @@ from bot.answers import (
     take_up,
 )
 from bot.posting import Reply, StoppedByPerson
+from bot.readers import readable_collections, readers
 from bot.replies import IfAnswered, PrivateReply, Replying, ephemerally
 from bot.routing import Post
 from bot.runtime import INTAKE_TIMEOUT, Pool, Runtime
 from bot.underway import Job
 from bot.workspace import SLACK_ERRORS, error_code
 from finetune.errors import ModelUnusable
-from retrieval.answer import Answer, Done, Event, Reading, Text
+from retrieval.answer import Answer, Done, Event, Question, Reading, Text
+from retrieval.collections import with_made_of
 
 log = structlog.get_logger(__name__)
 
@@ -70,15 +74,18 @@ def reply_to(
 def begin(job: Job, runtime: Runtime) -> None:
     """Takes a place in the queue, tells the asker how many are before it, and hands the job to the workers."""
     runtime.underway.begin(job)
-    runtime.work.submit(answer_job, job, runtime=runtime)
+    # In this context, so that the logs of the answer have the id of the event that asked for it.
+    runtime.work.submit(copy_context().run, partial(answer_job, job, runtime=runtime))
     job.reply.wait(runtime.underway.before(job))
 
 
 def answer_job(job: Job, *, runtime: Runtime) -> None:
     """Answers one question. Never raises: this is where a failure becomes a sentence."""
+    log.info("answer_begins", answer_id=str(job.answer_id))
     try:
         _answer(job, runtime)
     finally:
+        log.info("answer_ended", answer_id=str(job.answer_id))
         runtime.underway.end(job)
     for other, before in runtime.underway.waiting():
         other.reply.wait(before)
@@ -146,7 +153,7 @@ def _final_answer(job: Job, runtime: Runtime) -> Answer:
     """The answer to the question as it reads in the end; raises Changed if it was deleted, Lost if it is not ours."""
     while True:
         try:
-            answer = relay(runtime.answer(job.question), job, runtime)
+            answer = relay(runtime.answer(_readable(job, runtime)), job, runtime)
         except Changed:
             pass
         else:
@@ -160,6 +167,21 @@ def _final_answer(job: Job, runtime: Runtime) -> Answer:
             raise Changed
         job.question, job.writing = edited, False
         job.reply.restart()
+
+
+def _readable(job: Job, runtime: Runtime) -> Question:
+    """The question with who will read its answer, as it is now; named collections that they may not read stay unsaid.
+
+    Raises psycopg.Error.
+    """
+    principals = readers(runtime, job.post.channel, job.post.person, private=job.private)
+    collections = job.question.collections
+    if collections is not None:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            known = readable_collections(conn, principals)
+            named = with_made_of(conn, collections, job.post.channel)
+        collections = [name for name in named if name in known]
+    return replace(job.question, principals=principals, collections=collections)
 
 
 def on_changed(answer_id: UUID, *, runtime: Runtime) -> None:

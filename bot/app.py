@@ -8,7 +8,7 @@ delays an acknowledgement.
 import logging
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event as Flag
@@ -20,7 +20,9 @@ from slack_bolt import App
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
+from waitress.trigger import trigger  # type: ignore[import-untyped]
 
 from bot.answering import on_changed
 from bot.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
@@ -57,6 +59,10 @@ class SlackRefused(Exception):
     """Slack cannot be reached or does not take a token. The message says what to do."""
 
 
+class NotConnected(Exception):
+    """Slack cannot bring anything at the moment."""
+
+
 class SlackApp(App):
     """Bolt's app together with what has to be begun and ended with it."""
 
@@ -70,6 +76,7 @@ class SlackApp(App):
         self.runtime = runtime
         self.admins = admins
         self.accepts_http = signing_secret is not None
+        self.connected: Callable[[], bool] = lambda: False
         self._workers = workers
         super().__init__(
             name="journeyman",
@@ -91,6 +98,13 @@ class SlackApp(App):
         self.inbox.start(partial(on_kept, runtime=self.runtime))
         self._name_admins()
         self._presence.start(INTAKE_TIMEOUT)
+
+    def check_connection(self) -> None:
+        """Raises NotConnected while nothing can come from Slack."""
+        if not self.connected():
+            raise NotConnected(
+                "Slack is not connected, and is tried again all the time: check the network and the tokens"
+            )
 
     def _name_admins(self) -> None:
         """Makes the setting's admins known. Without Postgres the earlier ones stay, and nobody can do anything."""
@@ -166,6 +180,7 @@ def run_socket_mode(app: SlackApp, app_token: str, api_url: str, *, stop: Flag |
     stop = stop or stop_on_signals()
     client = web_client(app.runtime.client.token or "", api_url, slack_logger())
     link = Link(app, app_token, client, slack_logger(), app.inbox.keep_envelope)
+    app.connected = link.is_connected
     app.begin()
     try:
         try:
@@ -189,24 +204,37 @@ def run_http(app: SlackApp, host: str, port: int, *, stop: Flag | None = None) -
     if not app.accepts_http:
         raise SlackRefused("Set SLACK_SIGNING_SECRET (under “Basic Information”) to receive events over HTTP.")
     stop = stop or stop_on_signals()
+    sockets: dict[int, wasyncore.dispatcher] = {}
     server = create_server(
         SlackRequestHandler(app),
+        map=sockets,
         host=host,
         port=port,
         threads=HTTP_THREADS,
         max_request_body_size=HTTP_BODY_LIMIT,
         ident="journeyman",
     )
+    # Sockets are closed in the thread that waits for them: closed in another, it would wait for a closed one.
+    serving_thread = trigger(sockets)
     app.begin()
     serving = Thread(target=server.run, name="http", daemon=True)
+    app.connected = serving.is_alive
     serving.start()
     log.info("slack_connected", mode="http", host=host, port=port, team_id=app.runtime.identity.team_id)
     try:
         stop.wait()
     finally:
-        server.close()
+        serving_thread.pull_trigger(partial(_stop_listening, sockets))
         app.end()
+        serving_thread.pull_trigger(partial(wasyncore.close_all, sockets))
+        serving.join(STOP_GRACE)
         log.info("slack_disconnected")
+
+
+def _stop_listening(sockets: dict[int, wasyncore.dispatcher]) -> None:
+    """No new connections; what came over those that are open is still acknowledged."""
+    for listening in [each for each in sockets.values() if each.accepting]:
+        wasyncore.dispatcher.close(listening)
 
 
 def refused(error: Exception, setting: str, where: str) -> SlackRefused:

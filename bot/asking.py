@@ -76,13 +76,10 @@ def take_on(
         return Taken(post)
     if exceeded := check_limits(conn, limits or Limits(), post.person):
         return Taken(post, exceeded=exceeded)
-    question = Question(
-        route.text,
-        thread_history(conn, post.channel, post.thread_ts, person=post.person),
-        settings.collections,
-        settings.language,
-    )
     private = settings.place == "ephemeral"
+    # What was answered to one person alone is part of no conversation that others read.
+    history = thread_history(conn, post.channel, post.thread_ts, person=post.person if private else None)
+    question = Question(route.text, history, settings.collections, settings.language, asker=post.person)
     answer_id = begin_answer(
         conn,
         asked_by=post.person,
@@ -119,7 +116,7 @@ def receive(route: Route, runtime: Runtime) -> None:
         say(post, _small_talk(route), runtime.client)
     else:
         reply = reply_to(post, taken.answer_id, runtime, private=taken.private)
-        begin(Job(post, taken.answer_id, taken.question, reply), runtime)
+        begin(Job(post, taken.answer_id, taken.question, reply, taken.private), runtime)
 
 
 def receive_change(changed: Change, runtime: Runtime) -> None:

@@ -18,10 +18,11 @@ from slack_bolt import Ack, App, Respond
 
 from bot import views
 from bot.answering import begin
-from bot.answers import Shared, begin_answer, place_shared, share_answer, unshare_answer
+from bot.answers import Shared, asked_in, begin_answer, place_shared, share_answer, unshare_answer
 from bot.channels import channel_settings
 from bot.limits import Exceeded, Limits, check_limits
 from bot.posting import Reply
+from bot.readers import may_read_answer, readers
 from bot.replies import PrivateReply, Send, ephemerally
 from bot.routing import Post, clean_text, kind_of
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 SHORTCUT = "ask_about_message"
 USAGE = "Write your question behind the command, for example `/ask what does alarm 4 mean?`. You alone see the answer."
 NO_WORDS = "There are no words in that message that I could look for in the documents."
+NOT_FOR_ALL = "I cannot share this here: it rests on documents that not everybody in this channel may read."
 SHARED_BEFORE = "That answer has been shared already, or it is not yours to share."
 NOT_SHARED = "Slack did not let me post the answer here. Invite me to the channel and try again."
 
@@ -90,14 +92,19 @@ def on_share(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     answer_id = UUID(str(action.get("value", "")).partition(" ")[0])  # older buttons say the thread, too
     asked = Asked(body["channel"]["id"], body["user"]["id"], "", response_url=body.get("response_url"))
     try:
+        may_share = _may_share(answer_id, asked.person, runtime)
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            shared = share_answer(conn, answer_id, asked.person, runtime.owner, asked.response_url)
+            if may_share:
+                shared = share_answer(conn, answer_id, asked.person, runtime.owner, asked.response_url)
     except psycopg.Error as error:
         log.error("not_shared", error=error_code(error))
         ack()
         _tell(asked, NO_DATABASE, runtime)
         return
     ack()
+    if not may_share:
+        _tell(asked, NOT_FOR_ALL, runtime)
+        return
     if shared is None:
         _tell(asked, SHARED_BEFORE, runtime)
         return
@@ -114,7 +121,7 @@ def take_on_privately(
     if exceeded := check_limits(conn, limits, asked.person):
         return exceeded
     settings = channel_settings(conn, asked.channel)
-    question = Question(asked.text, collections=settings.collections, language=settings.language)
+    question = Question(asked.text, collections=settings.collections, language=settings.language, asker=asked.person)
     answer_id = begin_answer(
         conn,
         asked_by=asked.person,
@@ -142,6 +149,11 @@ def post_shared(shared: Shared, runtime: Runtime) -> None:
     Raises one of SLACK_ERRORS or psycopg.Error: then it is still to be posted.
     """
     asked = Asked(shared.channel, shared.asked_by, "", shared.about_ts, shared.response_url)
+    if not _may_share(shared.id, shared.asked_by, runtime):  # no more, if a process was restarted in between
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            unshare_answer(conn, shared.id)
+        _tell(asked, NOT_FOR_ALL, runtime)
+        return
     if _post(shared, asked, runtime):
         respond = _respond(asked)
         if respond is not None:
@@ -151,6 +163,15 @@ def post_shared(shared: Shared, runtime: Runtime) -> None:
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         unshare_answer(conn, shared.id)
     _tell(asked, NOT_SHARED, runtime)
+
+
+def _may_share(answer_id: UUID, person: str, runtime: Runtime) -> bool:
+    """Whether all who read where it was asked, which is where it is posted, may read what the answer rests on."""
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+        channel = asked_in(conn, answer_id)
+    principals = readers(runtime, channel, person, private=False)
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+        return may_read_answer(conn, answer_id, principals)
 
 
 def _taken_on(asked: Asked, runtime: Runtime) -> Job | str:
@@ -164,7 +185,8 @@ def _taken_on(asked: Asked, runtime: Runtime) -> Job | str:
     if isinstance(taken, Exceeded):
         return views.limit_reached(taken)
     answer_id, question = taken
-    return Job(_post_of(asked, "", runtime), answer_id, question, private_reply(asked, answer_id, runtime))
+    reply = private_reply(asked, answer_id, runtime)
+    return Job(_post_of(asked, "", runtime), answer_id, question, reply, private=True)
 
 
 def _respond(asked: Asked) -> Respond | None:

@@ -27,6 +27,7 @@ from bot.channel_views import (
 )
 from bot.channels import channel_settings, collections, languages, save_channel
 from bot.commands import Said, Word
+from bot.readers import personal, readable_collections
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.workspace import SLACK_ERRORS, error_code
 
@@ -42,9 +43,11 @@ def channel(said: Said, runtime: Runtime) -> str | None:
     """Opens the form with what holds now."""
     if said.channel.startswith("D"):
         return NOT_IN_DIRECT
+    principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         settings = channel_settings(conn, said.channel)
-        form = channel_form(said.channel, settings, collections(conn), languages(conn))
+        known = sorted(readable_collections(conn, principals))
+        form = channel_form(said.channel, settings, known, languages(conn))
     runtime.client.views_open(trigger_id=said.trigger_id, view=form)
     return None
 
@@ -56,13 +59,18 @@ def on_submitted(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
     """Saves the form if its sender may; it closes with a word about it, or stays and says why not."""
     place, person = channel_in(view), str(body["user"]["id"])
     try:
+        principals = personal(runtime, person)
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             if not may_set(conn, place, person, runtime):
                 ack(response_action="errors", errors={ANSWERS: NOT_YOURS})
                 return
             settings = settings_in(view)
             if settings.collections is not None:  # what is searched by name is what was there when the form was opened
-                known = sorted(set(settings.collections) & set(collections(conn)))
+                before = channel_settings(conn, place).collections or ()
+                readable = readable_collections(conn, principals)
+                # One that its sender may not read was not in the form: it stays as it was set.
+                kept = {name for name in before if name not in readable}
+                known = sorted((set(settings.collections) & readable | kept) & set(collections(conn)))
                 settings = replace(settings, collections=known or None)
             save_channel(conn, place, settings, person)
     except psycopg.Error as error:

@@ -7,10 +7,12 @@ if it has shown something itself, such as a modal. Those for admins are authoriz
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import structlog
 from slack_bolt import Ack, Respond
+from structlog.contextvars import bound_contextvars
 
 from bot import views
 from bot.authorization import authorize
@@ -90,7 +92,8 @@ def carry_out(said: Said, command: str, run: Callable[[], str | None], ack: Ack,
     Never raises: a failure becomes a sentence.
     """
     try:
-        text = run()
+        with bound_contextvars(request=f"{command.strip('/').replace(' ', '-')}-{uuid4().hex[:12]}"):
+            text = run()
     except psycopg.Error as error:
         log.error("command_failed", command=command, error=error_code(error))
         text = NO_DATABASE

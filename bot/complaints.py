@@ -30,10 +30,17 @@ ON CONFLICT (answer_id, person) DO UPDATE
 SET reason = excluded.reason, correction = excluded.correction, said_at = now(),
     verdict = NULL, reviewed_by = NULL, reviewed_at = NULL, fixed_by = NULL, fixed_at = NULL
 """
+_MAY_READ = """
+(%(principals)s::text[] IS NULL OR EXISTS (
+    SELECT FROM jsonb_array_elements(answer.passages) AS p JOIN collection c ON c.name = p ->> 'collection'
+    WHERE p ->> 'chunk_id' = s ->> 'chunk_id' AND c.audience && %(principals)s))
+"""
 _DOCUMENTS = f"""
 SELECT answer.id AS answer_id, question, array_agg(DISTINCT reason) AS reasons, count(*) AS people,
     ARRAY(SELECT DISTINCT coalesce(nullif(s ->> 'title', ''), s ->> 'document') || ' (' || (s ->> 'document') || ')'
-          FROM jsonb_array_elements(answer.sources) AS s) AS documents,
+          FROM jsonb_array_elements(answer.sources) AS s WHERE {_MAY_READ}) AS documents,
+    (SELECT count(DISTINCT s ->> 'document')::int FROM jsonb_array_elements(answer.sources) AS s
+     WHERE NOT {_MAY_READ}) AS withheld,
     count(*) OVER () AS waiting
 FROM complaint JOIN answer ON answer.id = answer_id
 WHERE {_TO_FIX}
@@ -48,9 +55,10 @@ UPDATE complaint SET fixed_by = %(person)s, fixed_at = now() WHERE answer_id = %
 
 @dataclass(frozen=True, slots=True)
 class ToFix:
-    """An answer whose documents somebody should repair. No `documents`: none of them says it.
+    """An answer whose documents somebody should repair. No `documents` and none `withheld`: none of them says it.
 
-    `people` complained about it; `waiting` such answers there are in all.
+    `people` complained about it; `withheld` are documents that the reader may not read; `waiting` such answers there
+    are in all.
     """
 
     answer_id: UUID
@@ -58,6 +66,7 @@ class ToFix:
     reasons: Sequence[Reason]
     people: int
     documents: Sequence[str]
+    withheld: int
     waiting: int
 
 
@@ -77,10 +86,11 @@ def goes_to_review(reason: Reason, correction: str | None) -> bool:
     return reason not in ("source", "outdated") or correction is not None
 
 
-def documents_to_fix(conn: Connection[Any], limit: int = 5) -> list[ToFix]:
-    """Those that most people complained about first."""
+def documents_to_fix(conn: Connection[Any], principals: Sequence[str] | None = None, limit: int = 5) -> list[ToFix]:
+    """Those that most people complained about first; named are documents that these principals may read, None: all."""
+    given = {"limit": limit, "principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(ToFix)) as cursor:
-        return cursor.execute(_DOCUMENTS, {"limit": limit}).fetchall()
+        return cursor.execute(_DOCUMENTS, given).fetchall()
 
 
 def documents_fixed(conn: Connection[Any], answer_id: UUID, person: str) -> bool:

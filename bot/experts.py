@@ -33,6 +33,7 @@ from bot.expert_views import (
     request_text,
     saved_text,
 )
+from bot.readers import said_to
 from bot.review import save_verified
 from bot.routing import Identity, Post, clean_text, kind_of, route
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -46,7 +47,7 @@ _ADDRESSEE = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
 
 _ANSWER = """
 SELECT id, channel, coalesce(thread_ts, question_ts) AS thread_ts, question, asked_by FROM answer
-WHERE id = %(id)s AND channel IS NOT NULL
+WHERE id = %(id)s AND channel IS NOT NULL AND (NOT private OR asked_by = %(person)s)
 """
 _REQUEST = """
 INSERT INTO expert_request (answer_id, channel, thread_ts, asked_by, experts, posted, owner)
@@ -178,9 +179,9 @@ def _reply(event: Mapping[str, Any], bot: Identity) -> Post | None:
 
 
 def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> Request | str:
-    """The request, to be posted by `owner`, or what stands against it."""
+    """The request, to be posted by `owner`, or what stands against it: a private question is its asker's to tell."""
     with conn.cursor(row_factory=class_row(Unanswered)) as cursor:
-        asked = cursor.execute(_ANSWER, {"id": answer_id}).fetchone()
+        asked = cursor.execute(_ANSWER, {"id": answer_id, "person": person}).fetchone()
     if asked is None:
         return views.NO_SUCH_ANSWER
     experts = channel_settings(conn, asked.channel).experts
@@ -237,7 +238,8 @@ def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str | None
         return NOT_FOUND
     author, text = reply
     written_by = author if author != person else None
-    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by)
+    heard = said_to(runtime, channel)
+    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by, said_to=heard)
     if verified is None:
         return views.NO_SUCH_ANSWER
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:

@@ -14,6 +14,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from bot.commands import Said, Word, send_direct
+from bot.readers import MAY_READ_REWRITTEN, personal
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.workspace import SLACK_ERRORS, error_code
 
@@ -29,27 +30,40 @@ SHORTENED = (
     "passages that I found for them. `journeyman export > FILE` at the command line writes all of it."
 )
 _LEFT_OUT = ("passages", "timings")  # from messages
-_ROWS = """
-SELECT a.id, a.asked_at, a.asked_by, a.channel, a.thread_ts, a.question_ts, a.state, a.question, a.standalone,
-       a.collections, a.text, a.sources, a.passages, a.model, a.adapter, a.timings, a.error, a.finished_at,
+_ROWS = f"""
+SELECT a.id, a.asked_at, a.asked_by, a.channel, a.thread_ts, a.question_ts, a.state, a.question,
+       CASE WHEN {MAY_READ_REWRITTEN} THEN a.standalone END AS standalone, a.collections,
+       CASE WHEN readable THEN a.text END AS text,
+       CASE WHEN readable THEN a.sources END AS sources, CASE WHEN readable THEN a.passages END AS passages,
+       NOT readable AS withheld, a.model, a.revision, a.template_sha256, a.adapter, a.timings, a.error, a.finished_at,
        coalesce((SELECT jsonb_agg(jsonb_build_object('person', person, 'vote', vote, 'voted_at', voted_at)
                                   ORDER BY voted_at)
                  FROM feedback WHERE answer_id = a.id), '[]') AS votes
-FROM answer a ORDER BY a.asked_at, a.id
-"""
+FROM answer a, LATERAL (
+    SELECT %(principals)s::text[] IS NULL OR NOT EXISTS (
+        SELECT FROM jsonb_array_elements(a.passages) AS p WHERE NOT EXISTS (
+            SELECT FROM collection c WHERE c.name = p ->> 'collection' AND c.audience && %(principals)s
+        )
+    ) AS readable
+) AS seen
+ORDER BY a.asked_at, a.id
+"""  # noqa: S608 - the condition is a constant
 
 
-def export_lines(conn: Connection[Any]) -> Iterator[str]:
-    """One JSON object per question, without line ends; read as they are asked for, not all at once."""
+def export_lines(conn: Connection[Any], principals: Sequence[str] | None = None) -> Iterator[str]:
+    """One JSON object per question, without line ends; read as they are asked for, not all at once. What an answer was
+    taken from, and its text, are withheld if these principals may not read all of it; None withholds nothing.
+    """
     with conn.transaction(), conn.cursor("export", row_factory=dict_row) as cursor:
-        for row in cursor.execute(_ROWS):
+        for row in cursor.execute(_ROWS, {"principals": None if principals is None else list(principals)}):
             yield json.dumps(row, ensure_ascii=False, default=_as_json)
 
 
 def export(said: Said, runtime: Runtime) -> str:
     """Sends the export to the person: as a file, else in messages, where nobody else sees it."""
+    principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        lines = list(export_lines(conn))
+        lines = list(export_lines(conn, principals))
     if not lines:
         return NOTHING
     channel = send_direct(said.person, f"Here is what was asked, answered and voted: {len(lines)} questions.", runtime)

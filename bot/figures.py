@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from bot.answers import CALLED_OFF
+from bot.readers import MAY_READ_REWRITTEN
 from retrieval.clusters import Cluster, clusters
 from retrieval.embedding import Embedder
 
@@ -27,12 +28,12 @@ SELECT day::date AS day,
 FROM generate_series(current_date - %(days)s + 1, current_date, interval '1 day') AS day
 ORDER BY day
 """
-_UNANSWERED = """
-SELECT coalesce(standalone, question) FROM answer
-WHERE state = 'abstained' AND asked_at > now() - interval '30 days'
+_UNANSWERED = f"""
+SELECT coalesce(standalone, question) FROM answer a
+WHERE state = 'abstained' AND asked_at > now() - interval '30 days' AND {MAY_READ_REWRITTEN}
 ORDER BY asked_at DESC
 LIMIT %(limit)s
-"""
+"""  # noqa: S608 - the condition is a constant
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,12 @@ def read_days(conn: Connection[Any], days: int = DAYS) -> tuple[DayFigures, ...]
         return tuple(cursor.execute(_DAYS, {"days": days, "called_off": CALLED_OFF}).fetchall())
 
 
-def read_unanswered(conn: Connection[Any]) -> list[str]:
-    """What the documents did not say in the last 30 days, newest first."""
-    return [question for (question,) in conn.execute(_UNANSWERED, {"limit": UNANSWERED}).fetchall()]
+def read_unanswered(conn: Connection[Any], principals: Sequence[str] | None = None) -> list[str]:
+    """What the documents did not say in the last 30 days, newest first; of follow-ups those that hold no words of what
+    these principals may not read, None for all.
+    """
+    given = {"limit": UNANSWERED, "principals": None if principals is None else list(principals)}
+    return [question for (question,) in conn.execute(_UNANSWERED, given).fetchall()]
 
 
 def figures(days: tuple[DayFigures, ...], unanswered: Sequence[str], embedder: Embedder) -> Figures:

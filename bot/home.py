@@ -4,6 +4,7 @@ First what Postgres knows, at once; for admins then the figures, whose picture t
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Lock
@@ -23,6 +24,7 @@ from bot.figures import DayFigures, Figures, figures, read_days, read_unanswered
 from bot.home_views import Administrative, Personal
 from bot.mrkdwn import plain
 from bot.personal_data import delete_data, kept, my_questions
+from bot.readers import personal as principals_of
 from bot.review import review_queue
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import read_collections
@@ -63,10 +65,11 @@ def on_delete(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
 def refresh_home(person: str, runtime: Runtime, note: str | None = None) -> None:
     """Writes the person's tab. Never raises: where the tab cannot be shown, the log says why."""
     try:
+        principals = principals_of(runtime, person)
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            personal = _personal(conn, person)
-            admin = _administrative(conn) if is_admin(conn, runtime.client, person) else None
-            unanswered = read_unanswered(conn) if admin is not None else []
+            personal = _personal(conn, person, principals)
+            admin = _administrative(conn, principals) if is_admin(conn, runtime.client, person) else None
+            unanswered = read_unanswered(conn, principals) if admin is not None else []
     except psycopg.Error as error:
         log.error("home_not_read", error=error_code(error))
         _publish(person, home_views.without_database(), runtime)
@@ -76,17 +79,17 @@ def refresh_home(person: str, runtime: Runtime, note: str | None = None) -> None
         runtime.work.submit(_add_figures, person, personal, admin, unanswered, note, runtime)
 
 
-def _personal(conn: psycopg.Connection[Any], person: str) -> Personal:
-    return Personal(read_collections(conn), my_questions(conn, person), kept(conn, person))
+def _personal(conn: psycopg.Connection[Any], person: str, principals: Sequence[str]) -> Personal:
+    return Personal(read_collections(conn, principals), my_questions(conn, person), kept(conn, person))
 
 
-def _administrative(conn: psycopg.Connection[Any]) -> Administrative:
+def _administrative(conn: psycopg.Connection[Any], principals: Sequence[str]) -> Administrative:
     last = conn.execute(_LAST_MODEL).fetchone()
     model = None
     if last is not None:
         adapter = f"with the adapter `{plain(last[1])}`" if last[1] else "without an adapter"
         model = f"The last answer was written by `{plain(last[0])}` {adapter}."
-    return Administrative(review_queue(conn), documents_to_fix(conn), model, Figures(read_days(conn), ()))
+    return Administrative(review_queue(conn), documents_to_fix(conn, principals), model, Figures(read_days(conn), ()))
 
 
 def _add_figures(

@@ -10,11 +10,13 @@ from typing import Any
 
 import structlog
 from slack_bolt import App
+from structlog.contextvars import bound_contextvars
 
 from bot import (
     admin,
     asking_privately,
     channel_modal,
+    collection_words,
     comparing,
     experts,
     export,
@@ -23,6 +25,7 @@ from bot import (
     reindexing,
     reviewing,
     thumbs,
+    tuning,
 )
 from bot.asking import Runtime, receive, receive_change
 from bot.commands import Word, on_command
@@ -37,7 +40,16 @@ log = structlog.get_logger(__name__)
 
 # What `/journeyman` understands: each module's words, in the order of the help.
 WORDS: dict[str, Word] = {
-    word.name: word for word in (*admin.WORDS, *channel_modal.WORDS, *comparing.WORDS, *export.WORDS, *reviewing.WORDS)
+    word.name: word
+    for word in (
+        *admin.WORDS,
+        *channel_modal.WORDS,
+        *collection_words.WORDS,
+        *comparing.WORDS,
+        *export.WORDS,
+        *reviewing.WORDS,
+        *tuning.WORDS,
+    )
 }
 
 
@@ -65,12 +77,12 @@ def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
 
 def on_post(body: dict[str, Any], event: dict[str, Any], *, runtime: Runtime) -> None:
     """A message that this bot may see."""
-    if changed := change(event, runtime.identity):
-        receive_change(changed, runtime)
-        return
     event_id = str(body.get("event_id", ""))
-    if not heard_expert(event, event_id, runtime):
-        receive(route(event, event_id, runtime.identity), runtime)
+    with bound_contextvars(request=event_id):
+        if changed := change(event, runtime.identity):
+            receive_change(changed, runtime)
+        elif not heard_expert(event, event_id, runtime):
+            receive(route(event, event_id, runtime.identity), runtime)
 
 
 def on_kept(event_id: str, event: Mapping[str, Any], *, runtime: Runtime) -> None:
@@ -78,7 +90,8 @@ def on_kept(event_id: str, event: Mapping[str, Any], *, runtime: Runtime) -> Non
     body = {"type": "event_callback", "event_id": event_id}
     try:
         if event["type"] in ("reaction_added", "reaction_removed"):
-            thumbs.on_reaction(dict(event), runtime=runtime)
+            with bound_contextvars(request=event_id):
+                thumbs.on_reaction(dict(event), runtime=runtime)
         else:
             on_post(body, dict(event), runtime=runtime)
     except Exception as error:  # noqa: BLE001 - the edge: Bolt, which would log it, is not around us here

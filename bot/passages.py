@@ -14,6 +14,7 @@ from slack_bolt import Ack, App
 
 from bot.mrkdwn import plain, split
 from bot.mrkdwn import to_mrkdwn as mrkdwn
+from bot.readers import personal, readable_collections
 from bot.runtime import Runtime
 from bot.views import Block, age, section
 from bot.workspace import SLACK_ERRORS, error_code
@@ -23,12 +24,16 @@ log = structlog.get_logger(__name__)
 MOST_SECTIONS = 50  # a view may have 100 blocks: https://docs.slack.dev/surfaces/modals
 GONE = "This passage has changed or was removed since the answer was written. Ask again to read what is there now."
 NOT_KEPT = "That answer is no longer kept, so its passages cannot be shown."
+NOT_FOR_YOU = "This document is not for everybody, and I do not know that you may read it."
 NO_DATABASE = "My database does not respond, so I cannot show the passage right now. Please try again in a minute."
 
-# By its hash: what is shown is what the answer rests on, even if its document was indexed again since.
+# By its hash: what is shown is what the answer rests on, even if its document was indexed again since. In its own
+# collection: who may read that one need not be the reader of another that holds the same words.
 _READ = """
 SELECT p ->> 'title' AS title, p ->> 'heading' AS heading, p ->> 'document' AS document, p ->> 'modified' AS modified,
-       (SELECT c.text FROM chunk c WHERE c.content_hash = decode(p ->> 'content_hash', 'hex') LIMIT 1) AS text
+       p ->> 'collection' AS collection,
+       (SELECT c.text FROM chunk c JOIN collection n ON n.id = c.collection_id
+        WHERE c.content_hash = decode(p ->> 'content_hash', 'hex') AND n.name = p ->> 'collection' LIMIT 1) AS text
 FROM answer, jsonb_array_elements(passages) AS p
 WHERE id = %(answer_id)s AND (p ->> 'chunk_id')::bigint = %(chunk_id)s
 """
@@ -42,6 +47,7 @@ class Read:
     heading: str
     document: str
     modified: str | None
+    collection: str
     text: str | None
 
 
@@ -57,7 +63,7 @@ def on_show(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
     try:
         with runtime.pool.connection(timeout=2) as conn:
             passage = read_passage(conn, UUID(answer_id), int(chunk_id))
-        view = message_modal(NOT_KEPT) if passage is None else passage_modal(passage)
+        view = message_modal(NOT_KEPT) if passage is None else _for(str(body["user"]["id"]), passage, runtime)
     except psycopg.Error as error:
         log.error("passage_not_read", error=error_code(error))
         view = message_modal(NO_DATABASE)
@@ -65,6 +71,14 @@ def on_show(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
         runtime.client.views_open(trigger_id=body["trigger_id"], view=view)
     except SLACK_ERRORS as error:
         log.warning("passage_not_shown", error=error_code(error))
+
+
+def _for(person: str, passage: Read, runtime: Runtime) -> Block:
+    """What this person may see of it. Raises psycopg.Error."""
+    principals = personal(runtime, person)
+    with runtime.pool.connection(timeout=2) as conn:
+        may_read = passage.collection in readable_collections(conn, principals)
+    return passage_modal(passage) if may_read else message_modal(NOT_FOR_YOU)
 
 
 def read_passage(conn: Connection[Any], answer_id: UUID, chunk_id: int) -> Read | None:

@@ -1,9 +1,9 @@
 """A person's own data: what they see of it in the Home tab, and its deletion when they ask for it.
 
 Deleted are their questions with the answers to them, votes, complaints and reactions, and what other answers of the
-same threads kept of their words. What was approved as a verified answer stays, and names them no more. The audit log
-stays, for it says what admins did and no words of anybody. Fair use remembers for an hour how much somebody asked, by
-a hash. The messages in Slack are Slack's.
+same threads kept of their words. A dataset for fine-tuning with a part in any of it is trained on no more. What was
+approved as a verified answer stays, and names them no more. The audit log stays, for it says what admins did and no
+words of anybody. Fair use remembers for an hour how much somebody asked, by a hash. The messages in Slack are Slack's.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 
 from bot.answers import CALLED_OFF
 from bot.limits import remember_count
+from finetune.dataset.storage import erase_person
 from retrieval.verified import rename_verified, verified_name
 
 _MINE = """
@@ -99,6 +100,7 @@ def delete_data(conn: Connection[Any], person: str) -> Kept:
         conn.execute(_FORGET_PROMPTS, whose)
         for statement in _DELETE:
             conn.execute(statement, whose)
+        erase_person(conn, person)
         for number, document, verified_at in conn.execute(_UNNAME, whose).fetchall():
             if document is not None:
                 rename_verified(conn, document, verified_name(number, None, verified_at))

@@ -16,7 +16,7 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from bot import experts, reindexing, views
+from bot import experts, reindexing, tuning, views
 from bot.answering import begin, reply_to, withdraw
 from bot.answers import (
     UNFINISHED,
@@ -35,6 +35,7 @@ from bot.experts import Request
 from bot.inbox import Inbox
 from bot.limits import forget_deleted
 from bot.posting import StoppedByPerson
+from bot.readers import may_read_answer, readers
 from bot.reindexing import Place
 from bot.replies import Replying
 from bot.routing import Post
@@ -54,6 +55,7 @@ SELECT owner FROM (
     UNION SELECT owner FROM inbox
     UNION SELECT owner FROM expert_request WHERE NOT posted
     UNION SELECT owner FROM reindex_message
+    UNION SELECT owner FROM round_message
 ) AS unfinished
 WHERE owner IS NOT NULL AND pg_try_advisory_xact_lock(owner)
 """  # noqa: S608 - the condition is a constant
@@ -72,6 +74,7 @@ class Left:
     shared: Sequence[Shared]
     requests: Sequence[Request]
     runs: Sequence[Place]
+    rounds: Sequence[tuning.Place]
 
 
 @dataclass(slots=True)
@@ -104,6 +107,8 @@ class Recovery:
             return
         self._gone_before = gone
         self.inbox.take_over(left.events)
+        for place in left.rounds:
+            tuning.follow(place, self.runtime)
         if left.answers or left.shared or left.requests or left.runs:
             with suppress(RuntimeError):  # this process is being stopped: another one finds them
                 self.runtime.work.submit(make_up_for, left, self.runtime)
@@ -119,6 +124,7 @@ def take_over(conn: Connection[Any], owner: int, gone: frozenset[int]) -> Left:
         shared=take_over_shared(conn, owner, gone),
         requests=experts.take_over_requests(conn, owner, gone),
         runs=reindexing.take_over_messages(conn, owner, gone),
+        rounds=tuning.take_over_messages(conn, owner, gone),
     )
 
 
@@ -146,16 +152,23 @@ def _finish(row: Unfinished, runtime: Runtime) -> None:
     reply = _reply_to(row, runtime)
     if row.deleted:
         withdraw(reply, row.id, runtime.pool)
-    elif row.text is not None:
+    elif row.text is not None and _may_be_shown(row, runtime):
         _show(row, row.text, reply, runtime)
     elif row.attempts < MOST_ATTEMPTS:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             question = _question(row, conn)
-        begin(Job(_post_of(row, runtime), row.id, question, reply), runtime)
+        begin(Job(_post_of(row, runtime), row.id, question, reply, row.private), runtime)
     else:
         reply.stop(views.RESTARTED)
         with runtime.pool.connection() as conn:
             fail_answer(conn, row.id, views.RESTARTED)
+
+
+def _may_be_shown(row: Unfinished, runtime: Runtime) -> bool:
+    """Whether its readers may read what it rests on: who that is, or may, can have changed since it was written."""
+    principals = readers(runtime, row.channel, row.asked_by, private=row.private)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        return may_read_answer(conn, row.id, principals)
 
 
 def _show(row: Unfinished, text: str, reply: Replying, runtime: Runtime) -> None:
@@ -170,7 +183,8 @@ def _show(row: Unfinished, text: str, reply: Replying, runtime: Runtime) -> None
 def _question(row: Unfinished, conn: Connection[Any]) -> Question:
     """As it was asked, or as it was edited since."""
     history = [Turn(turn["role"], turn["text"]) for turn in row.history]
-    return Question(row.question, history, row.collections, channel_settings(conn, row.channel).language)
+    language = channel_settings(conn, row.channel).language
+    return Question(row.question, history, row.collections, language, asker=row.asked_by)
 
 
 def _reply_to(row: Unfinished, runtime: Runtime) -> Replying:

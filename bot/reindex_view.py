@@ -1,5 +1,6 @@
 """The live message of a run of the index: a pure function from the run to blocks."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +14,16 @@ MOST_FAILURES = 20
 BAR = 20  # characters
 
 
-def run_message(run: Run, now: datetime) -> Message:
-    """The run as it stands at `now`; with a button to cancel it until it has ended."""
+NAMELESS = "some documents"
+UNNAMED = "Not everybody here may read them, so I name none: `journeyman reindex` does, or `/reindex` where all may."
+
+
+def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
+    """The run as it stands at `now`; with a button to cancel it until it has ended. Not `named`: without a word of what
+    the documents are called.
+    """
+    if not named:
+        run = _nameless(run)
     head = f"*{_title(run)}*, asked for by {who(run.started_by)}"
     fields = [{"type": "mrkdwn", "text": f"*{label}*\n{value}"} for label, value in _counts(run).items()]
     blocks = [section(f"{head}\n{_state(run, now)}"), {"type": "section", "fields": fields}]
@@ -22,8 +31,10 @@ def run_message(run: Run, now: datetime) -> Message:
     return Message(f"{_title(run)}: {_state(run, now)}", blocks)
 
 
-def already_running(run: Run) -> str:
-    """What a second person is told."""
+def already_running(run: Run, *, named: bool = True) -> str:
+    """What a second person is told; `named` as above."""
+    if not named:
+        run = _nameless(run)
     stands = "it waits for a worker" if run.state == "queued" else f"it has done {run.done} of {run.total} documents"
     return (
         f"*{plain(run.target)}* is being indexed already: {who(run.started_by)} started it "
@@ -38,6 +49,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
+def _nameless(run: Run) -> Run:
+    report = None if run.report is None else {**run.report, "failures": []}
+    if report is not None and run.report and run.report.get("failures"):
+        report["withheld"] = True
+    error = "the log says why" if run.error else None
+    return replace(run, target=NAMELESS, document=None, report=report, error=error)
+
+
 def _title(run: Run) -> str:
     how = " by force" if run.force else ""
     return f"{'Dry run of' if run.dry_run else 'Indexing'} {plain(run.target)}{how}"
@@ -48,7 +67,7 @@ def _state(run: Run, now: datetime) -> str:
         case "queued":
             return ":hourglass_flowing_sand: waits for a worker"
         case "running" if run.cancelled_by is not None:
-            return f":octagonal_sign: {who(run.cancelled_by)} cancelled it: it stops after the document at hand"
+            return f":octagonal_sign: {who(run.cancelled_by)} cancelled it: it stops after the passages at hand"
         case "running":
             left = run.seconds_left(now)
             remaining = "" if left is None else f", about {duration(left)} left"
@@ -111,6 +130,8 @@ def _ending(run: Run) -> list[Block]:
     lines = [f"• {plain(failure['document'])}: {plain(failure['error'])}" for failure in failures[:MOST_FAILURES]]
     if len(failures) > MOST_FAILURES:
         lines.append(f"and {len(failures) - MOST_FAILURES} more; `journeyman reindex` lists all of them")
+    if report.get("withheld"):
+        blocks.append(section(UNNAMED))
     if lines:
         blocks += [section(piece) for piece in split("\n".join(["*Could not be read*", *lines]))]
     return blocks

@@ -20,18 +20,18 @@ from slack_bolt import Ack, Respond
 from bot.authorization import authorize
 from bot.commands import REFUSED, Said, carry_out, said_in, send_direct
 from bot.mrkdwn import plain
+from bot.readers import personal, readable_collections, readers
 from bot.reindex_view import already_running, run_message
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import CONSOLE
 from bot.telling import post_direct
 from bot.views import Message
 from bot.workspace import SLACK_ERRORS, error_code
+from retrieval.jobs import cancel_job, is_worked_on
 from retrieval.reindexing import (
     AlreadyRunning,
     Run,
-    cancel_run,
     find_target,
-    is_worked_on,
     known_collections,
     read_run,
     request_run,
@@ -54,7 +54,7 @@ NOTHING_REGISTERED = (
 NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
 SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct message."
 NO_LONGER = "That run has ended already."
-WILL_STOP = "I stop it after the document at hand."
+WILL_STOP = "I stop it after the passages at hand."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
 _LINK = re.compile(r"<([^|>]+)(?:\|[^>]*)?>")
 
@@ -128,6 +128,21 @@ def resume(place: Place, runtime: Runtime) -> None:
     start_watching(place, runtime)
 
 
+def _already_running(run: Run, said: Said, runtime: Runtime) -> str:
+    principals = personal(runtime, said.person)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        known = readable_collections(conn, principals)
+    return already_running(run, named=known.issuperset(run.collections))
+
+
+def shown(run: Run, channel: str, runtime: Runtime, *, private: bool = False) -> Message:
+    """The run's message as those who read it there may see it, or who asked for it alone. Raises psycopg.Error."""
+    principals = readers(runtime, channel, run.started_by, private=private)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        named = readable_collections(conn, principals).issuperset(run.collections)
+    return run_message(run, datetime.now(UTC), named=named)
+
+
 def start_watching(place: Place, runtime: Runtime) -> None:
     """Keeps a run's message up to date in a thread of its own, which ends with the run or with this process."""
     Thread(target=watch, args=(place, runtime), name=f"reindex-{place.run_id}", daemon=True).start()
@@ -135,7 +150,7 @@ def start_watching(place: Place, runtime: Runtime) -> None:
 
 def watch(place: Place, runtime: Runtime) -> None:
     """Shows the run until its end was shown; hands it out again if nobody works on it for long."""
-    shown: Message | None = None
+    seen: Message | None = None
     at_work = time.monotonic()
     tries = 0
     while not runtime.stopping.wait(PACE):
@@ -143,27 +158,28 @@ def watch(place: Place, runtime: Runtime) -> None:
             with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
                 run = read_run(conn, place.run_id)
                 idle = run is not None and run.is_open and not is_worked_on(conn, run.id)
+            message = None if run is None else shown(run, place.channel, runtime)
         except psycopg.Error as error:
             log.warning("run_unknown", run=place.run_id, error=error_code(error))
             continue
-        if run is None:
+        if run is None or message is None:
             return
         at_work = at_work if idle else time.monotonic()
         if idle and time.monotonic() - at_work > AGAIN_AFTER:
             at_work = time.monotonic()
             _hand_out(run.id, runtime)
-        message = run_message(run, datetime.now(UTC))
-        if message != shown and _show(place, message, runtime):
-            shown = message
+        if message != seen and _show(place, message, runtime):
+            seen = message
         if not run.is_open:
             tries += 1
-            if shown == message or tries == TRIES:
-                _ended(run, place, message, runtime, seen=shown == message)
+            if seen == message or tries == TRIES:
+                _ended(run, place, message, runtime, seen=seen == message)
                 return
 
 
 def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
     wanted = read_wanted(said.rest)
+    before: Run | None = None
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, said.person, "reindex", {"text": said.rest[:200]}):
             return REFUSED.format(command="`/reindex`")
@@ -178,7 +194,10 @@ def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
             run = request_run(conn, target, started_by=said.person, force=wanted.force, dry_run=wanted.dry_run)
             conn.execute(_TO_SHOW, {"run": run.id, "channel": said.channel, "owner": runtime.owner})
         except AlreadyRunning as error:
-            return already_running(error.run)
+            before = error.run
+    if before is not None:
+        return _already_running(before, said, runtime)
+    log.info("run_asked_for", run=run.id)
     ack()
     place = show_and_hand_out(run, said.channel, runtime)
     if place is None:
@@ -196,7 +215,7 @@ def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> Place | None:
             conn.execute(_PLACED, {"run": run.id, "channel": place.channel, "ts": place.ts})
     if place is not None:
         start_watching(place, runtime)
-    _hand_out(run.id, runtime)  # after its message, which people see at once: looking for a worker takes a second
+    _hand_out(run.id, runtime)  # after its message, which people see at once, though the broker be slow
     return place
 
 
@@ -204,7 +223,7 @@ def _cancel(said: Said, runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, said.person, "reindex cancel", {"run": said.rest[:20]}):
             return REFUSED.format(command="cancelling a run")
-        found = said.rest.isdecimal() and cancel_run(conn, int(said.rest), said.person)
+        found = said.rest.isdecimal() and cancel_job(conn, int(said.rest), said.person)
     return WILL_STOP if found else NO_LONGER
 
 
@@ -220,12 +239,13 @@ def _hand_out(run_id: int, runtime: Runtime) -> None:
 
 def _post(run: Run, channel: str, runtime: Runtime) -> Place | None:
     """The message: where the command was typed, else in a direct message."""
-    message = run_message(run, datetime.now(UTC))
+    message = shown(run, channel, runtime)
     try:
         posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
         return Place(run.id, str(posted["channel"]), str(posted["ts"]))
     except SLACK_ERRORS as error:
         log.info("run_not_posted", run=run.id, error=error_code(error))
+    message = shown(run, "", runtime, private=True)
     try:
         return Place(run.id, *post_direct(runtime.client, run.started_by, text=message.text, blocks=message.blocks))
     except SLACK_ERRORS as error:

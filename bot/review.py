@@ -15,7 +15,9 @@ from psycopg.rows import class_row, dict_row
 
 from bot.complaints import IN_REVIEW, Reason
 from bot.people import shown_name
+from bot.readers import EVERYONE, rests_on
 from bot.runtime import Runtime
+from retrieval.collections import collection_for, collection_for_all, replies_in
 from retrieval.models import WrongModel
 from retrieval.verified import Prepared, prepare, put_verified, remove_verified, verified_name
 
@@ -47,18 +49,23 @@ _PASSAGES = """
 SELECT p ->> 'title' AS title, p ->> 'heading' AS heading, c.text
 FROM answer a, jsonb_array_elements(a.passages) WITH ORDINALITY AS listed (p, place)
     LEFT JOIN chunk c ON c.id = (p ->> 'chunk_id')::bigint AND encode(c.content_hash, 'hex') = p ->> 'content_hash'
-WHERE a.id = %(answer_id)s
+WHERE a.id = %(answer_id)s AND p ->> 'collection' = ANY (%(collections)s)
 ORDER BY place
 LIMIT %(limit)s
 """
+# A question that was asked privately is told as it was asked: what stood before it was private, too.
 _TO_VERIFY = """
-SELECT coalesce(a.standalone, a.question) AS question, a.prompt, a.text, coalesce(
-    (SELECT p ->> 'collection' FROM jsonb_array_elements(a.passages) WITH ORDINALITY AS listed (p, place)
-     ORDER BY place LIMIT 1),
-    a.collections[1], (SELECT min(name) FROM collection), 'default') AS collection
-FROM answer a WHERE a.id = %(answer_id)s
+SELECT CASE WHEN private THEN question ELSE coalesce(standalone, question) END AS question, prompt, text
+FROM answer WHERE id = %(answer_id)s
 """
-_ADD_COLLECTION = "INSERT INTO collection (name) VALUES (%(collection)s) ON CONFLICT DO NOTHING"
+_INSTEAD_OF = "SELECT collection FROM verified_answer WHERE answer_id = %(answer_id)s"
+# Not one that guests may read: nobody has said that they may.
+_FOR_MEMBERS = """
+SELECT c.name FROM collection c
+WHERE c.audience = '{everyone}' OR c.name = ANY (
+    SELECT unnest(collections) FROM answer WHERE id = %(answer_id)s) AND NOT 'anyone' = ANY (c.audience)
+ORDER BY (SELECT array_position(collections, c.name) FROM answer WHERE id = %(answer_id)s), c.name LIMIT 1
+"""
 _VERIFY = """
 INSERT INTO verified_answer (answer_id, collection, question, text, written_by, verified_by)
 VALUES (%(answer_id)s, %(collection)s, %(question)s, %(text)s, %(written_by)s, %(verified_by)s)
@@ -75,6 +82,7 @@ ON CONFLICT (verified_id) DO UPDATE SET question = excluded.question, prompt = e
 """
 _VERIFIED = """
 SELECT id AS number, question, text, verified_by, verified_at, count(*) OVER () AS kept FROM verified_answer
+WHERE collection IN (SELECT name FROM collection WHERE audience && %(principals)s)
 ORDER BY verified_at DESC LIMIT %(limit)s
 """
 _WITHDRAW = "DELETE FROM verified_answer WHERE id = %(number)s RETURNING document_id"
@@ -117,7 +125,9 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An answer as a reviewer sees it; `standalone` is the question without what was said before it."""
+    """An answer as a reviewer sees it; `standalone` is the question without what was said before it. What is approved
+    is for those who may read all of `collections`, and `passages` are of no other.
+    """
 
     answer_id: UUID
     question: str
@@ -128,6 +138,7 @@ class Judged:
     down: int
     complaints: Sequence[Complaint] = ()
     passages: Sequence[Read] = ()
+    collections: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +177,11 @@ def read_answer(conn: Connection[Any], answer_id: UUID) -> Judged | None:
         return None
     with conn.cursor(row_factory=class_row(Complaint)) as cursor:
         complaints = cursor.execute(_COMPLAINTS, key).fetchall()
+    collections = sorted(_made_of(conn, answer_id))
     with conn.cursor(row_factory=class_row(Read)) as passages_cursor:
-        passages = passages_cursor.execute(_PASSAGES, {**key, "limit": PASSAGES}).fetchall()
-    return Judged(**row, complaints=complaints, passages=passages)
+        given = {**key, "collections": collections, "limit": PASSAGES}
+        passages = passages_cursor.execute(_PASSAGES, given).fetchall()
+    return Judged(**row, complaints=complaints, passages=passages, collections=collections)
 
 
 def save_verified(
@@ -179,12 +192,14 @@ def save_verified(
     verified_by: str,
     written_by: str | None = None,
     question: str | None = None,
+    said_to: str | None = None,
 ) -> Verified | None:
     """Makes `text` the verified answer to the question of `answer_id`, in place of an earlier one; what was waiting in
-    the queue about it is approved.
+    the queue about it is approved. It is for those who may read all that the answer was made of.
 
     The caller has asked whether the person may. `written_by` is who wrote the text, if somebody else did; `question`
-    takes the place of the one that was asked, for everybody reads it. None if the answer was deleted. Raises
+    takes the place of the one that was asked, for all who find it read it. `said_to` is the principal of those who
+    heard the text (`bot.readers.said_to`) where it was not made of an answer. None if the answer was deleted. Raises
     psycopg.Error.
     """
     with runtime.pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
@@ -193,17 +208,24 @@ def save_verified(
         return None
     asked["question"] = question or asked["question"]
     name = shown_name(runtime.client, verified_by)
-    values = {**asked, "answer_id": answer_id, "text": text, "verified_by": verified_by, "written_by": written_by}
+    values = {
+        **asked,
+        "answer_id": answer_id,
+        "text": text,
+        "verified_by": verified_by,
+        "written_by": written_by,
+        "said_to": said_to,
+    }
     try:
         return _embed_and_store(runtime, values, name, rejected=asked["text"])
     except WrongModel:  # another embedding model was switched to in between
         return _embed_and_store(runtime, values, name, rejected=asked["text"])
 
 
-def verified_answers(conn: Connection[Any], limit: int = 5) -> list[Vouched]:
-    """The newest of them first."""
+def verified_answers(conn: Connection[Any], principals: Sequence[str], limit: int = 5) -> list[Vouched]:
+    """Those that these principals may read, the newest first."""
     with conn.cursor(row_factory=class_row(Vouched)) as cursor:
-        return cursor.execute(_VERIFIED, {"limit": limit}).fetchall()
+        return cursor.execute(_VERIFIED, {"limit": limit, "principals": list(principals)}).fetchall()
 
 
 def withdraw(conn: Connection[Any], number: int) -> bool:
@@ -225,6 +247,26 @@ def decide(conn: Connection[Any], answer_id: UUID, person: str, verdict: str) ->
     return conn.execute(_DECIDE, {"answer_id": answer_id, "person": person, "verdict": verdict}).rowcount > 0
 
 
+def _made_of(conn: Connection[Any], answer_id: UUID) -> frozenset[str]:
+    """The collections of an answer and of the verified one in its place: an edit is for no more people."""
+    instead_of = conn.execute(_INSTEAD_OF, {"answer_id": answer_id}).fetchall()
+    return rests_on(conn, answer_id).union(name for (name,) in instead_of)
+
+
+def _collection(conn: Connection[Any], answer_id: UUID, said_to: str | None) -> str:
+    """Where the verified answer belongs: to those who may read all of what it was made of."""
+    if said_to is None:
+        made_of = set(_made_of(conn, answer_id))
+    else:
+        made_of = {name for (name,) in conn.execute(_INSTEAD_OF, {"answer_id": answer_id}).fetchall()}
+    if said_to not in (None, EVERYONE):
+        made_of.add(collection_for(conn, str(said_to), replies_in(str(said_to).partition(":")[2])))
+    if not made_of:
+        row = conn.execute(_FOR_MEMBERS, {"answer_id": answer_id}).fetchone()
+        made_of.add(row[0] if row else collection_for(conn, EVERYONE, "default"))
+    return collection_for_all(conn, made_of)
+
+
 def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rejected: str | None) -> Verified:
     prepared = prepare(runtime.embedder, values["question"], values["text"])
     with runtime.pool.connection() as conn, conn.transaction():
@@ -236,7 +278,7 @@ def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rej
 def _store(
     conn: Connection[Any], prepared: Prepared, values: dict[str, Any], name: str, *, rejected: str | None
 ) -> Verified:
-    conn.execute(_ADD_COLLECTION, values)
+    values = {**values, "collection": _collection(conn, values["answer_id"], values["said_to"])}
     number, instead_of, verified_at = conn.execute(_VERIFY, values).fetchone() or (0, None, datetime.min)
     shown = verified_name(number, name, verified_at)
     document = put_verified(

@@ -19,6 +19,10 @@ TEXT_LIMIT = 3000  # characters of the approved answer; Slack's for an input
 _MARKS = re.compile(r"^>[ ]?|[ ]*\[\d+\]", re.MULTILINE)
 
 EMPTY = "Nothing waits for review. :sparkles:"
+NOT_FOR_YOU = (
+    "This answer rests on documents that are not for everybody, and I do not know that you may read them. An admin who "
+    "may can judge it."
+)
 NO_SUCH_ANSWER = "This answer was deleted, so there is nothing to judge any more."
 NOT_SAVED = "I cannot reach my database, so this was not saved. Please send it again in a minute."
 FAILED = "This was not saved: something failed on my side, and my log says what. Please send it again."
@@ -58,8 +62,9 @@ def judge_modal(judged: Judged) -> Block:
             "Is this right?",
             [
                 *_evidence(judged),
+                *_for_whom(judged.collections),
                 _input(
-                    "question", "The question that it answers, for everybody to read", judged.standalone, QUESTION_LIMIT
+                    "question", "The question that it answers, for all who find it", judged.standalone, QUESTION_LIMIT
                 ),
                 _input("answer", "The answer that people get from now on", draft, TEXT_LIMIT),
                 _reject_button(judged.answer_id),
@@ -133,7 +138,10 @@ def _vouched(item: Vouched) -> Block:
 
 def _to_fix(item: ToFix) -> Block:
     said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
-    where = "; ".join(plain(name) for name in item.documents) or "no document says it"
+    names = [plain(name) for name in item.documents]
+    if item.withheld:
+        names.append(f"{item.withheld} document{'s' if item.withheld > 1 else ''} that you may not read")
+    where = "; ".join(names) or "no document says it"
     asked = f"{said} · {item.people}× · asked: “{plain(_short(item.question))}”"
     line = section(f"*{fitting(where, 2000)}*\n{asked}")
     return {**line, "accessory": button("Fixed", FIXED, str(item.answer_id))}
@@ -181,6 +189,11 @@ def _input(name: str, label: str, draft: str, limit: int) -> Block:
 def _without_marks(text: str) -> str:
     """An answer's words without block quotes and numbers of sources, which a verified answer does not have."""
     return _MARKS.sub("", text).strip()
+
+
+def _for_whom(collections: Sequence[str]) -> list[Block]:
+    whom = f"those who may read {' and '.join(map(plain, collections))}" if collections else "all members"
+    return [context(fitting(f"What you approve is found by {whom}."))]
 
 
 def _reject_button(answer_id: UUID) -> Block:

@@ -4,6 +4,7 @@ What changes something is acknowledged once it is done, so that no process that 
 was typed until it is saved: it closes, or says why not.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from bot.authorization import authorize
 from bot.commands import REFUSED, Said, Word
 from bot.complaints import documents_fixed
 from bot.home import refresh_home
+from bot.readers import may_read_answer, personal
 from bot.review import read_answer, reject, review_queue, save_verified, verified_answers, withdraw
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.views import Block
@@ -39,8 +41,9 @@ def register(app: App, runtime: Runtime) -> None:
 
 def review(said: Said, runtime: Runtime) -> str | None:
     """`/journeyman review`: the queue in a modal."""
+    principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        view = _queue(conn)
+        view = _queue(conn, principals)
     runtime.client.views_open(trigger_id=said.trigger_id, view=view)
     return None
 
@@ -51,10 +54,11 @@ WORDS = (Word("review", "/journeyman review", "shows the answers that people fou
 def on_open(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """One answer of the queue, on top of the queue's modal or from the Home tab."""
     ack()
-    answer_id = UUID(str(action["value"]))
+    answer_id, person = UUID(str(action["value"])), str(body["user"]["id"])
     try:
+        principals = personal(runtime, person)
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            view = _judge(conn, answer_id, body["user"]["id"], runtime)
+            view = _judge(conn, answer_id, person, principals, runtime)
     except psycopg.Error as error:
         log.error("answer_not_read", answer_id=str(answer_id), error=error_code(error))
         view = review_views.outcome_modal(review_views.NOT_SAVED)
@@ -120,17 +124,21 @@ def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
         log.error("not_withdrawn", number=number, error=error_code(error))
     ack()
     if body["view"]["type"] == "modal":
-        _refresh_queue(body["view"]["id"], runtime)
+        _refresh_queue(body["view"]["id"], person, runtime)
     refresh_home(person, runtime)
 
 
-def _queue(conn: psycopg.Connection[Any]) -> Block:
-    return review_views.queue_modal(review_queue(conn, IN_A_MODAL), verified_answers(conn, IN_A_MODAL))
+def _queue(conn: psycopg.Connection[Any], principals: Sequence[str]) -> Block:
+    return review_views.queue_modal(review_queue(conn, IN_A_MODAL), verified_answers(conn, principals, IN_A_MODAL))
 
 
-def _judge(conn: psycopg.Connection[Any], answer_id: UUID, person: str, runtime: Runtime) -> Block:
+def _judge(
+    conn: psycopg.Connection[Any], answer_id: UUID, person: str, principals: Sequence[str], runtime: Runtime
+) -> Block:
     if not authorize(conn, runtime.client, person, "review", {"answer": str(answer_id)}):
         return review_views.outcome_modal(_REFUSED)
+    if not may_read_answer(conn, answer_id, principals):
+        return review_views.outcome_modal(review_views.NOT_FOR_YOU)
     judged = read_answer(conn, answer_id)
     return (
         review_views.outcome_modal(review_views.NO_SUCH_ANSWER) if judged is None else review_views.judge_modal(judged)
@@ -138,9 +146,12 @@ def _judge(conn: psycopg.Connection[Any], answer_id: UUID, person: str, runtime:
 
 
 def _approved(answer_id: UUID, text: str, question: str, person: str, runtime: Runtime) -> str:
+    principals = personal(runtime, person)
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, person, "review approve", {"answer": str(answer_id)}):
             return _REFUSED
+        if not may_read_answer(conn, answer_id, principals):
+            return review_views.NOT_FOR_YOU
         judged = read_answer(conn, answer_id)
     if judged is None:
         return review_views.NO_SUCH_ANSWER
@@ -169,14 +180,15 @@ def _show(body: dict[str, Any], view: Block, runtime: Runtime) -> None:
 def _refresh(view: dict[str, Any], person: str, runtime: Runtime) -> None:
     """The queue below the form, and the one in the Home tab, lose what was judged."""
     if view.get("previous_view_id"):
-        _refresh_queue(view["previous_view_id"], runtime)
+        _refresh_queue(view["previous_view_id"], person, runtime)
     refresh_home(person, runtime)
 
 
-def _refresh_queue(view_id: str, runtime: Runtime) -> None:
+def _refresh_queue(view_id: str, person: str, runtime: Runtime) -> None:
     try:
+        principals = personal(runtime, person)
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            view = _queue(conn)
+            view = _queue(conn, principals)
     except psycopg.Error as error:
         log.error("queue_not_read", error=error_code(error))
         return

@@ -20,14 +20,15 @@ TOLD = 5  # how many of those who wait are told that they have moved up: each is
 class Job:
     """One question on its way to its answer.
 
-    `writing` once the model's turn has come; `edited` is the newest question that has not been begun yet; `lost` once
-    another process has taken the answer over.
+    `private`: its asker alone will see the answer. `writing` once the model's turn has come; `edited` is the newest
+    question that has not been begun yet; `lost` once another process has taken the answer over.
     """
 
     post: Post
     answer_id: UUID
     question: Question
     reply: Replying
+    private: bool = False
     writing: bool = False
     deleted: bool = False
     lost: bool = False

@@ -11,19 +11,40 @@ from urllib.parse import parse_qs, urlsplit
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename
-from kombu.exceptions import OperationalError
 from psycopg import Connection
 
 from workers.lease import leased_task
+from workers.leaving import Leaving
 from workers.schedule import beat_schedule
-from workers.tasks import BuildEmbedder, Connect, IndexDue, Reindex, register_tasks
-from workers.topology import BUILD_EMBEDDER, INGEST, QUEUES, REINDEX, ROUTES, SCAN_SOURCES, VISIBILITY_TIMEOUT
+from workers.tasks import BuildEmbedder, Connect, Finetune, Forget, IndexDue, Reindex, RequestRound, register_tasks
+from workers.topology import (
+    BUILD_EMBEDDER,
+    FINETUNE_ROUND,
+    INGEST,
+    QUEUES,
+    REINDEX,
+    SCAN_SOURCES,
+    VISIBILITY_TIMEOUT,
+    routes,
+)
 
 SHUTDOWN_SECONDS = 10.0
 
 
-def _cannot_build(conn: Connection[Any], name: str) -> None:
+def _cannot_build(conn: Connection[Any], name: str, progress: object) -> None:
     raise NotImplementedError("this app was made without a function that builds embedding models")
+
+
+def _cannot_finetune(conn: Connection[Any], job_id: int, tell: object) -> dict[str, Any]:
+    raise NotImplementedError("this app was made without a function that fine-tunes")
+
+
+def _cannot_request(conn: Connection[Any]) -> int:
+    raise NotImplementedError("this app was made without a function that asks for rounds of fine-tuning")
+
+
+def _cannot_forget(conn: Connection[Any]) -> dict[str, int]:
+    raise NotImplementedError("this app was made without a function that forgets")
 
 
 def build_app(
@@ -33,7 +54,12 @@ def build_app(
     index_due: IndexDue,
     reindex: Reindex,
     build_embedder: BuildEmbedder = _cannot_build,
+    finetune: Finetune = _cannot_finetune,
+    request_round: RequestRound = _cannot_request,
+    forget: Forget = _cannot_forget,
     scan_seconds: float,
+    finetune_seconds: float = 86_400.0,
+    index_queue: str = INGEST,
     visibility_timeout: float = VISIBILITY_TIMEOUT,
 ) -> Celery:
     """The app for worker, beat and whoever enqueues.
@@ -47,6 +73,8 @@ def build_app(
         # kombu looks for messages whose time is up every 100 s unless it is told otherwise.
         "unacked_restore_interval": min(5.0, visibility_timeout / 4),
         "unacked_restore_throttle": 1,
+        # Whoever looks holds a lock, for five minutes by default: if it is killed meanwhile, nobody looks so long.
+        "unacked_mutex_expire": 10,
     }
     app = Celery("journeyman", set_as_current=False, task_cls=leased_task(redis_url, visibility_timeout))
     app.conf.update(
@@ -60,7 +88,7 @@ def build_app(
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
         task_default_queue=INGEST,
-        task_routes=ROUTES,
+        task_routes=routes(index_queue),
         task_serializer="json",
         accept_content=["json"],
         worker_prefetch_multiplier=1,
@@ -70,9 +98,21 @@ def build_app(
         worker_soft_shutdown_timeout=SHUTDOWN_SECONDS,
         # True, which Celery 6 will have, lost a task when Redis went away in its middle.
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        beat_schedule=beat_schedule(scan_seconds),
+        beat_schedule=beat_schedule(scan_seconds, finetune_seconds),
     )
-    register_tasks(app, connect=connect, index_due=index_due, reindex=reindex, build_embedder=build_embedder)
+    leaving = Leaving(SHUTDOWN_SECONDS)
+    leaving.watch()
+    register_tasks(
+        app,
+        connect=connect,
+        index_due=index_due,
+        reindex=reindex,
+        build_embedder=build_embedder,
+        finetune=finetune,
+        request_round=request_round,
+        forget=forget,
+        must_end=leaving.must_end,
+    )
     return app
 
 
@@ -96,17 +136,14 @@ def enqueue_reindex(app: Celery, run_id: int) -> None:
     app.send_task(REINDEX, args=[run_id])
 
 
-def enqueue_build(app: Celery, embedder: str) -> None:
-    """Have a worker make the vectors of the embedding model with this name."""
-    app.send_task(BUILD_EMBEDDER, args=[embedder])
+def enqueue_build(app: Celery, job_id: int) -> None:
+    """Have a worker make the vectors of the embedding model that this job is about."""
+    app.send_task(BUILD_EMBEDDER, args=[job_id])
 
 
-def has_worker(app: Celery, timeout: float = 1.0) -> bool:
-    """Whether a worker answers within so many seconds, as one that is at work does, too; none does without Redis."""
-    try:
-        return bool(app.control.ping(timeout=timeout, limit=1))
-    except OperationalError:
-        return False
+def enqueue_round(app: Celery, job_id: int) -> None:
+    """Have a worker do the round of fine-tuning that this job is about."""
+    app.send_task(FINETUNE_ROUND, args=[job_id])
 
 
 def run_worker(app: Celery, *, name: str, queues: Sequence[str] = QUEUES, solo: bool = False) -> int:
@@ -114,7 +151,8 @@ def run_worker(app: Celery, *, name: str, queues: Sequence[str] = QUEUES, solo: 
 
     SIGTERM lets the running task finish if that takes less than SHUTDOWN_SECONDS, else hands it back, where the
     process has REMAP_SIGTERM=SIGQUIT in its environment before Celery is imported. One process child, because
-    indexing is CPU-bound; `solo` works in the process itself, which a GPU needs.
+    indexing is CPU-bound; `solo` works in the process itself, which a GPU needs, and its tasks look for themselves
+    whether the time is over.
     """
     # Celery warns root of code inside messages. There can be none: ours are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)

@@ -1,67 +1,198 @@
-"""The tasks: each takes ids alone, calls one function that it was given, and says what came of it."""
+"""The tasks: each takes a job's id alone, calls one function that it was given, and says what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 from celery import Celery
 from psycopg import Connection
+from structlog.contextvars import bound_contextvars
 
+from finetune.watching import watch
 from retrieval.building import BeingBuilt
-from retrieval.index import IndexReport
-from retrieval.reindexing import Run, unattended_runs
-from workers.locks import SCAN, try_lock
+from retrieval.building import Progress as Built
+from retrieval.index import IndexReport, Progress
+from retrieval.jobs import HandedBack, Job, Tell, carry_out_job, read_job, request_job, unattended_jobs
+from retrieval.models import active_model, measure_cosines
+from retrieval.reindexing import Run
+from retrieval.statistics import compact
+from retrieval.vector_cache import prune_vectors
 from workers.schedule import SWEEP_SECONDS
-from workers.topology import BUILD_EMBEDDER, REINDEX, SCAN_SOURCES, SWEEP
+from workers.topology import (
+    BUILD_EMBEDDER,
+    FINETUNE_DUE,
+    FINETUNE_ROUND,
+    PRUNE_VECTORS,
+    REINDEX,
+    RETENTION,
+    SCAN_SOURCES,
+    STATISTICS,
+    SWEEP,
+    TASKS,
+    WATCH_ADAPTER,
+)
 
 log = structlog.get_logger()
 
 Connect = Callable[[], AbstractContextManager[Connection[Any]]]
-IndexDue = Callable[[Connection[Any]], IndexReport]
-Reindex = Callable[[Connection[Any], int], Run | None]
-BuildEmbedder = Callable[[Connection[Any], str], object]
+IndexDue = Callable[[Connection[Any], Tell], IndexReport]
+Reindex = Callable[[Connection[Any], int, Tell], Run | None]
+Finetune = Callable[[Connection[Any], int, Tell], dict[str, Any]]
+RequestRound = Callable[[Connection[Any]], int]
+Forget = Callable[[Connection[Any]], Mapping[str, int]]
+BuildEmbedder = Callable[[Connection[Any], str, Callable[[Built], None]], object]
+EVERYTHING_DUE = "sources"  # what a scan is about
+MOST_WAITING = 100
+"""Messages in a queue from which on the sweep adds none: nobody takes them, or a job's own is among them."""
 
 
 def register_tasks(
-    app: Celery, *, connect: Connect, index_due: IndexDue, reindex: Reindex, build_embedder: BuildEmbedder
+    app: Celery,
+    *,
+    connect: Connect,
+    index_due: IndexDue,
+    reindex: Reindex,
+    build_embedder: BuildEmbedder,
+    finetune: Finetune,
+    request_round: RequestRound,
+    forget: Forget,
+    must_end: Callable[[], bool],
 ) -> None:
     """Give the app its tasks. `connect` opens autocommit connections, `index_due` indexes the sources whose time has
     come, `reindex` carries out the run with an id, `build_embedder` makes the vectors of the embedding model with a
-    name.
+    name, `finetune` does the round of a job, `request_round` asks for one and returns its job, `forget` deletes what
+    nobody needs any more and counts it, `must_end` says whether this process has to let go of its work now.
     """
 
-    @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
-    def scan_sources() -> None:
-        with connect() as conn, try_lock(conn, SCAN) as free:
-            if not free:
-                log.info("scan skipped: another one is under way")
+    def look_up(_: Progress) -> None:
+        """Between two batches."""
+        if must_end():
+            raise HandedBack
+
+    def attend(conn: Connection[Any], job_id: int, work: Callable[[Job], str]) -> None:
+        """Does a job's work, which says how it ended, under the id of whatever set it off."""
+        job = read_job(conn, job_id)
+        if job is None:
+            log.info("no such job", job=job_id)
+            return
+        with bound_contextvars(job=job_id, kind=job.kind, request=job.request_id or f"job-{job_id}"):
+            log.info("job begins", attempt=job.attempts + 1)
+            try:
+                state = work(job)
+            except HandedBack:
+                # A new message, because the pool may be past acknowledging this one. Were both to come, the row
+                # lets one of them work.
+                app.send_task(TASKS[job.kind], args=[job_id])
+                log.info("job handed back")
                 return
-            report = index_due(conn)
-        log.info("scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1))
+            log.info("job ended", state=state)
+
+    @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
+    def scan_sources(job_id: int | None = None) -> None:
+        """A tick of the clock has no job yet."""
+        with connect() as conn:
+            if job_id is None:
+                job_id = request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule").id
+
+            def scan(tell: Tell) -> dict[str, Any]:
+                report = index_due(conn, tell)
+                seconds = round(report.seconds, 1)
+                log.info("scanned", **report.documents, failures=len(report.failures), seconds=seconds)
+                return asdict(report)
+
+            attend(conn, job_id, lambda job: _state(carry_out_job(conn, job.id, scan, look_up)))
 
     @app.task(name=REINDEX, shared=False)  # type: ignore[untyped-decorator]
-    def reindex_run(run_id: int) -> None:
+    def reindex_run(job_id: int) -> None:
         with connect() as conn:
-            run = reindex(conn, run_id)
-        log.info("reindexed", run=run_id, state="done elsewhere" if run is None else run.state)
+            attend(conn, job_id, lambda job: _state(reindex(conn, job.id, look_up)))
 
     @app.task(name=BUILD_EMBEDDER, shared=False)  # type: ignore[untyped-decorator]
-    def build_embedding_model(name: str) -> None:
+    def build_embedding_model(job_id: int) -> None:
         with connect() as conn:
-            try:
-                build_embedder(conn, name)
-            except BeingBuilt:
-                log.info("not built: another process is at it", embedder=name)
-                return
-        log.info("built", embedder=name)
+
+            def build(job: Job) -> str:
+                def make(tell: Tell) -> dict[str, Any]:
+                    try:
+                        build_embedder(conn, job.target, lambda built: tell(_as_progress(job, built)))
+                    except BeingBuilt as error:
+                        return {"left": str(error)}
+                    return {}
+
+                return _state(carry_out_job(conn, job.id, make, look_up))
+
+            attend(conn, job_id, build)
+
+    @app.task(name=FINETUNE_ROUND, shared=False)  # type: ignore[untyped-decorator]
+    def finetune_round(job_id: int) -> None:
+        with connect() as conn:
+
+            def train(job: Job) -> str:
+                return _state(carry_out_job(conn, job.id, lambda tell: finetune(conn, job.id, tell), look_up))
+
+            attend(conn, job_id, train)
+
+    @app.task(name=FINETUNE_DUE, shared=False)  # type: ignore[untyped-decorator]
+    def finetune_due() -> None:
+        """A tick: the round itself sees whether there is enough to learn from, and says so if not."""
+        with connect() as conn:
+            job_id = request_round(conn)
+        app.send_task(FINETUNE_ROUND, args=[job_id])
+
+    @app.task(name=WATCH_ADAPTER, shared=False)  # type: ignore[untyped-decorator]
+    def watch_adapter() -> None:
+        with connect() as conn:
+            switched = watch(conn)
+        if switched is not None:
+            log.warning("adapter switched", kind=switched.kind, active=switched.active, reason=switched.reason)
 
     @app.task(name=SWEEP, shared=False)  # type: ignore[untyped-decorator]
     def sweep() -> None:
         """Puts back what Redis has lost, or a process that died has left: the rows know."""
         with connect() as conn:
-            left = unattended_runs(conn)
-        for run_id in left:
-            app.send_task(REINDEX, args=[run_id], expires=SWEEP_SECONDS)  # the next sweep knows whether it is needed
-        if left:
-            log.info("put back", runs=left)
+            left = unattended_jobs(conn)
+        routes = app.conf.task_routes
+        queues = {queue: waiting(queue) for queue in {routes[TASKS[kind]]["queue"] for _, kind in left}}
+        missing = [(job_id, kind) for job_id, kind in left if queues[routes[TASKS[kind]]["queue"]] < MOST_WAITING]
+        for job_id, kind in missing:
+            # The next sweep knows whether it is still needed.
+            app.send_task(TASKS[kind], args=[job_id], expires=SWEEP_SECONDS)
+        if missing:
+            log.info("put back", jobs=[job_id for job_id, _ in missing])
+
+    def waiting(queue: str) -> int:
+        """How many messages lie in a queue, those that have expired, too."""
+        with app.connection_for_read() as connection:
+            return int(connection.default_channel.client.llen(queue))
+
+    @app.task(name=STATISTICS, shared=False)  # type: ignore[untyped-decorator]
+    def keep_statistics() -> None:
+        """What every run does at its end; corrections and deletions leave it to the clock."""
+        with connect() as conn:
+            compact(conn)
+            model = active_model(conn)
+            if model is not None:
+                measure_cosines(conn, model)
+
+    @app.task(name=RETENTION, shared=False)  # type: ignore[untyped-decorator]
+    def forget_what_is_old() -> None:
+        with connect() as conn:
+            log.info("forgotten", **forget(conn))
+
+    @app.task(name=PRUNE_VECTORS, shared=False)  # type: ignore[untyped-decorator]
+    def prune() -> None:
+        with connect() as conn:
+            pruned = prune_vectors(conn)
+        if pruned:
+            log.info("vectors dropped that nothing needs", vectors=pruned)
+
+
+def _state(ended: Job | Run | None) -> str:
+    return "left to another process" if ended is None else ended.state
+
+
+def _as_progress(job: Job, built: Built) -> Progress:
+    """Of chunks, not documents."""
+    return Progress(job.target, built.done, built.total, built.made)

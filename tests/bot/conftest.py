@@ -80,7 +80,7 @@ def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect
             )
             if http_port:
                 running.enter_context(_thread(lambda stop: run_http(app, "127.0.0.1", http_port, stop=stop)))
-                workspace.wait_for(lambda: _listens(http_port))
+                workspace.wait_for(lambda: listens(http_port))
                 return app
             running.enter_context(
                 _thread(lambda stop: run_socket_mode(app, workspace.app.app_token, workspace.api_url, stop=stop))
@@ -91,7 +91,8 @@ def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect
         yield start
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether a server takes connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

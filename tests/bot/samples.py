@@ -36,6 +36,7 @@ def source(number: int = 1, **changes: Any) -> Source:
         "heading": "Alarms > Probe",
         "url": "https://docs.example.com/alarms?a=1&b=2",
         "quote": "The probe did not contact the workpiece.",
+        "chunk_id": number,
     }
     return Source(number=number, **{**values, **changes})
 

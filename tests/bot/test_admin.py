@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 from slack_bolt import Respond
 
 from bot import admin, views
 from bot.commands import REFUSED, Said, tell
 from bot.operations import ModelState, Operations
+from retrieval.attempts import begin_attempts
+from retrieval.index import register_sources
+from retrieval.jobs import finish_job, request_job
+from retrieval.reindexing import Target, request_run
 from tests.bot.conftest import Connect, Rows, ask
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
@@ -39,6 +44,29 @@ def test_status_tells_of_answers_and_of_the_index(workspace: Workspace, connect:
     workspace.wait_for_reply(ask(workspace))
     workspace.wait_for(lambda: "1 answered" in told(workspace, workspace.ben, "status"))
     assert "Nothing is indexed yet." in told(workspace, workspace.ben, "status")
+
+
+def test_status_names_work_and_what_is_set_aside(workspace: Workspace, connect: Connect, database: str) -> None:
+    """A document's name comes from outside, so it is escaped."""
+    connect()
+    with psycopg.connect(database, autocommit=True) as conn:
+        job = request_job(conn, "scan", "sources", started_by="schedule")
+        finish_job(conn, job.id, "failed", error="the disk is full")
+        for model in ("pump-model", "press-model", "mill-model"):
+            request_job(conn, "build", model, started_by="console")
+        register_sources(conn, [Path(__file__)], "wiki")
+        (source,) = register_sources(conn, [Path(__file__).parent])
+        for collection in ("default", "wiki"):
+            request_run(conn, Target(collection, (collection,)), started_by="console")
+        begin_attempts(conn, source.id, ["<!channel>.pdf"], [b"hash"])
+        conn.execute("UPDATE document_attempt SET attempts = 3")
+    shown = told(workspace, workspace.ben, "status")
+    assert "Looking through the sources: failed (the disk is full)" in shown
+    assert "Building pump-model: waits for a worker\n" in shown
+    assert "Building press-model: waits for a worker, 1 before it\n" in shown
+    assert "Building mill-model: waits for a worker, 2 before it\n" in shown
+    assert "Being indexed: wiki, waits for a worker, 1 before it, started by" in shown
+    assert "Set aside: &lt;!channel&gt;.pdf in default, after 3 attempts (each ended its process)" in shown
 
 
 def test_words_for_admins_are_refused_to_others(workspace: Workspace, connect: Connect, rows: Rows) -> None:
@@ -99,13 +127,6 @@ def test_model_tells_what_answers(workspace: Workspace, connect: Connect) -> Non
         "which the next question loads.",
         "The last answer was written by `stand-in` without an adapter.",
     ]
-
-
-def test_rounds_are_not_pretended(workspace: Workspace, connect: Connect) -> None:
-    """There are none yet, and nothing can be undone."""
-    connect(admins=[workspace.ada.id])
-    assert "not set up in this version" in told(workspace, workspace.ada, "finetune")
-    assert "nothing to roll back" in told(workspace, workspace.ada, "rollback")
 
 
 def test_who_cannot_be_told_where_they_are_is_told_elsewhere(workspace: Workspace, connect: Connect) -> None:

@@ -24,9 +24,11 @@ SHOWN = "Move the probe closer and try again [1]."
 
 
 @pytest.fixture(autouse=True)
-def installed(workspace: Workspace) -> None:
-    """With what the manifest asks for, and nothing else."""
+def installed(workspace: Workspace, database: str) -> None:
+    """With what the manifest asks for, and nothing else; and a collection that everybody may read."""
     workspace.install(Path("bot/manifest.yaml"))
+    with psycopg.connect(database) as conn:
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
 
 
 def private_answer(workspace: Workspace) -> Message:

@@ -171,6 +171,8 @@ def test_collections_and_language_reach_the_search(workspace: Workspace, connect
         asked.append(question)
         return stand_in_chain(question)
 
+    with psycopg.connect(database) as conn:
+        conn.execute("INSERT INTO collection (name) VALUES ('manuals')")
     settle(database, workspace.maintenance.id, collections=["manuals"], language="german")
     connect(chain)
     workspace.wait_for_reply(ask(workspace))
@@ -184,6 +186,8 @@ def test_collections_and_language_reach_the_search(workspace: Workspace, connect
 def test_an_ephemeral_channel_answers_the_asker_alone(workspace: Workspace, connect: Connect, database: str) -> None:
     """A mention is public, its answer is not, until its asker shares it in the thread."""
     settle(database, workspace.maintenance.id, place="ephemeral")
+    with psycopg.connect(database) as conn:  # whose documents everybody in the channel may read
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
     connect()
     question = ask(workspace)
     told, shown = workspace.wait_for(lambda: (found := workspace.ephemerals(workspace.ada))[1:] and found)

@@ -1,13 +1,14 @@
 """How the bot connects: signed HTTP, wrong tokens, an occupied port, lost connections. What an operator is told."""
 
 import socket
+import threading
 from typing import Any
 
 import pytest
 from psycopg_pool import ConnectionPool
 
 from bot.app import SlackRefused, build_app, run_http, run_socket_mode
-from tests.bot.conftest import EMBEDDER, Connect, Rows, ask
+from tests.bot.conftest import EMBEDDER, Connect, Rows, ask, listens
 from tests.bot.samples import ANSWER_TEXT, stand_in_chain
 from tests.slack_workspace import Workspace
 
@@ -31,6 +32,32 @@ def test_over_http_only_slack_is_heard(workspace: Workspace, connect: Connect, r
     workspace.press("ada", reply, "answer_feedback", "negative")
     workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
     assert rows("SELECT vote FROM feedback") == [(-1,)]
+
+
+def test_over_http_a_stop_closes_every_connection(workspace: Workspace, pool: ConnectionPool[Any]) -> None:
+    """Also those that Slack keeps open: it ends at once, and leaves no thread that waits for them."""
+    app = build_app(
+        pool=pool,
+        answer=stand_in_chain,
+        embedder=EMBEDDER,
+        token=workspace.app.bot_token,
+        signing_secret=workspace.app.signing_secret,
+        api_url=workspace.api_url,
+    )
+    before = set(threading.enumerate())
+    port, stop = free_port(), threading.Event()
+    serving = threading.Thread(target=run_http, args=[app, "127.0.0.1", port], kwargs={"stop": stop})
+    serving.start()
+    workspace.wait_for(lambda: listens(port))
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: bot\r\n\r\n")
+        assert kept.recv(4096).startswith(b"HTTP/1.1 404")
+        stop.set()
+        while kept.recv(4096):
+            pass
+    serving.join(10)
+    assert not serving.is_alive() and not listens(port)
+    assert "http" not in [thread.name for thread in set(threading.enumerate()) - before]
 
 
 def test_http_needs_a_signing_secret(workspace: Workspace, pool: ConnectionPool[Any]) -> None:

@@ -157,8 +157,10 @@ def test_only_statements_are_worth_keeping() -> None:
     assert not is_worth_keeping("thank you very much")
 
 
-def test_a_passage_is_shown_in_a_modal(workspace: Workspace, connect: Connect) -> None:
+def test_a_passage_is_shown_in_a_modal(workspace: Workspace, connect: Connect, database: str) -> None:
     """From the nearest passages of an abstention, too; without its text it says that it has changed."""
+    with psycopg.connect(database) as conn:
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
     connect(abstaining)
     answer = workspace.wait_for_reply(ask(workspace))
     workspace.press("ada", answer, "show_passage_1")
@@ -171,7 +173,7 @@ def test_a_passage_is_shown_in_a_modal(workspace: Workspace, connect: Connect) -
 
 def test_a_passage_cannot_speak_to_slack() -> None:
     """Title, heading and text are data."""
-    view = passage_modal(Read("<!here>", "<@U1>", "a.md", "2026-01-01", "see <!channel> & **this** " * 900))
+    view = passage_modal(Read("<!here>", "<@U1>", "a.md", "2026-01-01", "default", "see <!channel> & **this** " * 900))
     assert "<!" not in str(view)
     assert "<@" not in str(view)
     assert len(view["blocks"]) <= 100

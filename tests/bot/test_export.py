@@ -48,8 +48,10 @@ def test_an_admin_gets_a_file_in_a_direct_message(workspace: Workspace, connect:
     assert file["name"].endswith(".jsonl")
 
 
-def test_without_files_it_comes_in_messages(workspace: Workspace, connect: Connect) -> None:
+def test_without_files_it_comes_in_messages(workspace: Workspace, connect: Connect, database: str) -> None:
     """As JSON that can be put together again."""
+    with psycopg.connect(database) as conn:
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
     connect(admins=[workspace.ada.id])
     workspace.refuse("files.getUploadURLExternal", "unknown_method", times=None)
     workspace.wait_for_reply(ask(workspace, "what does <alarm> `4` & 5 mean?"))

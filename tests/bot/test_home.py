@@ -42,6 +42,7 @@ def bot(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> Sl
     app = connect()
     with pool.connection() as conn:
         conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [workspace.ada.id])
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
     return app
 
 

@@ -187,7 +187,7 @@ CASES: dict[str, tuple[str, Prepare]] = {
     "taking back": ("verified_answer", withdrawal),
     "a channel's settings": ("channel", settings),
     "a new admin": ("admin", typed("/journeyman", "admins add U012AB3CD")),
-    "/reindex": ("reindex_run", typed("/reindex", "all")),
+    "/reindex": ("job", typed("/reindex", "all")),
     "deleting my data": ("feedback", pressed(home, home_views.DELETE)),
 }
 
@@ -219,7 +219,7 @@ def test_cancelling_a_run_is_kept_before_slack_is_told(ready: Workspace, databas
     """The button below a run."""
     ready.slash("ada", "maintenance", "/reindex", "all")
     shown = ready.wait_for(lambda: [m for m in ready.messages("maintenance") if "cancel" in str(m.blocks)])[0]
-    with held(database, "reindex_run"):
+    with held(database, "job"):
         delivery = ready.press("ada", shown, "reindex_cancel")
         time.sleep(HELD)
         assert not delivery.settled

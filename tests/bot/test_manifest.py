@@ -24,11 +24,14 @@ SCOPES_OF_METHODS = {
     "conversations_open": "im:write",
     "conversations_replies": "channels:history",
     "files_upload_v2": "files:write",
+    "pins_list": "pins:read",
     "users_info": "users:read",
     "views_open": None,
     "views_publish": None,
     "views_push": None,
     "views_update": None,
+    "conversations_members": "channels:read groups:read mpim:read",
+    "users_list": "users:read",
     "usergroups_users_list": "usergroups:read",
 }
 SCOPES_OF_EVENTS = {

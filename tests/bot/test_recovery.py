@@ -249,7 +249,7 @@ def test_what_was_left_is_taken_over_by_one(pool: ConnectionPool[Any], workspace
     with pool.connection() as conn:
         first, second = (take_over(conn, owner, frozenset({OTHER})) for owner in (1, 2))
     assert len(first.answers) == 1
-    assert second == Left([], [], [], [], [])
+    assert second == Left([], [], [], [], [], [])
 
 
 def test_a_presence_is_seen_until_it_ends(pool: ConnectionPool[Any], database: str) -> None:

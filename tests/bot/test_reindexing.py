@@ -164,7 +164,7 @@ def test_an_admin_cancels_and_others_cannot(workspace: Workspace, start: Start, 
     assert "for my admins only" in told(workspace, workspace.ben)
     workspace.press("ada", message, CANCEL_ACTION)
     assert told(workspace, workspace.ada) == reindexing.WILL_STOP
-    wait_to_read(workspace, message, "it stops after the document at hand")
+    wait_to_read(workspace, message, "it stops after the passages at hand")
     worker.may_go_on.set()
     assert f"cancelled by <@{workspace.ada.id}>" in wait_to_read(workspace, message, "cancelled by")
 
@@ -186,7 +186,7 @@ def test_what_there_is_not_is_said_with_what_there_is(workspace: Workspace, star
     assert "no document named “nonsense”. There are the collections `default`" in told(workspace, workspace.ada)
     workspace.slash("ada", "maintenance", "/reindex", "all --now")
     workspace.wait_for(lambda: told(workspace, workspace.ada) == reindexing.USAGE)
-    assert rows("SELECT count(*) FROM reindex_run") == [(0,)]
+    assert rows("SELECT count(*) FROM job") == [(0,)]
 
 
 def test_where_the_bot_is_not_it_writes_a_direct_message(workspace: Workspace, start: Start) -> None:

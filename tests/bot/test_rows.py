@@ -1,5 +1,6 @@
 """The bot's rows: answers, votes, events and the history of a thread."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -50,7 +51,10 @@ def test_a_finished_answer_keeps_what_explains_it(conn: Conn) -> None:
         conn, asked_by="U1", question=Question("q\x00", [Turn("user", "a"), Turn("assistant", "b")])
     )
     assert answer_id is not None
-    finish_answer(conn, answer_id, answer_to("q", "text\x00 [1]"), answer_ts="2.0")
+    written = replace(answer_to("q", "text\x00 [1]"), template_sha256="ab" * 32, revision="main")
+    finish_answer(conn, answer_id, written, answer_ts="2.0")
+    kept = conn.execute("SELECT template_sha256, revision FROM answer WHERE id = %s", [answer_id]).fetchone()
+    assert kept == ("ab" * 32, "main")
     row = conn.execute(
         "SELECT state, question, history, prompt, passages, sources, text, model, adapter, timings, "
         "answer_ts, finished_at IS NOT NULL FROM answer WHERE id = %s",

@@ -46,17 +46,21 @@ def test_what_several_people_asked_in_public_is_suggested(conn: Connection[Any])
     for person in ("U1", "U2"):
         asked(conn, person, "Privately?", private=True)
         asked(conn, person, "Directly?", channel=f"D{person}")
-    assert [prompt.message.lower().rstrip("?") for prompt in suggestions(conn, "U1")] == ["what does alarm 4 mean"]
-    assert suggestions(conn, "U3") == []
+    assert [prompt.message.lower().rstrip("?") for prompt in suggestions(conn, "U1", ["everyone"])] == [
+        "what does alarm 4 mean"
+    ]
+    assert suggestions(conn, "U3", ["everyone"]) == []
 
 
 def test_documents_fill_the_rest(conn: Connection[Any]) -> None:
     """A title with one of its headings; at most four prompts, short enough to be read."""
     document(conn, "CP-20", ["CP-20", "Bleeding"])
-    assert suggestions(conn, "U1") == [Prompt("Bleeding – CP-20", "What does “CP-20” say about Bleeding?")]
+    assert suggestions(conn, "U1", ["everyone"]) == [
+        Prompt("Bleeding – CP-20", "What does “CP-20” say about Bleeding?")
+    ]
     for number in range(6):
         document(conn, f"Manual {number} " + "x" * 80, [])
-    prompts = suggestions(conn, "U1")
+    prompts = suggestions(conn, "U1", ["everyone"])
     assert len(prompts) == 4
     assert all(len(prompt.title) <= TITLE_LIMIT for prompt in prompts)
 
@@ -82,4 +86,4 @@ def test_they_are_shown_where_slack_has_a_place_for_them(workspace: Workspace, c
 @pytest.mark.parametrize("most", [1, 4])
 def test_without_an_index_nothing_is_suggested(conn: Connection[Any], most: int) -> None:
     """No constant stands in."""
-    assert suggestions(conn, "U1", most) == []
+    assert suggestions(conn, "U1", ["everyone"], most) == []

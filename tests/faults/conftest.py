@@ -1,5 +1,6 @@
 """Services as processes, with a Redis of their own that a test may stop and empty."""
 
+import json
 import os
 import shutil
 import signal
@@ -29,14 +30,15 @@ class Services:
         self.redis.start()
         self._processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+    def start(self, *arguments: str, home: Path | None = None, **variables: str) -> "subprocess.Popen[bytes]":
         """A command of Journeyman, in a session of its own, so that its children are killed with it."""
         environment = os.environ | {
             "JOURNEYMAN_DATABASE_URL": self.database_url,
             "JOURNEYMAN_REDIS_URL": self.redis.url,
             "PYTHONPATH": str(ROOT),
+            **variables,
         }
-        home = self.folder / f"home-{len(self._processes)}"
+        home = home or self.folder / f"home-{len(self._processes)}"
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "journeyman", "--home", str(home), *arguments],
@@ -55,11 +57,13 @@ class Services:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def lose_redis(self, seconds: float) -> None:
+    def lose_redis(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         """Redis is killed, away for so long, and back without anything it knew."""
         self.redis.stop()
         shutil.rmtree(self.folder / "redis")
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        meanwhile()
+        time.sleep(max(0.0, until - time.monotonic()))
         self.redis.start()
 
     def end(self) -> None:
@@ -92,6 +96,13 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.1)
+
+
+def said(log: Path, event: str, field: str) -> list[Any]:
+    """This field of the event's lines; a log that is no terminal is JSON, line by line."""
+    lines = log.read_text().splitlines() if log.exists() else []
+    found = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    return [line[field] for line in found if line["event"] == event]
 
 
 def write_documents(folder: Path, count: int) -> Path:

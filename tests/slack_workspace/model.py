@@ -51,6 +51,7 @@ class Person:
     team_id: str
     is_admin: bool = False
     is_bot: bool = False
+    is_restricted: bool = False
     deleted: bool = False
     bot_id: str | None = None
     app_id: str | None = None
@@ -73,7 +74,7 @@ class Person:
             "profile": profile,
             "is_admin": self.is_admin,
             "is_owner": False,
-            "is_restricted": False,
+            "is_restricted": self.is_restricted,
             "is_ultra_restricted": False,
             "is_bot": self.is_bot,
             "is_app_user": False,
@@ -181,7 +182,9 @@ class Channel:
     team_id: str
     creator: str
     archived: bool = False
+    ext_shared: bool = False
     messages: list[Message] = field(default_factory=list)
+    pinned: list[str] = field(default_factory=list)
 
     @property
     def shown_name(self) -> str:
@@ -205,6 +208,7 @@ class Channel:
             "name_normalized": self.name,
             "is_channel": self.kind == "channel",
             "is_group": self.kind == "group",
+            "is_ext_shared": self.ext_shared,
             "is_private": self.kind in ("group", "mpim"),
             "is_general": False,
             "is_member": bot_user_id in self.members,

@@ -31,7 +31,7 @@ DEFAULT_SCOPES = frozenset(
     {"app_mentions:read", "assistant:write", "chat:write", "commands", "files:read", "files:write"}
     | {"channels:history", "groups:history", "im:history", "mpim:history"}
     | {"channels:read", "groups:read", "im:read", "im:write", "mpim:read"}
-    | {"reactions:read", "reactions:write", "usergroups:read", "users:read", "users:read.email"}
+    | {"pins:read", "reactions:read", "reactions:write", "usergroups:read", "users:read", "users:read.email"}
 )
 DEFAULT_SUBSCRIPTIONS = frozenset(
     {"app_context_changed", "app_home_opened", "app_mention", "member_joined_channel"}

@@ -1,6 +1,7 @@
-"""A real worker whose task notes in a file when it begins and ends, and in between takes as long as it is told.
+"""A real worker whose task notes in a file when it begins and ends, and in between takes as many tenths of a second as
+its job's target says.
 
-python -m tests.workers.noting_worker REDIS_URL DATABASE_URL FILE VISIBILITY_TIMEOUT
+python -m tests.workers.noting_worker REDIS_URL DATABASE_URL FILE VISIBILITY_TIMEOUT [solo]
 """
 
 import os
@@ -9,35 +10,41 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")  # before Celery is imported, as `journeyman worker` does
+if "solo" not in sys.argv:
+    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")  # before Celery is imported, as `journeyman worker` does
 
 import psycopg
 
-from retrieval.index import IndexReport
+from retrieval.index import IndexReport, Progress
+from retrieval.jobs import Tell, read_job
 from workers.app import build_app, run_worker
 
 
-def main(redis_url: str, database_url: str, file: str, visibility_timeout: str) -> int:
+def main(redis_url: str, database_url: str, file: str, visibility_timeout: str, pool: str = "prefork") -> int:
     """Work until SIGTERM."""
 
     def note(line: str) -> None:
         with Path(file).open("a") as notes:
             notes.write(line + "\n")
 
-    def reindex(conn: psycopg.Connection[Any], tenths: int) -> None:
+    def reindex(conn: psycopg.Connection[Any], job_id: int, show: Tell) -> None:
+        job = read_job(conn, job_id)
+        assert job is not None
         note(f"begin {os.getpid()}")
-        time.sleep(tenths / 10)
+        for tenth in range(int(job.target)):
+            time.sleep(0.1)
+            show(Progress("", tenth, int(job.target), 0))
         note(f"end {os.getpid()}")
 
     app = build_app(
         redis_url,
         connect=lambda: psycopg.connect(database_url, autocommit=True),
-        index_due=lambda conn: IndexReport(),
+        index_due=lambda conn, tell: IndexReport(),
         reindex=reindex,
         scan_seconds=60,
         visibility_timeout=float(visibility_timeout),
     )
-    return run_worker(app, name=f"noting-{os.getpid()}")
+    return run_worker(app, name=f"noting-{os.getpid()}", solo=pool == "solo")
 
 
 if __name__ == "__main__":

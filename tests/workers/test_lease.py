@@ -16,6 +16,7 @@ from kombu.transport.redis import Channel
 
 from journeyman.stack import Stack
 from retrieval.index import IndexReport
+from retrieval.jobs import request_job
 from workers.app import build_app, enqueue_reindex
 from workers.lease import UNACKED_INDEX, renewed
 
@@ -32,15 +33,21 @@ class Bench:
         self.app: Celery = build_app(
             redis_url,
             connect=lambda: psycopg.connect(database_url, autocommit=True),
-            index_due=lambda conn: IndexReport(),
-            reindex=lambda conn, run: None,
+            index_due=lambda conn, tell: IndexReport(),
+            reindex=lambda conn, run, tell: None,
             scan_seconds=60,
             visibility_timeout=TIMEOUT,
         )
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def enqueue(self, tenths: int) -> None:
+        """A job that takes so many tenths of a second."""
+        with psycopg.connect(self.database_url, autocommit=True) as conn:
+            job = request_job(conn, "reindex", str(tenths), started_by="U1")
+        enqueue_reindex(self.app, job.id)
+
+    def start(self, pool: str = "prefork") -> "subprocess.Popen[bytes]":
         """A worker; a process group of its own, so that its child is killed with it."""
-        arguments = [self.redis_url, self.database_url, str(self.notes), str(TIMEOUT)]
+        arguments = [self.redis_url, self.database_url, str(self.notes), str(TIMEOUT), pool]
         worker = subprocess.Popen(
             [sys.executable, "-m", "tests.workers.noting_worker", *arguments],
             cwd=ROOT,
@@ -64,10 +71,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(stack: Stack, database_url: str, tmp_path: Path) -> Iterator[Bench]:
+def bench(stack: Stack, database: str, tmp_path: Path) -> Iterator[Bench]:
     """Ends its workers, and leaves its Redis database empty."""
     url = stack.redis_url.replace("db=0", "db=10")
-    found = Bench(url, database_url, tmp_path / "notes")
+    found = Bench(url, database, tmp_path / "notes")
     yield found
     for worker in found.workers:
         if worker.poll() is None:
@@ -81,7 +88,7 @@ def test_task_longer_than_the_timeout_runs_once(bench: Bench) -> None:
     """Two workers wait for work; one runs for three timeouts, and the other never gets its message."""
     bench.start()
     bench.start()
-    enqueue_reindex(bench.app, int(TIMEOUT * 30))
+    bench.enqueue(int(TIMEOUT * 30))
     bench.wait("end")
     assert (bench.noted("begin"), bench.noted("end")) == (1, 1)
     time.sleep(0.5)  # acknowledged at its end
@@ -92,7 +99,7 @@ def test_task_longer_than_the_timeout_runs_once(bench: Bench) -> None:
 def test_task_of_a_killed_worker_is_soon_done(bench: Bench) -> None:
     """kill -9 of the whole worker: another one does the task within the timeout and a little."""
     doomed = bench.start()
-    enqueue_reindex(bench.app, 40)
+    bench.enqueue(40)
     bench.wait("begin")
     bench.start()
     os.killpg(doomed.pid, signal.SIGKILL)
@@ -102,10 +109,11 @@ def test_task_of_a_killed_worker_is_soon_done(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_task_is_handed_back_at_sigterm(bench: Bench) -> None:
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_task_is_handed_back_at_sigterm(bench: Bench, pool: str) -> None:
     """A task that does not end within the grace time is back in the queue before the worker is gone."""
-    stopping = bench.start()
-    enqueue_reindex(bench.app, 300)
+    stopping = bench.start(pool)
+    bench.enqueue(300)
     bench.wait("begin")
     started = time.monotonic()
     stopping.terminate()
@@ -119,7 +127,7 @@ def test_task_is_handed_back_at_sigterm(bench: Bench) -> None:
 def test_task_that_ends_soon_is_finished_at_sigterm(bench: Bench) -> None:
     """Within the grace time nothing is done twice."""
     stopping = bench.start()
-    enqueue_reindex(bench.app, 20)
+    bench.enqueue(20)
     bench.wait("begin")
     stopping.terminate()
     stopping.wait(timeout=40)

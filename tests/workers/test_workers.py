@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,30 @@ import pytest
 import redis
 from celery import Celery
 from click.testing import CliRunner
+from structlog.testing import capture_logs
 
 from journeyman.cli import cli
 from journeyman.options import Invocation
+from journeyman.settings import Settings
 from retrieval.building import BeingBuilt
-from retrieval.index import IndexReport
-from retrieval.reindexing import _held
-from workers.app import broker_url, build_app, has_worker
-from workers.locks import SCAN, try_lock
+from retrieval.building import Progress as Built
+from retrieval.index import IndexReport, Progress
+from retrieval.jobs import Tell, current_jobs, held, read_job, request_job
+from workers.app import broker_url, build_app
 from workers.schedule import beat_schedule
-from workers.topology import BUILD_EMBEDDER, INGEST, REINDEX, ROUTES, SCAN_SOURCES, SWEEP
+from workers.tasks import EVERYTHING_DUE, MOST_WAITING
+from workers.topology import (
+    BUILD_EMBEDDER,
+    INGEST,
+    QUEUES,
+    REINDEX,
+    RETENTION,
+    ROUTES,
+    SCAN_SOURCES,
+    STATISTICS,
+    SWEEP,
+    is_solo,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,15 +52,19 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
         with psycopg.connect(database, autocommit=True) as conn:
             yield conn
 
-    def index_due(conn: psycopg.Connection[Any]) -> IndexReport:
+    def index_due(conn: psycopg.Connection[Any], tell: Tell) -> IndexReport:
         calls.append("scan")
+        tell(Progress("pump.md", 1, 2, 5))
+        if "fail" in calls:
+            raise RuntimeError
         return IndexReport()
 
-    def reindex(conn: psycopg.Connection[Any], run_id: int) -> None:
+    def reindex(conn: psycopg.Connection[Any], run_id: int, tell: Tell) -> None:
         calls.append(f"reindex {run_id}")
 
-    def build_embedder(conn: psycopg.Connection[Any], name: str) -> None:
+    def build_embedder(conn: psycopg.Connection[Any], name: str, tell: Callable[[Built], None]) -> None:
         calls.append(f"build {name}")
+        tell(Built(3, 4, 3, 6, 1.0))
         if name == "busy":
             raise BeingBuilt(name)
 
@@ -55,6 +74,7 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
         index_due=index_due,
         reindex=reindex,
         build_embedder=build_embedder,
+        forget=lambda conn: {"events": len(calls)},
         scan_seconds=60,
     )
 
@@ -77,8 +97,9 @@ def test_every_task_has_a_route_and_every_tick_a_task(redis_url: str, database_u
     app = an_app(redis_url, database_url, [])
     ours = {name for name in app.tasks if not name.startswith("celery.")}
     assert ours == set(ROUTES)
-    assert {entry["task"] for entry in beat_schedule(60).values()} <= ours
-    assert all(entry["options"]["expires"] == entry["schedule"] for entry in beat_schedule(60).values())
+    schedule = beat_schedule(60, 3600).values()
+    assert {entry["task"] for entry in schedule} <= ours
+    assert all(entry["options"]["expires"] == entry["schedule"] for entry in schedule)
 
 
 def test_a_killed_worker_loses_no_task(redis_url: str, database_url: str) -> None:
@@ -87,6 +108,8 @@ def test_a_killed_worker_loses_no_task(redis_url: str, database_url: str) -> Non
     assert conf.task_acks_late
     assert conf.task_reject_on_worker_lost
     assert conf.worker_prefetch_multiplier == 1
+    # As long as a worker that is killed while it looks for lost messages keeps the others from looking.
+    assert conf.broker_transport_options["unacked_mutex_expire"] <= 10
     timeouts = (conf.broker_transport_options, conf.result_backend_transport_options)
     assert {options["visibility_timeout"] for options in timeouts} == {conf.visibility_timeout}
 
@@ -95,45 +118,72 @@ def test_a_scan_runs_alone(redis_url: str, database: str) -> None:
     """While one scan is under way, another returns without doing anything."""
     calls: list[str] = []
     scan = an_app(redis_url, database, calls).tasks[SCAN_SOURCES]
-    with psycopg.connect(database, autocommit=True) as conn, try_lock(conn, SCAN) as free:
-        assert free
+    with psycopg.connect(database, autocommit=True) as conn:
+        job = request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule")
+        with held(conn, job.id) as free:
+            assert free
+            scan()
+            assert calls == []
         scan()
-        assert calls == []
-    scan()
-    assert calls == ["scan"]
+        assert calls == ["scan"]
+        done = read_job(conn, job.id)
+        assert done is not None
+        assert (done.state, done.attempts, done.done, done.total, done.document) == ("done", 1, 1, 2, "pump.md")
+        assert done.heartbeat_at is not None
+        scan()
+        assert request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule").id > job.id + 1  # that one is done, too
+
+
+def test_a_scan_that_fails_is_recorded(redis_url: str, database: str) -> None:
+    """Its error rises to Celery's log, and its row says what it was."""
+    with psycopg.connect(database, autocommit=True) as conn:
+        with pytest.raises(RuntimeError):
+            an_app(redis_url, database, ["fail"]).tasks[SCAN_SOURCES]()
+        (failed,) = current_jobs(conn)
+        assert (failed.kind, failed.state, failed.error) == (
+            "scan",
+            "failed",
+            "something failed (RuntimeError); the log says more",
+        )
 
 
 def test_a_run_is_carried_out_by_its_id(redis_url: str, database: str) -> None:
     """The task carries nothing else: what the run is about stands in its row."""
     calls: list[str] = []
-    an_app(redis_url, database, calls).tasks[REINDEX](7)
-    assert calls == ["reindex 7"]
+    with psycopg.connect(database, autocommit=True) as conn:
+        job = request_job(conn, "reindex", "all", started_by="U1").id
+    task = an_app(redis_url, database, calls).tasks[REINDEX]
+    task(job)
+    task(job + 100)  # a row that is gone
+    assert calls == [f"reindex {job}"]
 
 
-def test_an_embedding_model_is_built_by_its_name(redis_url: str, database: str) -> None:
-    """A message that comes twice does no harm: one process builds at a time, and another leaves it to that."""
+def test_an_embedding_model_is_built_once(redis_url: str, database: str) -> None:
+    """A message that comes twice does no harm, and asking twice is one job while it is open."""
     calls: list[str] = []
     task = an_app(redis_url, database, calls).tasks[BUILD_EMBEDDER]
-    task("multilingual-e5-small")
-    task("busy")
+    with psycopg.connect(database, autocommit=True) as conn:
+        job = request_job(conn, "build", "multilingual-e5-small", started_by="U1")
+        assert request_job(conn, "build", "multilingual-e5-small", started_by="U2").id == job.id
+        busy = request_job(conn, "build", "busy", started_by="U1")
+        for job_id in (job.id, job.id, busy.id):
+            task(job_id)
+        done = read_job(conn, job.id)
     assert calls == ["build multilingual-e5-small", "build busy"]
-
-
-def test_without_a_worker_none_answers(stack: Any, database_url: str) -> None:
-    """Then whoever asks for a run carries it out itself."""
-    redis = stack.redis_url.replace("db=0", "db=8")
-    assert not has_worker(an_app(redis, database_url, []), timeout=0.3)
+    assert done is not None
+    assert (done.state, done.done, done.total) == ("done", 3, 4)
 
 
 def test_a_lock_ends_with_its_connection(database: str) -> None:
     """A process that is killed while it holds the lock does not hold it any longer."""
     first = psycopg.connect(database, autocommit=True)
-    first.execute("SELECT pg_advisory_lock(%s)", (SCAN,))
-    first.close()
+    job = request_job(first, "scan", EVERYTHING_DUE, started_by="schedule").id
+    with held(first, job):
+        first.close()
     released = threading.Event()
     with psycopg.connect(database, autocommit=True) as conn:
         while not released.wait(0.02):
-            with try_lock(conn, SCAN) as free:
+            with held(conn, job) as free:
                 if free:
                     released.set()
 
@@ -164,7 +214,7 @@ def test_a_worker_process_scans_the_sources(stack: Any, database: str, tmp_path:
             lines.append(line)
             if "scanned" in line:
                 break
-        assert "new=1" in lines[-1], "".join(lines)
+        assert json.loads(lines[-1])["new"] == 1, "".join(lines)
     finally:
         worker.terminate()
         worker.communicate(timeout=60)
@@ -178,7 +228,7 @@ def test_sweep_puts_back_what_redis_lost(stack: Any, database: str) -> None:
     redis_url = stack.redis_url.replace("db=0", "db=11")
     with psycopg.connect(database, autocommit=True) as conn:
         insert = """
-            INSERT INTO reindex_run (target, collections, dry_run, force, started_by, state, queued_at)
+            INSERT INTO job (target, collections, dry_run, force, started_by, state, queued_at)
             VALUES ('all', '{a}', false, false, 'U1', %s, now() - interval '1 hour') RETURNING id
         """
         lost, died, at_work, _ended = (
@@ -186,14 +236,43 @@ def test_sweep_puts_back_what_redis_lost(stack: Any, database: str) -> None:
             for state in ("queued", "running", "running", "done")
         )
         conn.execute(insert.replace("now() - interval '1 hour'", "now()"), ("queued",))  # its message is on its way
-        with _held(conn, at_work):
+        with held(conn, at_work):
             an_app(redis_url, database, []).tasks[SWEEP]()
     client = redis.Redis.from_url(redis_url)
     try:
         messages = [json.loads(message) for message in client.lrange(INGEST, 0, -1)]
         assert sorted(json.loads(base64.b64decode(m["body"]))[0][0] for m in messages) == [lost, died]
+        client.rpush(INGEST, *[b"{}"] * MOST_WAITING)
+        an_app(redis_url, database, []).tasks[SWEEP]()
+        assert client.llen(INGEST) == MOST_WAITING + 2  # nobody takes them: one more a minute would help nobody
     finally:
         client.flushdb()
+
+
+def test_old_things_are_forgotten_and_counts_put_together(redis_url: str, database: str) -> None:
+    """By tasks of their own, as the clock says: an index that nobody runs is kept in order, too."""
+    tasks = an_app(redis_url, database, []).tasks
+    with capture_logs() as logs:
+        tasks[RETENTION]()
+    assert [(line["event"], line["events"]) for line in logs] == [("forgotten", 0)]
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute("INSERT INTO lexeme_count (lexeme, chunks) SELECT 'pump', 1 FROM generate_series(1, 20)")
+        tasks[STATISTICS]()
+        assert conn.execute("SELECT lexeme, chunks FROM lexeme_count").fetchall() == [("pump", 20)]
+
+
+@pytest.mark.parametrize(
+    ("device", "queues", "solo"),
+    [
+        ("cuda", ["embed", "finetune"], True),
+        ("cuda", list(QUEUES), True),
+        ("cuda", ["ingest", "control"], False),
+        ("cpu", list(QUEUES), False),
+    ],
+)
+def test_what_may_use_a_gpu_is_not_forked(device: Any, queues: list[str], solo: bool) -> None:
+    """CUDA does not survive a fork; what needs none works in a child, which can be killed."""
+    assert is_solo(queues, on_gpu=Settings(device=device).on_gpu) is solo
 
 
 def test_worker_is_told_which_queues_there_are() -> None:
