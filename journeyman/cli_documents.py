@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journeyman.options import Invocation, collection_option, common_options, json_option, pass_invocation
+from journeyman.options import (
+    Invocation,
+    audience_option,
+    collection_option,
+    common_options,
+    json_option,
+    pass_invocation,
+)
 from journeyman.terminal import (
     calibration_as_dict,
     describe_calibration,
@@ -27,10 +34,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where they belong.")
+@audience_option
 @json_option
 @common_options
 @pass_invocation
-def index(invocation: Invocation, paths: tuple[str, ...], collection: str, as_json: bool) -> int:
+def index(
+    invocation: Invocation, paths: tuple[str, ...], collection: str, audience: tuple[str, ...], as_json: bool
+) -> int:
     """Register folders, files or addresses as sources, and index what changed in them.
 
     Journeyman looks through registered sources again on schedule, as long as `journeyman up` runs. A document
@@ -39,6 +49,7 @@ def index(invocation: Invocation, paths: tuple[str, ...], collection: str, as_js
     \b
     Example:
       journeyman index manuals/ alarms.csv --collection maintenance
+      journeyman index contracts/ --collection hr --audience S0123ABCD
     """
     from dataclasses import asdict
 
@@ -46,7 +57,7 @@ def index(invocation: Invocation, paths: tuple[str, ...], collection: str, as_js
 
     settings = invocation.settings()
     with output_kept_clean(), application(settings) as app, index_progress() as progress:
-        report = app.index(paths, collection, progress)
+        report = app.index(paths, collection, progress, audience or None)
     if as_json:
         print_json(asdict(report))
     else:

@@ -83,7 +83,7 @@ def build(invocation: Invocation, name: str, worker: bool) -> None:
     with output_kept_clean(), application(invocation.settings()) as app:
         if worker:
             app.start_build(name)
-            note("A worker builds it. `journeyman embedder show` and `journeyman status` tell how far it is.")
+            note("It waits for a worker. `journeyman embedder show` and `journeyman status` tell how far it is.")
             return
         with app.connect() as conn, build_bar() as progress:
             app.build_embedder(conn, name, progress)

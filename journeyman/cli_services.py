@@ -1,5 +1,6 @@
 """The commands that run parts: up, bot, worker, beat; and those that look after them: migrate, doctor."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,10 +38,10 @@ def service_settings(invocation: Invocation, metrics_port: int | None) -> "Setti
 @common_options
 @pass_invocation
 def up(invocation: Invocation, demo: Path | None) -> None:
-    """Run everything: the servers, the schema, a worker, beat, and the Slack bot.
+    """Run everything: the servers, the schema, the workers, beat, and the Slack bot.
 
     Without Slack tokens, you can ask in the terminal instead. Ctrl-C stops all. Where JOURNEYMAN_METRICS_PORT is
-    set, worker, beat and bot are watched there and at the next two ports.
+    set, worker, beat, bot and trainer are watched there and at the next three ports.
 
     \b
     Example:
@@ -68,6 +69,10 @@ def bot(invocation: Invocation, parent: int | None, metrics_port: int | None) ->
     from journeyman.services import run_bot
 
     run_bot(service_settings(invocation, metrics_port), parent)
+    # All is closed. A thread that loads the model may be in native code, which aborts while Python takes itself apart.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @click.command()

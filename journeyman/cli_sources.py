@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from journeyman.errors import WrongInput
-from journeyman.options import Invocation, collection_option, common_options, json_option, pass_invocation
+from journeyman.options import (
+    Invocation,
+    audience_option,
+    collection_option,
+    common_options,
+    json_option,
+    pass_invocation,
+)
 from journeyman.terminal import (
     describe_index,
     describe_preview,
@@ -69,7 +76,7 @@ def settings_options(command: Command) -> Command:
 @click.group()
 @common_options
 def source() -> None:
-    """Where documents come from: folders, web pages, sitemaps, Git repositories, SQL queries.
+    """Where documents come from: folders, web pages, Git repositories, SQL queries, buckets, wikis, Slack.
 
     \b
     Example:
@@ -81,17 +88,28 @@ def source() -> None:
 @source.command()
 @click.argument("address", metavar="ADDRESS")
 @click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where it belongs.")
+@audience_option
 @settings_options
 @click.option("--later", is_flag=True, help="Do not index it now; the next scan does, unless it is manual.")
 @json_option
 @common_options
 @pass_invocation
-def add(invocation: Invocation, /, address: str, collection: str, later: bool, as_json: bool, **settings: Any) -> int:
+def add(
+    invocation: Invocation,
+    /,
+    address: str,
+    collection: str,
+    audience: tuple[str, ...],
+    later: bool,
+    as_json: bool,
+    **settings: Any,
+) -> int:
     """Register a source and index it. For one that is registered, the new settings take the place of the old.
 
     \b
     Example:
       journeyman source add manuals/ --exclude 'drafts/'
+      journeyman source add contracts/ --collection hr --audience S0123ABCD
       journeyman source add https://wiki.example/sitemap.xml --include '*/docs/**' --schedule 6h
       journeyman source add git+https://github.com/example/handbook.git#main --secret github
       journeyman source add sql:plant/alarms --query "SELECT code, meaning FROM alarm ORDER BY code"
@@ -102,7 +120,7 @@ def add(invocation: Invocation, /, address: str, collection: str, later: bool, a
     from retrieval.sources import add_source
 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        row = add_source(conn, address, collection, _settings(settings))
+        row = add_source(conn, address, collection, _settings(settings), audience or None)
         if later:
             note(f"Registered in {collection}: {printable(row.uri)}")
             return 0
@@ -148,12 +166,12 @@ def list_(invocation: Invocation, collection: str | None, as_json: bool) -> None
 
 @source.command()
 @click.argument("address", metavar="ADDRESS")
-@click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where it is registered.")
+@click.option("--collection", metavar="NAME", help="Where it is registered, if in several.")
 @settings_options
 @json_option
 @common_options
 @pass_invocation
-def test(invocation: Invocation, /, address: str, collection: str, as_json: bool, **settings: Any) -> int:
+def test(invocation: Invocation, /, address: str, collection: str | None, as_json: bool, **settings: Any) -> int:
     """Show what would be indexed: how many documents, and what becomes of the first. Nothing is written.
 
     The source need not be registered. If it is, its settings count where none are given.
@@ -171,7 +189,7 @@ def test(invocation: Invocation, /, address: str, collection: str, as_json: bool
         given = any(value not in (None, ()) for value in settings.values())
         with app.connect() as conn:
             row = None if given else _registered(conn, address, collection)
-        found = app.preview(row or unregistered(address, collection, _settings(settings)), FIRST)
+        found = app.preview(row or unregistered(address, collection or "default", _settings(settings)), FIRST)
     if as_json:
         print_json(asdict(found))
     else:
@@ -181,11 +199,11 @@ def test(invocation: Invocation, /, address: str, collection: str, as_json: bool
 
 @source.command()
 @click.argument("address", metavar="ADDRESS")
-@click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where it is registered.")
+@click.option("--collection", metavar="NAME", help="Where it is registered, if in several.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common_options
 @pass_invocation
-def remove(invocation: Invocation, address: str, collection: str, yes: bool) -> None:
+def remove(invocation: Invocation, address: str, collection: str | None, yes: bool) -> None:
     """Forget a source with its documents. What people asked, answered and corrected stays.
 
     \b
@@ -198,12 +216,15 @@ def remove(invocation: Invocation, address: str, collection: str, yes: bool) -> 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         row = _registered(conn, address, collection)
         if row is None:
-            raise WrongInput(f"There is no source {address} in {collection}: `journeyman source list` shows them.")
+            there = f" in {collection}" if collection else ""
+            raise WrongInput(f"There is no source {address}{there}: `journeyman source list` shows them.")
         documents, passages = source_extent(conn, row.id)
-        question = f"Remove {printable(row.uri)} from {collection}, with {documents} documents ({passages} passages)?"
+        question = (
+            f"Remove {printable(row.uri)} from {row.collection}, with {documents} documents ({passages} passages)?"
+        )
         if not yes:
             click.confirm(question, abort=True, err=True)
-        remove_source(conn, row.uri, collection)
+        remove_source(conn, row.uri, row.collection)
     note(f"Removed, with {documents} documents.")
 
 
@@ -213,8 +234,10 @@ def _settings(values: dict[str, Any]) -> "Settings":
     return Settings(**values)
 
 
-def _registered(conn: "Connection[Any]", address: str, collection: str) -> "SourceRow | None":
-    """The source that is registered at an address; also at a path where there is nothing any more."""
+def _registered(conn: "Connection[Any]", address: str, collection: str | None) -> "SourceRow | None":
+    """The source that is registered at an address; also at a path where there is nothing any more. Raises WrongInput
+    if there are several and no collection is named.
+    """
     import os
 
     from retrieval.sources import MissingPath, list_sources, normal_uri
@@ -223,5 +246,8 @@ def _registered(conn: "Connection[Any]", address: str, collection: str) -> "Sour
         uri = normal_uri(address)
     except MissingPath:
         uri = os.path.abspath(os.path.expanduser(address))
-    found = [row for row in list_sources(conn) if (row.collection, row.uri) == (collection, uri)]
+    found = [row for row in list_sources(conn) if row.uri == uri and collection in (None, row.collection)]
+    if len(found) > 1:
+        names = ", ".join(row.collection for row in found)
+        raise WrongInput(f"{address} is a source of several collections: name one with --collection ({names}).")
     return found[0] if found else None

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from finetune.comparison import ARMS, Comparison, Written, compare
-from finetune.scores import answer_score
 from journeyman.errors import WrongInput
+from journeyman.scoring import worth
 
 if TYPE_CHECKING:
     from retrieval.answer import Event, Question
@@ -24,7 +24,7 @@ def chosen_arms(asked: str | None, *, adapter: bool) -> list[str]:
     if len(set(names)) < 2:
         raise WrongInput("A comparison needs at least two arms, such as --arms base,rag.")
     if not adapter and any("finetuned" in name for name in names):
-        raise WrongInput("There is no adapter to compare: name its folder with --adapter, or leave those arms out.")
+        raise WrongInput("There is no adapter to compare: name one with --adapter, or leave those arms out.")
     return list(dict.fromkeys(names))
 
 
@@ -34,18 +34,20 @@ def run(
     collections: Sequence[str] | None,
     progress: Callable[[], None],
     examples: int | None = None,
+    clusters: "Sequence[str] | None" = None,
 ) -> Comparison:
-    """Asks every arm every question. `progress` is called after each answer."""
+    """Asks every arm every question. `progress` is called after each answer; `clusters` names what is alike."""
     from retrieval.evaluation import evaluate
 
     answers = {}
     for name, stream in arms.items():
         report = evaluate(stream, questions, collections, lambda _: progress())
-        answers[name] = [_written(labelled, row) for labelled, row in zip(questions, report.rows, strict=True)]
+        groups = clusters or [""] * len(questions)
+        answers[name] = [_written(*one) for one in zip(questions, report.rows, groups, strict=True)]
     return compare(answers, examples)
 
 
-def _written(labelled: "LabelledQuestion", row: "Row") -> Written:
+def _written(labelled: "LabelledQuestion", row: "Row", cluster: str) -> Written:
     return Written(
         id=labelled.id,
         question=labelled.question,
@@ -54,10 +56,11 @@ def _written(labelled: "LabelledQuestion", row: "Row") -> Written:
         abstained=row.abstained,
         score=_score(labelled, row),
         seconds=row.seconds,
+        cluster=cluster,
     )
 
 
 def _score(labelled: "LabelledQuestion", row: "Row") -> float:
     if labelled.answerable and (labelled.expect or labelled.answer is not None):
-        return answer_score(row.answer, expect=labelled.expect, right=labelled.answer, abstained=row.abstained)
+        return worth(row.answer, expect=labelled.expect, right=labelled.answer, abstained=row.abstained)
     return float(row.answer_hit)

@@ -6,11 +6,11 @@ so that `journeyman index` loads no torch and `journeyman --help` loads nothing.
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from journeyman.errors import WrongInput, WrongSetting
 from journeyman.settings import Settings
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     from bot.app import SlackApp
     from bot.operations import ModelState
     from finetune.comparison import Comparison
+    from finetune.dataset.rows import Dataset, Options
+    from finetune.dataset.storage import Stored
+    from journeyman.judging import Judge
     from journeyman.metrics import Metrics
-    from journeyman.monitoring import Monitor
+    from journeyman.monitoring import Check, Monitor
+    from journeyman.rounds import Rounds, Wanted
+    from journeyman.serving import Serving
+    from journeyman.tracing import Tracing
     from retrieval.answer import Event, Passage, Question
     from retrieval.building import Progress as Built
     from retrieval.calibration import Fitted
@@ -35,15 +41,20 @@ if TYPE_CHECKING:
     from retrieval.embedders import Api, Embedders
     from retrieval.evaluation import LabelledQuestion
     from retrieval.index import IndexReport, Progress, SourceRow
+    from retrieval.loading.isolated import IsolatedParser
     from retrieval.origins import Access
     from retrieval.preview import Preview
     from retrieval.reindexing import Run
+    from retrieval.reranking import Reranker
 
+P = ParamSpec("P")
+R = TypeVar("R")
 EMBEDDED_MODEL = "embedded"
 OUR_SETTINGS = ("JOURNEYMAN_", "SLACK_")
 """What programs that we start need not know."""
 SERVED_TOGETHER = 16
 """Questions that a model server answers at a time; a model in this process answers one."""
+JUDGE_TOKENS = 4  # for a yes or no
 
 
 @contextmanager
@@ -142,12 +153,70 @@ class Application:
     def _chain(self) -> "AnswerChain":
         from retrieval.chain import AnswerChain
 
-        return AnswerChain(self.pool, self.embedder, self.model)
+        return AnswerChain(self.pool, self.embedder, self.model, None, self.reranker, self.settings.rewrite_followups)
+
+    @cached_property
+    def reranker(self) -> "Reranker | None":
+        """What reorders the passages that were found, unless the settings say none."""
+        from retrieval.reranking import LATE_INTERACTION, CrossEncoder, LateInteraction
+
+        named = self.settings.reranker
+        if named == LATE_INTERACTION:
+            return LateInteraction(self.embedder)
+        return None if named in ("", "none") else CrossEncoder(named, self.settings.device)
 
     def answer(self, question: "Question") -> "Iterator[Event]":
         """Stream the answer to a question."""
-        events: Iterator[Event] = self.chain().stream(question)
-        return self.metrics.watch(events)
+        with self._building:
+            serving = self.serving
+        return self.watched(question.text, self.on_card(serving.chain_for(question).stream(question)))
+
+    def watched(self, question: str, events: "Iterator[Event]") -> "Iterator[Event]":
+        """The events of an answer, counted, and traced and logged if the settings say so."""
+        events = self.metrics.watch(events)
+        if self.tracing:
+            events = self.tracing.watch(events)
+        if self.settings.log_messages:
+            from journeyman.logs import with_texts
+
+            events = with_texts(question, events)
+        return events
+
+    @cached_property
+    def serving(self) -> "Serving":
+        """Which adapter answers whom; the first use loads the model."""
+        from journeyman.serving import Serving
+
+        return Serving(self.pool, self.chain(), self.model, self.adapters, self.base)
+
+    @property
+    def base(self) -> str:
+        """The model that adapters are trained over, as the settings name it."""
+        revision = self.settings.model_revision
+        return f"{self.settings.model}@{revision}" if revision else self.settings.model
+
+    def on_card(self, events: "Iterator[Event]") -> "Generator[Event]":
+        """The events of an answer, while which others give way on the GPU: on a model server's, too, which may be the
+        one that fine-tuning is on.
+        """
+        with self._card(self.settings.on_gpu or self.settings.model_url is not None):
+            yield from events
+
+    @contextmanager
+    def card(self) -> "Iterator[None]":
+        """Others give way on the GPU while the context lasts, where there is one and the settings say so."""
+        with self._card(self.settings.on_gpu):
+            yield
+
+    @contextmanager
+    def _card(self, shared: bool) -> "Iterator[None]":
+        if not shared or self.settings.gpu_first != "answers":
+            yield
+            return
+        from workers.card import wanted
+
+        with self.connect() as conn, wanted(conn):
+            yield
 
     @cached_property
     def metrics(self) -> "Metrics":
@@ -156,31 +225,44 @@ class Application:
 
         return Metrics()
 
-    def monitor(self) -> "Monitor":
-        """What is served about this process and about what it shares with others."""
+    @cached_property
+    def tracing(self) -> "Tracing | None":
+        """Where spans go, if the settings name a collector."""
+        if self.settings.traces_url is None:
+            return None
+        from journeyman.tracing import Tracing
+
+        return Tracing(self.settings.traces_url)
+
+    def traced(self, work: "Callable[P, R]") -> "Callable[P, R]":
+        """The work of a job, in a span if the settings say so."""
+        return self.tracing.around(work) if self.tracing else work
+
+    def monitor(self, checks: "Mapping[str, Check]") -> "Monitor":
+        """What is served about this process, which has checks of its own, and about what it shares with others."""
         import redis
 
         from journeyman.monitoring import Monitor
         from workers.topology import QUEUES
 
-        self.metrics.add_shared(self.connect, self.stack.redis_url, QUEUES, self.model_state())
+        self.metrics.add_shared(self.connect, self.stack.redis_url, QUEUES, self.model_state)
 
         def database() -> None:
             with self.connect() as conn:
                 conn.execute("SELECT 1")
 
         broker = redis.Redis.from_url(self.stack.redis_url, socket_timeout=5)
-        return Monitor(self.metrics.registry, {"postgres": database, "redis": broker.ping})
+        return Monitor(self.metrics.registry, {"postgres": database, "redis": broker.ping, **checks})
 
     def search(self, text: str, *, k: int, collections: Sequence[str] | None) -> "list[Passage]":
         """The `k` best passages."""
+        from retrieval.reranking import search_and_rerank
         from retrieval.scope import Scope
-        from retrieval.search import search
 
         scope = Scope(None if collections is None else tuple(collections))
         with self.pool.connection() as conn:
             self.check_collections(conn, collections)
-            return search(conn, self.embedder, text, k=k, scope=scope)
+            return search_and_rerank(conn, self.embedder, self.reranker, text, k=k, scope=scope)
 
     def calibrate(
         self,
@@ -192,10 +274,9 @@ class Application:
         """Fit abstention to labelled questions, and go by it from now on."""
         from retrieval.answer import Question
         from retrieval.calibration import calibrate, store
-        from retrieval.chain import PASSAGES
+        from retrieval.chain import passages_for
         from retrieval.followup import standalone
         from retrieval.scope import Scope
-        from retrieval.search import search
 
         scope = Scope((collection,) if collection else None)
         with self.pool.connection() as conn:
@@ -203,7 +284,7 @@ class Application:
 
             def find(labelled: "LabelledQuestion") -> "list[Passage]":
                 asked = standalone(Question(labelled.question, labelled.history))
-                return search(conn, self.embedder, asked, k=PASSAGES, scope=scope)
+                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope)
 
             fitted = calibrate(find, questions, target_risk, progress)
             store(conn, fitted)
@@ -220,24 +301,145 @@ class Application:
     ) -> "Comparison":
         """Ask the questions of every arm, over the same passages, and keep what comes out under this name."""
         from finetune.comparisons import store
+        from finetune.registry import examples_of
         from journeyman.comparing import run
+        from journeyman.learning import like
         from retrieval.chain import AnswerChain, remembered
         from retrieval.unaided import unaided
 
         names = [collection] if collection else None
         with self.pool.connection() as conn:
             self.check_collections(conn, names)
-        find = remembered(AnswerChain(self.pool, self.embedder, self.model).find)
-        tuned = build_model(self.settings, adapter) if any("finetuned" in arm for arm in arms) else self.model
+        find = remembered(AnswerChain(self.pool, self.embedder, self.model, reranker=self.reranker).find)
+        model: Any = self.model
+        tuned = model.with_adapter(adapter) if any("finetuned" in arm for arm in arms) else model
         models = {arm: tuned if "finetuned" in arm else self.model for arm in arms}
         streams = {
             arm: AnswerChain(self.pool, self.embedder, model, find).stream if "rag" in arm else unaided(model)
             for arm, model in models.items()
         }
-        found = run(streams, questions, names, progress)
+        with self.pool.connection() as conn:
+            examples = examples_of(conn, adapter.name) if adapter else None
+        clusters = like(self.embedder, [labelled.question for labelled in questions])
+        found = run(streams, questions, names, progress, examples, clusters)
         with self.pool.connection() as conn:
             store(conn, found, questions=name, model=self.settings.model, adapter=adapter.name if adapter else None)
         return found
+
+    def adapter_named(self, name: str | None) -> Path | None:
+        """The folder of an adapter of the registry, or of one that lies elsewhere; None: of the one that answers, if
+        any does. Raises NotPossible.
+        """
+        from finetune.registry import find, in_use
+
+        if name is not None and Path(name).is_dir():
+            return Path(name)
+        with self.connect() as conn:
+            now = in_use(conn)
+            chosen = now.active if name is None and now else name
+            return None if chosen is None else self.adapters / find(conn, chosen).name
+
+    def build_dataset(
+        self,
+        options: "Options",
+        evaluation: Sequence[str],
+        from_documents: int,
+        tell: Callable[[str], None],
+        advance: Callable[[], None],
+    ) -> "tuple[Dataset, Stored | None]":
+        """Make a dataset of all votes and corrections, and keep it; None for one without examples.
+
+        `evaluation` are questions that it must not hold. `from_documents` passages are asked about by the model itself.
+        """
+        from collections import Counter
+
+        from finetune.dataset.build import build
+        from finetune.dataset.freezing import freeze, sweep
+        from finetune.dataset.storage import read_answers, read_splits, sample_passages
+        from finetune.dataset.synthetic import written_from
+        from journeyman.learning import judges, writer
+        from retrieval.sources import VERIFIED
+
+        judged, counts = judges(self.pool, self.embedder, self.model), Counter[str]()
+        with self.connect() as conn:
+            sweep(conn, self.datasets)
+            sample = sample_passages(conn, VERIFIED, from_documents, options.seed) if from_documents else []
+            synthetic = list(written_from(sample, writer(self.model), judged, counts, advance))
+            dataset = build(
+                read_answers(conn, VERIFIED),
+                judged,
+                options=options,
+                evaluation=evaluation,
+                decided=read_splits(conn),
+                synthetic=synthetic,
+                counts=counts,
+                tell=tell,
+            )
+            return dataset, freeze(conn, self.datasets, dataset) if dataset.placed else None
+
+    @property
+    def datasets(self) -> Path:
+        """The folder of the datasets for fine-tuning."""
+        return self.home / "datasets"
+
+    @property
+    def adapters(self) -> Path:
+        """The folder of the adapters: each is a folder by its name."""
+        return self.home / "adapters"
+
+    def golden(self) -> "list[LabelledQuestion]":
+        """The questions that every adapter is examined with. Raises WrongSetting."""
+        from retrieval.evaluation import QuestionSetError, load_questions
+
+        if self.settings.golden_questions is None:
+            return []
+        try:
+            return load_questions(self.settings.golden_questions)
+        except (OSError, QuestionSetError) as error:
+            raise WrongSetting(f"JOURNEYMAN_GOLDEN_QUESTIONS cannot be read: {error}") from error
+
+    def judge(self) -> "Judge | None":
+        """The model that judges answers, if the settings name one."""
+        settings = self.settings
+        if settings.judge_url is None:
+            return None
+        from finetune.remote import remote_chat_model
+        from journeyman.judging import Judge
+
+        model = remote_chat_model(
+            settings.judge_url, settings.judge_model, reveal(settings.judge_api_key), JUDGE_TOKENS
+        )
+        return Judge(model, model.model_name)
+
+    @cached_property
+    def rounds(self) -> "Rounds":
+        """What carries out rounds of fine-tuning."""
+        from journeyman.rounds import Rounds
+
+        return Rounds(self)
+
+    def wanted(self) -> "Wanted":
+        """What a round that the schedule starts is to do."""
+        from journeyman.rounds import Wanted
+
+        return Wanted(method=self.settings.finetune_method)
+
+    def training_environment(self) -> dict[str, str]:
+        """Of the process that trains: one GPU, for several are `accelerate launch`'s; and no secrets of ours."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)}
+        return {"CUDA_VISIBLE_DEVICES": "0", **ours, "TOKENIZERS_PARALLELISM": "false"}
+
+    def model_place(self) -> str | Path:
+        """The folder or hub id of the model that adapters are trained over."""
+        return model_place(self.settings)
+
+    def card_is_wanted(self, conn: "Connection[Any]") -> bool:
+        """Whether fine-tuning is to wait, because somebody answers or embeds on the GPU."""
+        if not self.settings.on_gpu or self.settings.gpu_first != "answers":
+            return False
+        from workers.card import is_wanted
+
+        return is_wanted(conn)
 
     def check_collections(self, conn: "Connection[Any]", names: Sequence[str] | None) -> None:
         """Raise WrongInput when one of the collections does not exist."""
@@ -250,20 +452,26 @@ class Application:
                 raise WrongInput(f"There is no collection named {name!r}: {there}.")
 
     def index(
-        self, paths: "Sequence[str | Path]", collection: str, progress: "Callable[[Progress], None]"
+        self,
+        paths: "Sequence[str | Path]",
+        collection: str,
+        progress: "Callable[[Progress], None]",
+        audience: "Sequence[str] | None" = None,
     ) -> "IndexReport":
-        """Register folders, files or addresses as sources and index what changed in them."""
+        """Register folders, files or addresses as sources and index what changed in them. A new collection is for
+        `audience` from the beginning.
+        """
         from retrieval.index import register_sources
 
         with self.connect() as conn:
-            sources = register_sources(conn, paths, collection=collection)
+            sources = register_sources(conn, paths, collection, audience)
             return self.index_sources(conn, sources, progress)
 
-    def index_due(self, conn: "Connection[Any]") -> "IndexReport":
+    def index_due(self, conn: "Connection[Any]", progress: "Callable[[Progress], None] | None" = None) -> "IndexReport":
         """Index what changed in the sources whose time has come."""
         from retrieval.sources import due_sources
 
-        return self.index_sources(conn, due_sources(conn), None)
+        return self.index_sources(conn, due_sources(conn), progress)
 
     def index_sources(
         self,
@@ -274,15 +482,31 @@ class Application:
         """Index what changed in these sources."""
         from retrieval.index import index_sources
 
-        return index_sources(
-            conn, self.embedder, sources, max_bytes=self.max_file_bytes, progress=progress, access=self.access
-        )
+        with self.card():
+            return index_sources(
+                conn,
+                self.embedder,
+                sources,
+                max_bytes=self.max_file_bytes,
+                progress=progress,
+                access=self.access,
+                parse=self.parser,
+            )
 
     def preview(self, source: "SourceRow", count: int) -> "Preview":
         """What a source holds, and what becomes of its first `count` documents; nothing is written."""
         from retrieval.preview import preview
 
-        return preview(source, self.access, count, self.max_file_bytes)
+        return preview(source, self.access, count, self.max_file_bytes, self.parser)
+
+    @cached_property
+    def parser(self) -> "IsolatedParser":
+        """What reads files: a process of its own, so that a bad one costs itself alone."""
+        from retrieval.loading.isolated import IsolatedParser, Limits
+
+        limits = Limits(self.settings.parse_seconds, self.settings.parse_megabytes)
+        path = os.environ.get("PATH", os.defpath)
+        return IsolatedParser(limits, path, ocr=self.settings.ocr or "", max_pages=self.settings.max_pdf_pages)
 
     @property
     def max_file_bytes(self) -> int:
@@ -303,7 +527,20 @@ class Application:
             delay=settings.web_delay_seconds,
             private_hosts=settings.web_private_hosts,
             environment={name: value for name, value in os.environ.items() if not name.startswith(OUR_SETTINGS)},
+            pinned=self._pinned,
+            max_bytes=self.max_file_bytes,
         )
+
+    @property
+    def _pinned(self) -> "Callable[[str], Sequence[Mapping[str, Any]]] | None":
+        token = reveal(self.settings.slack_bot_token)
+        if token is None:
+            return None
+        from slack_sdk import WebClient
+
+        from bot.pins import pinned
+
+        return partial(pinned, WebClient(token=token, base_url=self.settings.slack_api_url, timeout=20))
 
     def reindex(
         self, conn: "Connection[Any]", run_id: int, progress: "Callable[[Progress], None] | None" = None
@@ -311,9 +548,16 @@ class Application:
         """Carry out a run that somebody asked for, in this process; None if another one does."""
         from retrieval.reindexing import carry_out
 
-        return carry_out(
-            conn, self.embedder, run_id, max_bytes=self.max_file_bytes, progress=progress, access=self.access
-        )
+        with self.card():
+            return carry_out(
+                conn,
+                self.embedder,
+                run_id,
+                max_bytes=self.max_file_bytes,
+                progress=progress,
+                access=self.access,
+                parse=self.parser,
+            )
 
     def build_embedder(
         self, conn: "Connection[Any]", name: str, progress: "Callable[[Built], None]" = lambda _: None
@@ -321,49 +565,60 @@ class Application:
         """Make the vectors of the embedding model with this name beside those that are searched with."""
         from retrieval.building import build
 
-        build(conn, self.embedder.named(name), progress)
+        with self.card():
+            build(conn, self.embedder.named(name), progress)
 
     def start_build(self, name: str) -> None:
-        """Have a worker make the vectors of the embedding model with this name. Raises WrongInput if none answers."""
-        from workers.app import enqueue_build, has_worker
+        """Have a worker make the vectors of the embedding model with this name, as soon as one comes."""
+        from journeyman.asking import PERSON
+        from retrieval.jobs import request_job
+        from workers.app import enqueue_build
 
         self.embedder.named(name)  # a name that cannot be is told at once
-        if not has_worker(self._enqueuing):
-            raise WrongInput("No worker answers: start `journeyman worker`, or leave --worker out.")
-        enqueue_build(self._enqueuing, name)
+        with self.connect() as conn:
+            job = request_job(conn, "build", name, started_by=PERSON)
+        self._enqueue(enqueue_build, job.id)
 
     def start_reindex(self, run_id: int) -> None:
-        """Have a worker carry out a run; where none answers, a thread of this process does."""
-        from workers.app import enqueue_reindex, has_worker
+        """Have a worker carry out a run, as soon as one comes."""
+        from workers.app import enqueue_reindex
 
-        if has_worker(self._enqueuing):
-            enqueue_reindex(self._enqueuing, run_id)
-        else:
-            threading.Thread(target=self._reindex_here, args=(run_id,), name="reindex", daemon=True).start()
+        self._enqueue(enqueue_reindex, run_id)
+
+    def _enqueue(self, enqueue: "Callable[[Celery, int], None]", job_id: int) -> None:
+        """Whether a worker is there nobody asks: a busy one would not say so, and the job's row waits in any case."""
+        import structlog
+        from kombu.exceptions import OperationalError
+
+        try:
+            enqueue(self._enqueuing, job_id)
+        except OperationalError as error:
+            structlog.get_logger().warning("left to the sweep", job=job_id, error=type(error).__name__)
 
     @cached_property
     def _enqueuing(self) -> "Celery":
         return self.celery()
 
-    def _reindex_here(self, run_id: int) -> None:
-        import structlog
-
-        from journeyman.failures import explain
-
-        try:
-            with self.connect() as conn:
-                self.reindex(conn, run_id)
-        except Exception as error:  # noqa: BLE001 - a thread's edge: the run's row tells the person
-            structlog.get_logger().error("the run failed", run=run_id, reason=explain(error).sentence)
-
     def model_state(self) -> "ModelState":
-        """Which model answers, without loading it."""
+        """Which model answers, and with which adapter, without loading it."""
         from bot.operations import ModelState
+        from finetune.registry import in_use
 
+        with self.connect() as conn:
+            now = in_use(conn)
+        adapter = now.active if now else None
+        problem = self.serving.problems.get(adapter or "") if "serving" in self.__dict__ else None
         if self.settings.model_url:
-            return ModelState(self.settings.model, "on the server in JOURNEYMAN_MODEL_URL", None, loaded=None)
-        loaded = "model" in self.__dict__
-        return ModelState(self.settings.model, f"in this process ({self.settings.device})", None, loaded)
+            return ModelState(self.base, "on the server in JOURNEYMAN_MODEL_URL", adapter, None, problem)
+        place = f"in this process ({self.settings.device})"
+        return ModelState(self.base, place, adapter, "model" in self.__dict__, problem)
+
+    def schedule(self) -> dict[str, float]:
+        """What beat enqueues, and every how many seconds."""
+        from workers.schedule import beat_schedule
+
+        entries = beat_schedule(self.settings.scan_minutes * 60.0, self.settings.finetune_hours * 3600.0)
+        return {name: float(entry["schedule"]) for name, entry in entries.items()}
 
     def celery(self) -> "Celery":
         """The app of the workers and of beat."""
@@ -372,11 +627,40 @@ class Application:
         return build_app(
             self.stack.redis_url,
             connect=self.connect,
-            index_due=self.index_due,
-            reindex=self.reindex,
-            build_embedder=self.build_embedder,
+            index_due=self.traced(self.index_due),
+            reindex=self.traced(self.reindex),
+            build_embedder=self.traced(self.build_embedder),
+            finetune=self.traced(self.finetune),
+            request_round=lambda conn: self.rounds.request(conn, self.wanted(), "schedule").job_id or 0,
+            forget=self.forget,
             scan_seconds=self.settings.scan_minutes * 60.0,
+            finetune_seconds=self.settings.finetune_hours * 3600.0,
+            index_queue=self.settings.index_queue,
         )
+
+    def finetune(self, conn: "Connection[Any]", job_id: int, tell: "Callable[[Progress], None]") -> dict[str, Any]:
+        """Do the round of fine-tuning that a job is about, or go on with it; returns how it ended."""
+        return self.rounds.carry_out(conn, job_id, tell)
+
+    def forget(self, conn: "Connection[Any]") -> dict[str, int]:
+        """Delete what nobody needs any more; returns how many of what."""
+        from journeyman.retention import forget
+
+        return forget(conn, self.home)
+
+    def start_round(self, person: str, wanted: "Wanted") -> int:
+        """Have a worker do a round of fine-tuning, as soon as one comes; returns its number."""
+        from workers.app import enqueue_round
+
+        with self.connect() as conn:
+            found = self.rounds.request(conn, wanted, person)
+        self._enqueue(enqueue_round, found.job_id or 0)
+        return found.id
+
+    def _start_round_for(self, person: str, now: bool) -> int:
+        from dataclasses import replace
+
+        return self.start_round(person, replace(self.wanted(), now=now))
 
     def slack(self) -> "SlackApp":
         """The Slack app. Raises WrongSetting without a token."""
@@ -398,13 +682,17 @@ class Application:
             signing_secret=reveal(self.settings.slack_signing_secret),
             api_url=self.settings.slack_api_url,
             admins=self.settings.admins,
-            operations=Operations(reindex=self.start_reindex, model=self.model_state),
+            operations=Operations(reindex=self.start_reindex, model=self.model_state, finetune=self._start_round_for),
             limits=Limits(self.settings.questions_per_person, self.settings.questions_per_hour),
             at_a_time=SERVED_TOGETHER if self.settings.model_url else 1,
         )
 
     def close(self) -> None:
-        """Close the pool, if there is one. The servers stay."""
+        """Close the pool, end the process that parses and send the last spans, if there are any. The servers stay."""
+        if self.__dict__.get("tracing"):
+            self.__dict__["tracing"].close()
+        if "parser" in self.__dict__:
+            self.parser.close()
         if "pool" in self.__dict__:
             self.pool.close()
 
@@ -417,34 +705,36 @@ def embedding_api(settings: Settings) -> "Api":
     return Api(settings.embedder_url, key, per_minute)
 
 
-def build_model(settings: Settings, adapter: Path | None = None) -> "BaseChatModel":
-    """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's; with an
-    adapter's folder over it, which a server knows by the folder's name.
-    """
+def build_model(settings: Settings) -> "BaseChatModel":
+    """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's."""
     if settings.model_url:
         from finetune.remote import remote_chat_model
 
         named = None if settings.model == EMBEDDED_MODEL else settings.model
-        if adapter is not None:
-            named = adapter.name
         key = reveal(settings.model_api_key)
         return remote_chat_model(settings.model_url, named, key, settings.max_answer_tokens)
     if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: no look-ups for a model that lies here
-    from finetune.base_model import build_embedded_model
     from finetune.chat_model import load_chat_model
 
-    embedded = settings.model == EMBEDDED_MODEL
     return load_chat_model(
-        build_embedded_model(embedded_model_folder(settings.home)) if embedded else settings.model,
+        model_place(settings),
         revision=settings.model_revision,
         device=settings.device,
         dtype=settings.dtype,
         quantize=settings.quantize,
         threads=settings.threads,
         max_tokens=settings.max_answer_tokens,
-        adapter=adapter,
     )
+
+
+def model_place(settings: Settings) -> str | Path:
+    """The folder or hub id of the settings' model; the embedded one is built when it is first asked for."""
+    if settings.model != EMBEDDED_MODEL:
+        return settings.model
+    from finetune.base_model import build_embedded_model
+
+    return build_embedded_model(embedded_model_folder(settings.home))
 
 
 def embedded_model_folder(home: Path) -> Path:

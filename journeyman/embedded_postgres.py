@@ -30,7 +30,7 @@ START_SECONDS = 60.0  # recovery after a power cut replays up to max_wal_size
 SERVER_SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "60",
+    "max_connections": "120",  # two bots of 24 each, and workers and tests beside them
     "shared_buffers": "64MB",
     "maintenance_work_mem": "128MB",
     "max_wal_size": "512MB",

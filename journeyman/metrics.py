@@ -35,10 +35,26 @@ SELECT s.collection, count(*)::float
 FROM chunk c JOIN document d ON d.id = c.document_id JOIN source s ON s.id = d.source_id GROUP BY s.collection
 """
 _RUNS = """
-SELECT state, count(*)::float FROM reindex_run
+SELECT state, count(*)::float FROM job
 WHERE state IN ('queued', 'running') OR finished_at > now() - interval '1 day' GROUP BY state
 """
+_EMBEDDING = """
+SELECT coalesce(sum(embedded / greatest(extract(epoch FROM heartbeat_at - started_at), 1)), 0)::float
+FROM job WHERE state = 'running'
+"""
 _REVIEW = "SELECT count(*)::float FROM complaint WHERE verdict IS NULL"
+_ROUNDS = "SELECT state, count(*)::float FROM training_round GROUP BY state"
+_LOSS = (
+    "SELECT (cost->>'loss')::float FROM training_round WHERE state = 'open' AND cost ? 'loss' ORDER BY id DESC LIMIT 1"
+)
+_PACE = """
+SELECT (cost->>'tokens_per_second')::float FROM training_round
+WHERE state = 'open' AND cost ? 'tokens_per_second' ORDER BY id DESC LIMIT 1
+"""
+_LEFT = """
+SELECT (cost->>'seconds_left')::float FROM training_round
+WHERE state = 'open' AND cost ? 'seconds_left' ORDER BY id DESC LIMIT 1
+"""
 _INBOX = "SELECT count(*)::float FROM inbox"
 _SCANNED = """
 SELECT collection, extract(epoch FROM now() - min(scanned_at))::float FROM source
@@ -50,9 +66,14 @@ GAUGES = (
     ("answers_last_day", "Answers of the last 24 hours by state.", "state", _ANSWERS),
     ("documents", "Documents in the index.", "collection", _DOCUMENTS),
     ("passages", "Passages in the index.", "collection", _PASSAGES),
-    ("reindex_runs", "Runs that are open or ended within 24 hours, by state.", "state", _RUNS),
+    ("jobs", "Runs that are open or ended within 24 hours, by state.", "state", _RUNS),
+    ("embedding_passages_per_second", "Passages that the jobs at work embed a second.", None, _EMBEDDING),
     ("review_queue", "Complaints that wait for a verdict.", None, _REVIEW),
     ("inbox", "Posts that are acknowledged and not dealt with.", None, _INBOX),
+    ("training_rounds", "Rounds of fine-tuning by how they ended.", "state", _ROUNDS),
+    ("training_loss", "Loss of the last step of the round that trains now.", None, _LOSS),
+    ("training_tokens_per_second", "Tokens that the round that trains now learns a second.", None, _PACE),
+    ("training_seconds_left", "Seconds that the training of the round that trains now will take yet.", None, _LEFT),
     ("scan_age_seconds", "Seconds since the source looked through longest ago was.", "collection", _SCANNED),
 )
 
@@ -105,7 +126,9 @@ class Metrics:
             if close := getattr(events, "close", None):
                 close()
 
-    def add_shared(self, connect: Connect, redis_url: str, queues: tuple[str, ...], model: "ModelState") -> None:
+    def add_shared(
+        self, connect: Connect, redis_url: str, queues: tuple[str, ...], model: "Callable[[], ModelState]"
+    ) -> None:
         """Serve the state of Postgres and Redis, too."""
         self.registry.register(SharedState(connect, redis_url, queues, model))
 
@@ -113,7 +136,9 @@ class Metrics:
 class SharedState(Collector):
     """Gauges over rows and queues, read when they are scraped; `journeyman_up` says which server answered."""
 
-    def __init__(self, connect: Connect, redis_url: str, queues: tuple[str, ...], model: "ModelState") -> None:
+    def __init__(
+        self, connect: Connect, redis_url: str, queues: tuple[str, ...], model: "Callable[[], ModelState]"
+    ) -> None:
         self._connect, self._queues, self._model = connect, queues, model
         self._redis = redis.Redis.from_url(redis_url, socket_timeout=SCRAPE_TIMEOUT)
 
@@ -124,13 +149,8 @@ class SharedState(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of it; without the gauges of a server that does not answer."""
         up = GaugeMetricFamily("journeyman_up", "Whether a server answered this scrape.", labels=["server"])
-        yield InfoMetricFamily(
-            "journeyman_model",
-            "The model that answers.",
-            value={"name": self._model.name, "adapter": self._model.adapter or "none"},
-        )
         try:
-            gauges = self._of_postgres()
+            gauges = [self._of_model(), *self._of_postgres()]
             up.add_metric(["postgres"], 1)
             yield from gauges
         except psycopg.Error:
@@ -141,6 +161,11 @@ class SharedState(Collector):
         except redis.RedisError:
             up.add_metric(["redis"], 0)
         yield up
+
+    def _of_model(self) -> Metric:
+        model = self._model()
+        told = {"name": model.name, "adapter": model.adapter or "none", "served": "no" if model.problem else "yes"}
+        return InfoMetricFamily("journeyman_model", "The model that answers.", value=told)
 
     def _of_postgres(self) -> list[Metric]:
         found: list[Metric] = []

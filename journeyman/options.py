@@ -1,5 +1,6 @@
 """What every command accepts, before its name or after it: --home and --debug; --json where it has data."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from journeyman.errors import WrongSetting
+from journeyman.errors import WrongInput, WrongSetting
 
 if TYPE_CHECKING:
     from journeyman.settings import Settings
@@ -41,7 +42,8 @@ class Invocation:
             variable = name if name.isupper() else f"JOURNEYMAN_{name.upper()}"
             reason = wrong["msg"][:1].lower() + wrong["msg"][1:]
             raise WrongSetting(f"{variable} cannot be used: {reason}; see .env.example.") from error
-        configure_logs("WARNING" if settings.log_level == "INFO" and not service else settings.log_level)
+        level = "WARNING" if settings.log_level == "INFO" and not service else settings.log_level
+        configure_logs(level, structured=service and not sys.stderr.isatty())
         return settings
 
 
@@ -76,5 +78,26 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
     return remember
 
 
+class Principal(click.ParamType[str]):
+    """Somebody whom a collection can be for, as an audience names them."""
+
+    name = "who"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from retrieval.collections import WrongAudience, principal
+
+        try:
+            return principal(str(value))
+        except WrongAudience as error:
+            raise WrongInput(str(error)) from error
+
+
+audience_option = click.option(
+    "--audience",
+    multiple=True,
+    type=Principal(),
+    metavar="WHO",
+    help="Whom a new collection is for: everyone, anyone, U…, S… or C…; may be repeated.  [default: everyone]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 collection_option = click.option("--collection", metavar="NAME", help="Only this collection.")

@@ -3,12 +3,16 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from journeyman.composition import Application, application, reveal
 from journeyman.settings import Settings
 from journeyman.stack import prepare_home
 from journeyman.supervisor import end_with_parent
+
+if TYPE_CHECKING:
+    from journeyman.monitoring import Check
 
 READ_BY_BOLT = ("SLACK_BOT_TOKEN", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET", "SLACK_VERIFICATION_TOKEN")
 """What Bolt takes from the environment by itself. Our settings have the token already, and Bolt would warn that it has
@@ -24,8 +28,10 @@ def run_bot(settings: Settings, parent: int | None) -> None:
     follow(parent)
     for name in READ_BY_BOLT:
         os.environ.pop(name, None)
-    with application(settings) as app, monitored(app):
+    with ExitStack() as serving:
+        app = serving.enter_context(application(settings))
         slack = app.slack()
+        serving.enter_context(monitored(app, slack=slack.check_connection))
         threading.Thread(target=warm_up, args=(app,), name="warm-up", daemon=True).start()
         app_token = reveal(settings.slack_app_token)
         if app_token:
@@ -53,14 +59,20 @@ def warm_up(app: Application) -> None:
 
 def run_worker(settings: Settings, parent: int | None, queues: Sequence[str]) -> int:
     """Work on tasks; returns the exit code."""
-    # Before Celery is imported: SIGTERM then hands back a task that takes too long to finish.
-    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+    from workers.topology import is_solo
+
+    solo = is_solo(queues, on_gpu=settings.on_gpu)
+    if not solo:
+        # Before Celery is imported: SIGTERM then hands back a task that takes too long to finish. In the solo pool it
+        # would only stop the task for as long; there tasks look for themselves (workers/leaving.py).
+        os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from workers.app import run_worker as work
-    from workers.topology import GPU_QUEUES
+    from workers.pulse import WORKER_PATIENCE, Pulse
 
     follow(parent)
-    with application(settings) as app, monitored(app):
-        solo = settings.device == "cuda" and not GPU_QUEUES.isdisjoint(queues)
+    pulse = Pulse(WORKER_PATIENCE)
+    pulse.watch_worker()
+    with application(settings) as app, monitored(app, consumer=pulse.check):
         return work(app.celery(), name="-".join(["journeyman", *queues]), queues=queues, solo=solo)
 
 
@@ -68,17 +80,22 @@ def run_beat(settings: Settings, parent: int | None) -> None:
     """Enqueue a scan at once, and from then on what is due."""
     from workers.app import enqueue_scan
     from workers.app import run_beat as tick
+    from workers.pulse import BEAT_PATIENCE, Pulse
 
     follow(parent)
-    with application(settings) as app, monitored(app):
+    pulse = Pulse(BEAT_PATIENCE)
+    pulse.watch_beat()
+    with application(settings) as app, monitored(app, clock=pulse.check):
         celery = app.celery()
         enqueue_scan(celery)
         tick(celery, schedule_file=str(prepare_home(settings.home) / "run" / "beat"))
 
 
 @contextmanager
-def monitored(app: Application) -> Iterator[None]:
-    """Serve the process's metrics and health while the context lasts, where the settings name a port."""
+def monitored(app: Application, **checks: "Check") -> Iterator[None]:
+    """Serve the process's metrics and health while the context lasts, where the settings name a port. `checks` are of
+    what this process alone does.
+    """
     settings = app.settings
     if not settings.metrics_port:
         yield
@@ -87,7 +104,7 @@ def monitored(app: Application) -> Iterator[None]:
 
     from journeyman.monitoring import served
 
-    with served(app.monitor(), settings.metrics_host, settings.metrics_port) as port:
+    with served(app.monitor(checks), settings.metrics_host, settings.metrics_port) as port:
         structlog.get_logger().info("monitoring", url=f"http://{settings.metrics_host}:{port}/metrics")
         yield
 

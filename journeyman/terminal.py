@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, astuple
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from retrieval.answer import Event, Passage, Source
     from retrieval.calibration import Fitted
     from retrieval.index import IndexReport, Progress
+    from retrieval.jobs import Job
     from retrieval.preview import Preview
     from retrieval.reindexing import Run
     from retrieval.sources import SourceRow
@@ -144,8 +145,10 @@ def describe_run(run: "Run") -> str:
     return f"{run.target}: {run.state}" + (f" ({run.error})" if run.error else "")
 
 
-def describe_status(status: "Status", model: "ModelState") -> str:
-    """Answers, index, runs and model, a line each."""
+def describe_status(status: "Status", model: "ModelState", schedule: "Mapping[str, float]") -> str:
+    """Answers, index, jobs, schedule (seconds between two ticks, by name) and model, a line each."""
+    from bot.status import waits
+
     day = status.day
     lines = [
         f"Last 24 hours: {day.answered} answered, {day.abstained} where the documents don't say, {day.failed} failed, "
@@ -157,12 +160,35 @@ def describe_status(status: "Status", model: "ModelState") -> str:
     if not status.collections:
         lines.append("Nothing is indexed yet.")
     for run in status.runs:
-        lines.append(f"Being indexed: {printable(run.target)}, {run.done} of {run.total} documents ({run.state}).")
+        ahead = status.ahead.get(run.id, 0)
+        stands = waits(ahead) if run.state == "queued" else f"{run.done} of {run.total} documents (running)"
+        lines.append(f"Being indexed: {printable(run.target)}, {stands}.")
+    lines += [describe_job(job, status.ahead.get(job.id, 0)) for job in status.jobs]
+    for found in status.set_aside:
+        why = found.error or "each time the process that worked on it ended"
+        lines.append(
+            printable(f"Set aside: {found.name} in {found.collection}, after {found.attempts} attempts ({why}).")
+        )
+    ticks = [
+        f"{name} every " + (f"{seconds / 60:g} min" if seconds < 7200 else f"{seconds / 3600:g} h")
+        for name, seconds in schedule.items()
+    ]
+    lines.append(f"Schedule: {', '.join(ticks)}.")
     for embedder in status.embedders:
         built = f", {embedder.share:.0%} built" if embedder.state == "building" else ""
         built += ", being worked on" if embedder.is_worked_on else ""
         lines.append(f"Embedding model ({embedder.state}): {printable(embedder.name)}{built}.")
     return "\n".join([*lines, f"Model: {model.name}, {model.place}, {model.adapter or 'no'} adapter."])
+
+
+def describe_job(job: "Job", ahead: int) -> str:
+    """A job and how it stands; `ahead` of its kind come before it."""
+    from bot.status import waits
+
+    at = f", {job.heartbeat_at:%Y-%m-%d %H:%M:%S}" if job.heartbeat_at else ""
+    stands = {"failed": job.error, "queued": waits(ahead)}.get(job.state)
+    stands = stands or f"{job.done} of {job.total}, attempt {job.attempts}{at}"
+    return printable(f"Job {job.id}, {job.kind} {job.target}: {job.state} ({stands}).")
 
 
 def passage_as_dict(passage: "Passage") -> dict[str, Any]:

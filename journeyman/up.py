@@ -37,12 +37,21 @@ def run(settings: Settings, *, demo: Path | None, interactive: bool) -> None:
 
 def child_commands(settings: Settings, *, slack: bool) -> Mapping[str, Sequence[str]]:
     """The children's command lines, in the order in which they start."""
-    names = ["worker", "beat", "bot"] if slack else ["worker", "beat"]
+    # A round of fine-tuning may take hours, in which documents are indexed all the same.
+    services = {
+        "worker": ["worker", "--queues", "ingest,embed,control"],
+        "beat": ["beat"],
+        **({"bot": ["bot"]} if slack else {}),
+        "trainer": ["worker", "--queues", "finetune"],
+    }
     home = str(settings.home.expanduser().absolute())
     start = [sys.executable, "-m", "journeyman", "--home", home]
     end = ["--parent", str(os.getpid()), "--metrics-port"]
     port = settings.metrics_port
-    return {name: [*start, name, *end, str(port + i if port else 0)] for i, name in enumerate(names)}
+    return {
+        name: [*start, *command, *end, str(port + i if port else 0)]
+        for i, (name, command) in enumerate(services.items())
+    }
 
 
 def check_tokens(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import yaml
 from compose_spec import PyCompose
 
 from journeyman.metrics import GAUGES, Metrics
+from journeyman.settings import Settings
+from workers.topology import GPU_QUEUES, QUEUES
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -98,12 +101,74 @@ def test_servers_are_not_reachable_from_outside() -> None:
         assert "ports" not in SERVICES[name]
 
 
-def test_no_secret_is_written_down() -> None:
-    """Passwords, tokens and keys come from the environment or .env."""
+DATABASE = {"journeyman_database_password"}
+EMBEDS = DATABASE | {"journeyman_embedder_api_key", "hf_token"}
+INDEXES = EMBEDS | {"journeyman_source_secrets", "slack_bot_token"}
+TRAINS = EMBEDS | {"journeyman_model_api_key", "journeyman_judge_api_key"}
+NEEDED = {
+    "postgres": {"postgres_password"},
+    "redis": set(),
+    "migrate": DATABASE,
+    "beat": DATABASE,
+    "worker-control": DATABASE,
+    "bot": EMBEDS | {"journeyman_model_api_key", "slack_bot_token", "slack_app_token", "slack_signing_secret"},
+    "worker-cpu": INDEXES,
+    "worker-embed": INDEXES,
+    "worker-gpu": INDEXES,
+    "trainer-cpu": TRAINS,
+    "trainer-gpu": TRAINS,
+    "vllm": {"journeyman_model_api_key", "hf_token"},
+    "prometheus": set(),
+    "grafana": {"grafana_password"},
+    "flower": {"flower_basic_auth"},
+}
+
+
+def secrets_of(name: str) -> set[str]:
+    """The files below /run/secrets of a service."""
+    return {s if isinstance(s, str) else s["target"] for s in SERVICES[name].get("secrets", ())}
+
+
+@each_service
+def test_service_has_the_secrets_that_it_needs(name: str) -> None:
+    """A process that is broken into gives away its own secrets and nobody else's."""
+    assert secrets_of(name) == NEEDED[name]
+    text = json.dumps([SERVICES[name].get(key) for key in ("entrypoint", "environment")])
+    if name not in OURS:
+        assert set(re.findall(r"/run/secrets/(\w+)", text)) == NEEDED[name]
+
+
+def test_no_secret_is_in_an_environment() -> None:
+    """Whatever a process starts, and `docker inspect`, shows its environment: passwords and tokens are files."""
     for name, service in SERVICES.items():
         for key, value in service.get("environment", {}).items():
-            if re.search("PASSWORD|TOKEN|KEY|SECRET", key):
-                assert value.startswith("${"), (name, key)
+            if re.search("PASSWORD|TOKEN|KEY|SECRET|AUTH", key):
+                assert value.startswith("/run/secrets/"), (name, key)
+    assert all(secret["file"] == "${SECRETS:-./secrets}/" + name for name, secret in COMPOSE["secrets"].items())
+
+
+@pytest.mark.parametrize("name", sorted(set().union(*(NEEDED[name] for name in OURS)) - {"hf_token"}))
+def test_file_of_a_secret_is_a_setting(name: str, tmp_path: Path) -> None:
+    """Each file that our services get is read as the setting of its name."""
+    (tmp_path / name).write_text('{"wiki": "s3cret"}\n' if name.endswith("source_secrets") else "s3cret\n")
+    found = Settings(_secrets_dir=tmp_path)
+    value = getattr(found, name.removeprefix("journeyman_"))
+    assert (value["wiki"] if isinstance(value, dict) else value).get_secret_value() == "s3cret"
+
+
+def test_make_prepares_the_files_of_secrets(tmp_path: Path) -> None:
+    """Compose wants every file to be there, and the containers' user to read it; a second time changes nothing."""
+    folder = tmp_path / "secrets"
+    for _ in range(2):
+        subprocess.run(["make", "-s", "secrets", f"SECRETS={folder}"], cwd=ROOT, check=True)
+        assert {file.name for file in folder.iterdir()} == COMPOSE["secrets"].keys()
+        password = (folder / "postgres_password").read_text().strip()
+        assert len(password) >= 24
+        assert [file.name for file in folder.iterdir() if file.stat().st_size] == ["postgres_password"]
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert all(file.stat().st_mode & 0o444 == 0o444 for file in folder.iterdir())
+        (folder / "postgres_password").write_text("of-my-own-and-rather-long\n")
+    assert "my-own" in (folder / "postgres_password").read_text()
 
 
 def test_gpu_services_reserve_a_gpu() -> None:
@@ -111,6 +176,28 @@ def test_gpu_services_reserve_a_gpu() -> None:
     for service in SERVICES.values():
         reserved = "reservations" in service["deploy"]["resources"]
         assert reserved == (service.get("profiles") == ["gpu"])
+
+
+@pytest.mark.parametrize("profile", ["cpu", "gpu"])
+def test_each_queue_has_one_kind_of_consumer(profile: str) -> None:
+    """Where two kinds of worker took one queue, a round for a GPU could land in a small container; and a round, or the
+    building of a model, takes hours, in which what stands in another queue must not wait.
+    """
+    consumers = {
+        name: service["command"][2].split(",")
+        for name, service in OURS.items()
+        if service["command"][0] == "worker" and service.get("profiles", [profile]) == [profile]
+    }
+    assert all(SERVICES[name]["command"][1] == "--queues" for name in consumers)
+    assert sorted(chain.from_iterable(consumers.values())) == sorted(QUEUES)
+    assert all(len(queues) == 1 for queues in consumers.values())
+    alone = {queue for name, (queue,) in consumers.items() if "reservations" in SERVICES[name]["deploy"]["resources"]}
+    assert alone == (GPU_QUEUES if profile == "gpu" else set())
+
+
+def test_processes_start_with_a_profile_of_workers() -> None:
+    """Without one of the two nobody builds or trains: the example of a .env names one."""
+    assert re.search(r"^COMPOSE_PROFILES=cpu$", (ROOT / ".env.example").read_text(), re.MULTILINE)
 
 
 def test_build_targets_exist() -> None:
@@ -136,17 +223,35 @@ def test_published_ports_are_on_loopback() -> None:
 
 
 def test_our_processes_are_watched() -> None:
-    """Prometheus scrapes the port that bot, worker and beat serve."""
+    """Prometheus scrapes the port that bot, workers and beat serve, and the model server."""
     port = COMPOSE["x-app"]["environment"]["JOURNEYMAN_METRICS_PORT"]
     jobs = yaml.safe_load((ROOT / "docs/operations/prometheus.yml").read_text())["scrape_configs"]
-    targets = {target for job in jobs for static in job["static_configs"] for target in static["targets"]}
-    assert targets == {
-        f"{name}:{port}" for name in OURS if OURS[name]["restart"] != "no" and "profiles" not in OURS[name]
-    }
+    stay = {name: "profiles" in service for name, service in OURS.items() if service["restart"] != "no"}
+    ours, vllm = jobs
+    assert [t for static in ours["static_configs"] for t in static["targets"]] == [
+        f"{name}:{port}" for name, optional in stay.items() if not optional
+    ]
+    # What a profile leaves out is not there to be found, which is no failure.
+    (found,) = ours["dns_sd_configs"]
+    assert found == {"names": [name for name, optional in stay.items() if optional], "type": "A", "port": int(port)}
+    assert vllm["dns_sd_configs"] == [{"names": ["vllm"], "type": "A", "port": 8000}]
+
+
+EXPECTED = {
+    "questions",
+    "first_text_seconds",
+    "answer_seconds",
+    "votes",
+    "queue_depth",
+    "jobs",
+    "embedding_passages_per_second",
+    "model",
+    "training_loss",
+}
 
 
 def test_dashboard_shows_metrics_that_exist() -> None:
-    """Every series in a panel is one that a process serves."""
+    """Every series in a panel is one that a process serves, and what an admin looks for is in a panel."""
     served = Metrics()
     names = {metric.name for metric in served.registry.collect()} | {f"journeyman_{gauge[0]}" for gauge in GAUGES}
     names |= {"journeyman_up", "journeyman_queue_depth", "journeyman_model"}
@@ -155,4 +260,7 @@ def test_dashboard_shows_metrics_that_exist() -> None:
         r"journeyman_\w+", " ".join(t["expr"] for panel in dashboard["panels"] for t in panel["targets"])
     )
     assert shown
-    assert {re.sub("_(total|bucket|sum|count)$", "", name) for name in shown} <= names
+    # An info's series has the ending that its family lacks.
+    found = {re.sub("_(total|bucket|sum|count|info)$", "", name) for name in shown}
+    assert found <= names
+    assert {f"journeyman_{name}" for name in EXPECTED} <= found

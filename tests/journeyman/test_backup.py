@@ -57,6 +57,18 @@ def test_backup_is_restored_elsewhere(asked: str, home: Path, tmp_path: Path, st
     assert [path.name for path in (new_home / "adapters").iterdir()] == ["a1"]
 
 
+def test_an_adapter_is_that_of_the_backup(asked: str, home: Path, tmp_path: Path) -> None:
+    """One of the same name with other bytes would answer under the lineage of the one that was kept."""
+    folder = make_backup(asked, home, tmp_path / "backups")
+    (home / "adapters" / "a1" / "adapter_config.json").write_text('{"r": 64}')
+    (home / "adapters" / "a1" / "more.txt").write_text("and more")
+    (home / "adapters" / "a3").mkdir()
+    restore_backup(folder, read_backup(folder), asked, home)
+    found = {path.name: path.read_text() for path in (home / "adapters" / "a1").iterdir()}
+    assert found == {"adapter_config.json": "{}"}
+    assert sorted(path.name for path in (home / "adapters").iterdir()) == [".a2.partial", "a1", "a3"]
+
+
 def test_restored_database_can_be_backed_up_again(asked: str, home: Path, tmp_path: Path) -> None:
     """A second round finds nothing that the first has changed: the extension, the sequences, the indexes."""
     first = make_backup(asked, home, tmp_path / "backups")

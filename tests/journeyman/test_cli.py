@@ -21,8 +21,8 @@ from tests.journeyman.model_server import model_server
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
-    *("up", "index", "source", "search", "ask", "evaluate", "calibrate", "compare"),
-    *("status", "reindex", "embedder", "export", "admins", "slack"),
+    *("up", "index", "source", "collection", "search", "ask", "evaluate", "calibrate", "compare"),
+    *("status", "jobs", "reindex", "embedder", "dataset", "finetune", "model", "export", "admins", "slack"),
     *("bot", "worker", "beat", "migrate", "doctor", "backup", "restore"),
 )
 
@@ -42,7 +42,7 @@ def test_the_commands_are_the_contract() -> None:
     with_json = {name for name, command in cli.commands.items() if "as_json" in {p.name for p in command.params}}
     assert with_json == {
         *("index", "search", "ask", "evaluate", "calibrate", "compare"),
-        *("status", "reindex", "admins", "migrate", "doctor", "backup"),
+        *("status", "jobs", "reindex", "finetune", "admins", "migrate", "doctor", "backup"),
     }
 
 
@@ -209,6 +209,8 @@ def test_doctor_finds_what_is_broken(journeyman: Run) -> None:
 @pytest.mark.slow
 def test_ctrl_c_ends_a_command_cleanly(environment: dict[str, str], documents: Path) -> None:
     """Exit code 130, a word, no traceback."""
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in range(40):
         (documents / f"{number}.md").write_text(f"# Note {number}\n\n" + f"Number {number} says something. " * 400)
     process = subprocess.Popen(

@@ -16,7 +16,9 @@ from journeyman.errors import WrongInput
 from journeyman.options import Invocation
 from journeyman.slack_manifest import manifest_text
 from retrieval.answer import Question
-from retrieval.index import register_sources
+from retrieval.attempts import begin_attempts
+from retrieval.index import list_sources, register_sources
+from retrieval.jobs import request_job
 from retrieval.reindexing import find_target, read_run, request_run
 from tests.journeyman.conftest import ROOT, Run, one_sentence
 
@@ -38,10 +40,24 @@ def test_reindex_reports_like_slack(journeyman: Run, indexed: psycopg.Connection
     run = json.loads(journeyman("reindex", "default", "--json").stdout)
     assert (run["state"], run["started_by"], run["embedded"]) == ("done", "console", 1)
     assert [failure["document"] for failure in run["report"]["failures"]] == ["broken.pdf"]
+    request_job(indexed, "build", "pump-model", started_by="console")
+    request_job(indexed, "build", "press-model", started_by="console")
+    begin_attempts(indexed, list_sources(indexed)[0].id, ["deadly.pdf"], [b"hash"])
+    indexed.execute("UPDATE document_attempt SET attempts = 3")
     status = journeyman("status", JOURNEYMAN_MODEL="/models/phi").stdout
+    assert ", build pump-model: queued (waits for a worker)." in status
+    assert ", build press-model: queued (waits for a worker, 1 before it)." in status
+    assert "Set aside: deadly.pdf in default, after 3 attempts (each time the process" in status
+    assert (
+        "Schedule: scan-sources every 15 min, finetune every 24 h, watch-adapter every 5 min, sweep every 1 min, "
+        "statistics every 60 min, prune-vectors every 6 h, retention every 24 h." in status
+    )
     assert "default: 1 documents, 1 passages, looked through" in status
     assert "Model: /models/phi, in this process (auto), no adapter." in status
     state = json.loads(journeyman("status", "--json").stdout)
+    schedule = {"scan-sources": 900.0, "finetune": 86400.0, "watch-adapter": 300.0, "sweep": 60.0}
+    assert state["schedule"] == schedule | {"statistics": 3600.0, "prune-vectors": 21600.0, "retention": 86400.0}
+    assert [job["kind"] for job in state["jobs"]] == ["build", "build"]
     assert state["collections"][0]["documents"] == 1
     assert state["model"]["name"] == "embedded"
 

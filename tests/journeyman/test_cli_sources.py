@@ -67,7 +67,7 @@ def test_a_site_is_tested_added_listed_and_removed(journeyman: Run, database: st
     assert listed.startswith(f"wiki: {address}\n  sitemap, 1 documents, every 360 minutes, last ")
     assert "not */blog/" in listed
 
-    asked = journeyman("source", "remove", address, "--collection", "wiki")
+    asked = journeyman("source", "remove", address)  # registered in one collection alone
     assert asked.returncode == 130
     assert "with 1 documents (1 passages)?" in asked.stderr
     gone = journeyman("source", "remove", address, "--collection", "wiki", "--yes")
@@ -82,6 +82,11 @@ def test_errors_are_sentences(journeyman: Run, tmp_path: Path) -> None:
     assert "--secret" in one_sentence(journeyman("source", "add", "https://ada:lovelace@wiki.example/"))
     assert "journeyman source list" in one_sentence(journeyman("source", "remove", "nowhere", "--yes"))
     assert "Only a SQL source" in one_sentence(journeyman("source", "add", tmp_path, "--query", "SELECT 1"))
+    for name in ("shop", "office"):
+        journeyman("source", "add", tmp_path, "--collection", name, "--later")
+    assert "--collection (office, shop)" in one_sentence(journeyman("source", "remove", tmp_path, "--yes"))
+    assert journeyman("source", "remove", tmp_path, "--collection", "shop", "--yes").returncode == 0
+    assert journeyman("source", "remove", tmp_path, "--yes").returncode == 0
 
 
 @pytest.mark.slow

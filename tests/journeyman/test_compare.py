@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from finetune.comparisons import latest
+from finetune.registry import Made, add, promote
 from tests.finetune.conftest import tiny_phi3, write_tiny  # noqa: F401 - fixtures
 from tests.finetune.test_loading import write_adapter
 from tests.journeyman.conftest import Run, one_sentence
@@ -39,7 +40,7 @@ def test_with_and_without_documents(indexed: Run, questions: Path, database: str
     with model_server() as url:
         done = indexed("compare", questions, "--chart", tmp_path / "arms.png", JOURNEYMAN_MODEL_URL=url)
     assert done.returncode == 0, done.stderr
-    assert "No adapter is named" in done.stderr
+    assert "No adapter answers or is named" in done.stderr
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.startswith(("base", "rag"))}
     assert set(rows) == {"base", "rag"}
     assert "This rests on 3 questions" in done.stdout
@@ -62,14 +63,16 @@ def test_with_an_adapter_all_four(
     questions: Path,
     tmp_path: Path,
     tiny_phi3: Path,  # noqa: F811
+    database: str,
 ) -> None:
-    """The model is loaded once with the adapter and once without; both read the same passages."""
-    adapter = write_adapter(tiny_phi3, tmp_path / "house-7")
+    """The adapter that answers is compared, over one model; both read the same passages."""
+    write_adapter(tiny_phi3, tmp_path / "home" / "adapters" / "house-7")
+    with psycopg.connect(database, autocommit=True) as conn:
+        add(conn, Made("house-7", None, None, None, "tiny", "ab" * 32, {"examples": 90}, {}, "promote", "Better."))
+        promote(conn, "house-7", by="UADMIN")
     done = indexed(
         "compare",
         questions,
-        "--adapter",
-        adapter,
         "--json",
         **{"JOURNEYMAN_MODEL": str(tiny_phi3), "JOURNEYMAN_MAX_ANSWER_TOKENS": "20"},
     )
@@ -91,6 +94,7 @@ def test_with_an_adapter_all_four(
         (["--arms", "rag"], "at least two arms"),
         (["--arms", "rag,magic"], "no arm 'magic'"),
         (["--arms", "rag,finetuned"], "no adapter to compare"),
+        (["--adapter", "house-9"], "no adapter 'house-9'"),
     ],
 )
 def test_arms_that_cannot_be_compared_are_told(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -18,6 +18,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot import views
 from bot.operations import ModelState
 from journeyman.metrics import Metrics
 from journeyman.monitoring import Check, Monitor, served
@@ -26,6 +27,9 @@ from journeyman.stack import Stack
 from journeyman.up import child_commands
 from retrieval.answer import Answer, Done, Event, Searching, Text
 from tests.journeyman.conftest import ROOT
+from tests.journeyman.model_server import model_server
+from tests.slack_workspace import Workspace
+from workers.topology import QUEUES
 
 MODEL = ModelState("phi", "here", "a7", loaded=True)
 
@@ -113,7 +117,9 @@ def test_closing_reaches_the_chain() -> None:
 def test_shared_state_is_what_the_rows_say(database: str, redis_url: str) -> None:
     """Votes go down again when they are taken back; each gauge's statement fits the schema."""
     metrics = Metrics()
-    metrics.add_shared(lambda: psycopg.connect(database, autocommit=True), redis_url, ("nobody-uses-this",), MODEL)
+    metrics.add_shared(
+        lambda: psycopg.connect(database, autocommit=True), redis_url, ("nobody-uses-this",), lambda: MODEL
+    )
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("INSERT INTO answer (asked_by, state, question) VALUES ('U1', 'answered', 'What?')")
         conn.execute("INSERT INTO feedback SELECT id, 'U1', 1 FROM answer")
@@ -122,17 +128,38 @@ def test_shared_state_is_what_the_rows_say(database: str, redis_url: str) -> Non
         assert found["journeyman_answers_last_day", "answered"] == 1
         assert found["journeyman_inbox",] == found["journeyman_review_queue",] == 0
         assert found["journeyman_queue_depth", "nobody-uses-this"] == 0
-        assert found["journeyman_model_info", "a7", "phi"] == 1
+        assert found["journeyman_model_info", "a7", "phi", "yes"] == 1
         assert found["journeyman_up", "postgres"] == found["journeyman_up", "redis"] == 1
+        assert ("journeyman_training_seconds_left",) not in found
+        conn.execute(
+            "INSERT INTO training_round (started_by, requested, cost) VALUES ('U1', '{}', '{\"seconds_left\": 90.5}')"
+        )
+        assert values(metrics)["journeyman_training_seconds_left",] == 90.5
         conn.execute("DELETE FROM feedback")
         assert ("journeyman_votes", "up") not in values(metrics)
+
+
+def test_embedding_rate_is_that_of_the_jobs_at_work(database: str, redis_url: str) -> None:
+    """Passages a second since each began, together; none at work is 0, which is a rate, too."""
+    metrics = Metrics()
+    metrics.add_shared(lambda: psycopg.connect(database, autocommit=True), redis_url, (), lambda: MODEL)
+    assert values(metrics)["journeyman_embedding_passages_per_second",] == 0
+    with psycopg.connect(database, autocommit=True) as conn:
+        conn.execute("""
+            INSERT INTO job (kind, target, started_by, state, embedded, started_at, heartbeat_at)
+            VALUES ('scan', 'sources', 'schedule', 'running', 300, now() - interval '60 s', now()),
+                ('build', 'a-model', 'U1', 'running', 200, now() - interval '120 s', now() - interval '20 s'),
+                ('build', 'a-newer-model', 'U1', 'running', 0, now(), now()),
+                ('reindex', 'all', 'U1', 'done', 5000, now() - interval '60 s', now())
+        """)
+    assert values(metrics)["journeyman_embedding_passages_per_second",] == pytest.approx(5 + 2)
 
 
 def test_scrape_without_servers_says_so(tmp_path: Path) -> None:
     """Whoever watches must not lose sight of a process because Postgres and Redis are away."""
     metrics = Metrics()
     nobody = f"postgresql://journeyman@/x?host={tmp_path}"
-    metrics.add_shared(lambda: psycopg.connect(nobody), f"unix://{tmp_path}/redis", ("embed",), MODEL)
+    metrics.add_shared(lambda: psycopg.connect(nobody), f"unix://{tmp_path}/redis", ("embed",), lambda: MODEL)
     found = values(metrics)
     assert found["journeyman_up", "postgres"] == found["journeyman_up", "redis"] == 0
     assert found["journeyman_questions_total", "answered"] == 0
@@ -160,34 +187,52 @@ def test_processes_of_up_do_not_share_a_port() -> None:
     def ports(wanted: int) -> list[str]:
         return [command[-1] for command in child_commands(Settings(metrics_port=wanted), slack=True).values()]
 
-    assert ports(9464) == ["9464", "9465", "9466"]
-    assert ports(0) == ["0", "0", "0"]
+    assert ports(9464) == ["9464", "9465", "9466", "9467"]
+    assert ports(0) == ["0", "0", "0", "0"]
+
+
+def test_up_indexes_while_it_trains() -> None:
+    """Every queue is worked on, and that of fine-tuning by a process of its own."""
+    queues = [
+        command[command.index("--queues") + 1]
+        for command in child_commands(Settings(), slack=False).values()
+        if "--queues" in command
+    ]
+    assert sorted(queues) == ["finetune", "ingest,embed,control"]
+    assert set(",".join(queues).split(",")) == set(QUEUES)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["worker", "beat"])
-def test_service_is_watched(environment: dict[str, str], command: str, tmp_path: Path, stack: Stack) -> None:
-    """The real process serves its metrics, and is ready."""
+@pytest.mark.parametrize(("command", "part"), [("worker", "consumer"), ("beat", "clock"), ("bot", "slack")])
+def test_service_is_watched(
+    environment: dict[str, str], command: str, part: str, tmp_path: Path, stack: Stack, workspace: Workspace
+) -> None:
+    """The real process serves its metrics, lives, and is ready once its own part is, too."""
+    workspace.install(Path(views.__file__).with_name("manifest.yaml"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "journeyman", command, "--metrics-port", str(port)],
-        cwd=tmp_path,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert get(port, "/readyz")[0] == 200
-                break
-            except (URLError, ConnectionError):
+    with model_server() as url:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "journeyman", command, "--metrics-port", str(port)],
+            cwd=tmp_path,
+            env=environment | workspace.environment() | {"PYTHONPATH": str(ROOT), "JOURNEYMAN_MODEL_URL": url},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            found = (0, "")
+            deadline = time.monotonic() + 60
+            while found[0] != 200:
                 assert process.poll() is None, process.communicate()[1]
-                assert time.monotonic() < deadline
+                assert time.monotonic() < deadline, found
                 time.sleep(0.1)
-        assert "journeyman_queue_depth" in get(port, "/metrics")[1]
-    finally:
-        os.kill(process.pid, signal.SIGTERM)
-        process.communicate(timeout=60)
+                with suppress(URLError, ConnectionError):
+                    found = get(port, "/readyz")
+            assert json.loads(found[1]) == {"ready": True, "postgres": None, "redis": None, part: None}
+            assert get(port, "/healthz") == (200, '{"alive": true}\n')
+            metrics = get(port, "/metrics")[1]
+            assert "journeyman_queue_depth" in metrics
+            assert 'journeyman_questions_total{outcome="answered"} 0.0' in metrics
+        finally:
+            os.kill(process.pid, signal.SIGTERM)
+            process.communicate(timeout=60)

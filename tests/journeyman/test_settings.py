@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import ValidationError
 
+from journeyman.composition import reveal
 from journeyman.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-COMPOSE_ONLY = {"POSTGRES_PASSWORD", "DOCUMENTS", "HF_TOKEN", "GRAFANA_PASSWORD", "FLOWER_BASIC_AUTH"}
+COMPOSE_ONLY = {"DOCUMENTS", "SECRETS"}
 
 
 def variables() -> set[str]:
@@ -64,6 +66,40 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError) as error:
         Settings()
     assert "very-secret" not in str(error.value)
+
+
+def test_secrets_may_be_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is named as a setting stands behind environment and .env; an empty one is no value."""
+    for name, text in {
+        "slack_bot_token": "xoxb-file\n",
+        "slack_app_token": "\n",
+        "journeyman_judge_api_key": "j",
+    }.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("JOURNEYMAN_JUDGE_API_KEY", "of the environment")
+    found = Settings(_secrets_dir=tmp_path)
+    assert (reveal(found.slack_bot_token), found.slack_app_token) == ("xoxb-file", None)
+    assert reveal(found.judge_api_key) == "of the environment"
+
+
+@pytest.mark.parametrize(
+    ("url", "password"),
+    [
+        ("postgresql://journeyman@db:5433/docs", "a file's"),
+        ("host=db port=5433 dbname=docs user=journeyman", "a file's"),
+        ("postgresql://journeyman:its%20own@db:5433/docs", "its own"),
+    ],
+)
+def test_password_of_the_database_may_stand_apart(url: str, password: str) -> None:
+    """It completes a URL without one, so that the URL can stand where everybody may read it."""
+    found = reveal(Settings(database_url=url, database_password="a file's").database_url)
+    assert conninfo_to_dict(found or "") == {
+        "host": "db",
+        "port": "5433",
+        "dbname": "docs",
+        "user": "journeyman",
+        "password": password,
+    }
 
 
 def test_admins_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,439 @@
+"""A round of fine-tuning from votes to verdict: dataset → cost → training → examination → gate → registry.
+
+Each stage leaves a row or files, so that a round whose process died goes on where it was: from the same dataset, the
+last checkpoint, the answers that were given already.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from finetune import registry, rounds
+from finetune.card import CARD, CHART, SCORES, card, loss_chart, scores_chart
+from finetune.dataset.rows import SPLITS
+from finetune.gate import Verdict, decide
+from finetune.lineage import base_hashes, machine
+from finetune.loading import Quantize
+from finetune.training.process import POLL_SECONDS, probe, run
+from finetune.training.run import ADAPTER, WEIGHTS, file_sha256
+from finetune.training.spec import Method, Step, Trained, TrainingFailed, TrainingSpec
+from journeyman.exam import DECIDING, JUDGED, Examination, documents_alone, figures, guards_for, items_of, one_voice
+from journeyman.judging import Judge, calibrated, safely
+from journeyman.judging import guards as judging_guards
+from retrieval.index import Progress
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from finetune.dataset.storage import Stored
+    from journeyman.composition import Application
+
+log = structlog.get_logger(__name__)
+
+Tell = Callable[[Progress], None]
+PACE = 2.0  # seconds between two writes of a round's figures
+COST_NAMES = {"none": "LoRA", "4bit": "QLoRA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked of a round; `now` trains on however little there is. None is what the settings say."""
+
+    method: Method = "sft"
+    quantize: "Quantize | None" = None
+    dataset: int | None = None
+    now: bool = False
+    rank: int = 16
+    rslora: bool = False
+    epochs: float = 2.0
+    learning_rate: float | None = None
+    max_steps: int | None = None
+    seed: int = 0
+
+
+class Rounds:
+    """Carries out the rounds of an installation."""
+
+    def __init__(self, app: "Application") -> None:
+        self._app = app
+
+    def request(self, conn: "Connection[Any]", wanted: Wanted, started_by: str) -> rounds.Round:
+        """A new round, or the one that is open already."""
+        from retrieval.jobs import request_job
+
+        rounds.rounds(conn, 0)  # those whose jobs were given up have ended
+        with conn.transaction():
+            job = request_job(conn, "finetune", "adapter", started_by=started_by)
+            return rounds.begin(conn, job.id, started_by=started_by, requested=asdict(wanted))
+
+    def costs(self, wanted: Wanted, tell: Tell) -> "dict[Quantize, Trained | str]":
+        """What a few steps of LoRA and of QLoRA cost over the same examples; where one cannot be, why."""
+        number = wanted.dataset or self._build(wanted, tell)
+        if number is None:
+            raise TrainingFailed("There are no examples yet: `/journeyman review` makes some of votes and corrections.")
+        found: dict[Quantize, Trained | str] = {}
+        choices: tuple[Quantize, ...] = ("none", "4bit")
+        for quantize in choices:
+            tell(Progress(f"Measuring {COST_NAMES[quantize]}", len(found), len(choices), 0))
+            spec = self._spec(replace(wanted, quantize=quantize), self._app.datasets / str(number))
+            try:
+                folder = self._app.home / "training" / f"cost-{quantize}"
+                found[quantize] = probe(folder, spec, environment=self._app.training_environment())
+            except TrainingFailed as error:
+                found[quantize] = str(error)
+        return found
+
+    def carry_out(self, conn: "Connection[Any]", job_id: int, tell: Tell) -> dict[str, Any]:
+        """Does the round of a job, or goes on with it; returns its report. Raises what `tell` raises, and failures."""
+        found = rounds.of_job(conn, job_id)
+        if found is None:
+            found = rounds.begin(conn, job_id, started_by="schedule", requested=asdict(self._app.wanted()))
+        if found.state != "open":
+            return {"state": found.state, "reason": found.reason}
+        wanted = Wanted(**found.requested)
+        try:
+            state, reason = self._round(conn, found, wanted, tell)
+        except Exception as error:
+            self._failed(conn, found, error)
+            raise
+        rounds.end(conn, found.id, state, reason)
+        log.info("round_ended", round=found.id, state=state)
+        return {"state": state, "reason": reason}
+
+    def _round(
+        self, conn: "Connection[Any]", found: rounds.Round, wanted: Wanted, tell: Tell
+    ) -> tuple[rounds.State, str]:
+        kept, clusters = self._dataset(conn, found, wanted, tell)
+        floor = self._app.settings.finetune_floor
+        if kept is None or kept.report.get(f"train.{wanted.method}", 0) == 0:
+            return "not enough", f"There are no examples for {wanted.method} yet: `/journeyman review` makes some."
+        if clusters < floor and not wanted.now:
+            return "not enough", f"{clusters} new clusters of reviewed questions came in, and {floor} are asked for."
+        folder = self._app.home / "training" / found.adapter
+        spec = self._spec(wanted, self._app.datasets / str(kept.id))
+        trained = self._train(conn, found, kept, spec, folder, tell)
+        made = self._app.adapters / found.adapter
+        place(folder / ADAPTER, made, trained.sha256)
+        verdict, metrics = self._examine(conn, found, kept, made, folder, tell)
+        self._list(conn, found, kept, spec, trained, verdict, metrics)
+        return self._decide(conn, found, verdict)
+
+    def _dataset(
+        self, conn: "Connection[Any]", found: rounds.Round, wanted: Wanted, tell: Tell
+    ) -> "tuple[Stored | None, int]":
+        from finetune.dataset.freezing import DatasetUnusable, find
+
+        number = found.dataset_id or wanted.dataset or self._build(wanted, tell)
+        if number is None:
+            return None, 0
+        try:
+            stored = find(conn, self._app.datasets, number)[0]
+        except DatasetUnusable:
+            if wanted.dataset is not None:
+                raise
+            # Somebody had their data deleted since: what was learnt of it is thrown away.
+            rounds.note_cost(conn, found.id, stale_dataset=number)
+            return self._dataset(conn, replace(found, dataset_id=None), wanted, tell)
+        if stored.outdated and found.dataset_id is None and wanted.dataset is not None:
+            raise DatasetUnusable(
+                f"{stored.outdated} examples of dataset {number} rest on documents that changed or were deleted: make "
+                "another with `journeyman dataset build`."
+            )
+        clusters = rounds.new_clusters(conn, number, wanted.method)
+        rounds.note_dataset(conn, found.id, number, clusters)
+        return stored, clusters
+
+    def _build(self, wanted: Wanted, tell: Tell) -> int | None:
+        from finetune.dataset.rows import Options
+
+        making = Progress("Making a dataset of votes and corrections", 0, 0, 0)
+        tell(making)
+        evaluation = [labelled.question for labelled in self._app.golden()]
+        options = Options(seed=wanted.seed)
+        _, kept = self._app.build_dataset(options, evaluation, 0, lambda _: tell(making), lambda: None)
+        return kept.id if kept else None
+
+    def _spec(self, wanted: Wanted, dataset: Path) -> TrainingSpec:
+        settings = self._app.settings
+        return TrainingSpec(
+            model=str(self._app.model_place()),
+            revision=settings.model_revision,
+            dataset=str(dataset),
+            method=wanted.method,
+            quantize=settings.quantize if wanted.quantize is None else wanted.quantize,
+            rank=wanted.rank,
+            rslora=wanted.rslora,
+            epochs=wanted.epochs,
+            learning_rate=wanted.learning_rate,
+            max_steps=wanted.max_steps,
+            seed=wanted.seed,
+            device=settings.device,
+            dtype=settings.dtype,
+            threads=settings.threads,
+        )
+
+    def _train(
+        self,
+        conn: "Connection[Any]",
+        found: rounds.Round,
+        kept: "Stored",
+        spec: TrainingSpec,
+        folder: Path,
+        tell: Tell,
+    ) -> Trained:
+        environment, must_wait = self._app.training_environment(), partial(self._app.card_is_wanted, conn)
+        if "estimate" not in found.cost and not (folder / ADAPTER).exists():
+            measuring = Progress("Measuring what training will cost", 0, 0, 0)
+            tell(measuring)
+            cost = estimate(probe(folder, spec, lambda _: tell(measuring), must_wait, environment), spec.max_steps)
+            rounds.note_cost(conn, found.id, estimate=cost | {"examination": self._examination_seconds(conn, kept)})
+            found = rounds.of_job(conn, found.job_id or 0) or found
+        last = Progress(told_estimate(found.cost.get("estimate")), 0, 0, 0)
+        tell(last)
+        written = float("-inf")
+
+        def on_step(step: Step | None) -> None:
+            nonlocal last, written
+            if step is not None:
+                last = Progress(told_step(step), step.step, step.steps, 0)
+                if time.monotonic() - written > PACE or step.step == step.steps:
+                    written = time.monotonic()
+                    rounds.note_cost(
+                        conn,
+                        found.id,
+                        loss=step.loss,
+                        step=step.step,
+                        steps=step.steps,
+                        tokens_per_second=round(step.tokens_per_second, 1),
+                        seconds_left=round(seconds_left(step), 1),
+                    )
+            tell(last)
+
+        trained = run(folder, spec, on_step, must_wait, environment=environment)
+        rounds.note_cost(
+            conn,
+            found.id,
+            seconds=trained.seconds,
+            tokens=trained.tokens,
+            tokens_per_second=round(trained.tokens_per_second, 1),
+            peak_megabytes=trained.peak_megabytes,
+            gpu_seconds=trained.seconds if trained.device != "CPU" else 0,
+            device=trained.device,
+        )
+        return trained
+
+    def _examination_seconds(self, conn: "Connection[Any]", kept: "Stored") -> float:
+        """What the examination may take: every question is answered by each arm, as fast as people were lately."""
+        items = items_of(self._app.datasets / str(kept.id), rounds.clusters_of(conn, kept.id), self._app.golden())
+        now = registry.in_use(conn)
+        return round(len(items) * (3 if now and now.active else 2) * rounds.seconds_an_answer(conn), 1)
+
+    def _examine(
+        self,
+        conn: "Connection[Any]",
+        found: rounds.Round,
+        kept: "Stored",
+        made: Path,
+        folder: Path,
+        tell: Tell,
+    ) -> tuple[Verdict, dict[str, Any]]:
+        from finetune.dataset.storage import verified_passages
+        from retrieval.followup import standalone
+        from retrieval.rewriting import rewritten
+        from retrieval.sources import VERIFIED
+
+        app = self._app
+        clusters = one_voice(rounds.clusters_of(conn, kept.id), rounds.writers_of(conn, kept.id))
+        items = items_of(app.datasets / str(kept.id), clusters, app.golden())
+        judge, told = self._judge(conn)
+        model: Any = app.model
+        exam = Examination(
+            app.pool,
+            app.embedder,
+            documents_alone(app.pool, app.embedder, app.reranker, verified_passages(conn, VERIFIED)),
+            items,
+            folder / "examination",
+            rewrite=partial(rewritten, model=model) if app.settings.rewrite_followups else standalone,
+            judge=safely(judge) if judge else None,
+        )
+        now = registry.in_use(conn)
+        active = now.active if now else None
+        arms: dict[str, Any] = {"candidate": model.with_adapter(made), "base": model}
+        if active is not None:
+            arms["active"] = model.with_adapter(app.adapters / active)
+        done, total = 0, len(items) * len(arms)
+
+        def advance(arm: str) -> None:
+            nonlocal done
+            done += 1
+            progress = Progress(f"Examining {arm}", done, total, 0)
+            give_way(partial(app.card_is_wanted, conn), lambda: tell(progress))
+
+        outcomes = exam.sit(f"beside {active or 'base'}", arms, advance)
+        outcomes.setdefault("active", outcomes["base"])
+        settings = app.settings
+        verdict = decide(
+            outcomes["candidate"],
+            outcomes["active"],
+            [*guards_for(items), *judging_guards(told, [name for name in JUDGED if any(i.set == name for i in items)])],
+            margin=settings.finetune_margin,
+            least=settings.finetune_questions,
+            sets=DECIDING,
+        )
+        metrics = {"sets": figures(outcomes), "gain": asdict(verdict.gain), "active": active}
+        return verdict, metrics | ({"judge": told} if told else {})
+
+    def _judge(self, conn: "Connection[Any]") -> tuple[Judge | None, dict[str, Any]]:
+        from finetune.dataset.storage import read_answers
+        from retrieval.sources import VERIFIED
+
+        judge = self._app.judge()
+        if judge is None:
+            return None, {}
+        return calibrated(judge, [answer for answer in read_answers(conn, VERIFIED) if answer.everyone])
+
+    def _list(
+        self,
+        conn: "Connection[Any]",
+        found: rounds.Round,
+        kept: "Stored",
+        spec: TrainingSpec,
+        trained: Trained,
+        verdict: Verdict,
+        metrics: Mapping[str, Any],
+    ) -> None:
+        now = registry.in_use(conn)
+        lineage = {
+            "base": self._app.base,
+            **base_hashes(self._app.model_place(), self._app.settings.model_revision),
+            "examples_of_dataset": kept.examples,
+            "dataset_sha256": kept.hash,
+            "split": {side: kept.report.get(f"{side}.{spec.method}", 0) for side in SPLITS},
+            "machine": machine(),
+            **asdict(spec),
+            **trained.as_dict(),
+            "alpha": spec.scale,
+            "learning_rate": spec.rate,
+            "journeyman": version("journeyman"),
+            "spec_sha256": spec.digest,
+        }
+        lineage |= {"dataset": kept.id, "model": self._app.base}  # ids, where the spec has folders of this machine
+        folder = self._app.adapters / found.adapter
+        _write(folder / CARD, card(found.adapter, lineage, metrics, verdict.decision, verdict.reason).encode())
+        if chart := loss_chart(trained.losses):
+            _write(folder / CHART, chart)
+        if chart := scores_chart(metrics["sets"]):
+            _write(folder / SCORES, chart)
+        registry.add(
+            conn,
+            registry.Made(
+                name=found.adapter,
+                round_id=found.id,
+                parent=now.active if now else None,
+                dataset_id=kept.id,
+                base=self._app.base,
+                sha256=trained.sha256,
+                lineage=lineage,
+                metrics=metrics,
+                decision=verdict.decision,
+                reason=verdict.reason,
+            ),
+        )
+
+    def _decide(self, conn: "Connection[Any]", found: rounds.Round, verdict: Verdict) -> tuple[rounds.State, str]:
+        if verdict.decision != "promote":
+            return ("refused" if verdict.decision == "refuse" else "inconclusive"), verdict.reason
+        settings = self._app.settings
+        made = registry.find(conn, found.adapter)
+        if made.stale_at or made.deleted:
+            return "refused", f"{made.erased} It passed the gate: {verdict.reason}"
+        if settings.finetune_promote == "by hand" or made.outdated:
+            told = f" {made.erased}" if made.outdated else ""
+            verdict = replace(verdict, reason=f"{verdict.reason}{told}")
+            return "proved", f"{verdict.reason} To have it answer: journeyman model promote {found.adapter}"
+        registry.promote(
+            conn,
+            found.adapter,
+            by=found.started_by,
+            reason=verdict.reason,
+            percent=settings.finetune_trial_percent or 100,
+        )
+        return "promoted", verdict.reason
+
+    def _failed(self, conn: "Connection[Any]", found: rounds.Round, error: Exception) -> None:
+        from journeyman.failures import explain
+        from retrieval.jobs import Cancelled, HandedBack
+
+        if conn.closed or isinstance(error, HandedBack):
+            return  # another process goes on with it
+        if isinstance(error, Cancelled):
+            rounds.end(conn, found.id, "cancelled", "It was cancelled.")
+        else:
+            rounds.end(conn, found.id, "failed", explain(error).sentence)
+
+
+def give_way(is_wanted: Callable[[], bool], tell: Callable[[], None], every: float = POLL_SECONDS) -> None:
+    """Tells, and goes on telling until nobody wants the card any more. Raises what `tell` raises."""
+    tell()
+    while is_wanted():
+        time.sleep(every)
+        tell()
+
+
+def place(made: Path, target: Path, sha256: str) -> None:
+    """Moves the adapter to where it is served from: whole, because it is renamed. One that lies there of another spec,
+    from before a restart, was never listed and so answers nobody.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if made.exists() and target.exists() and file_sha256(target / WEIGHTS) != sha256:
+        shutil.rmtree(target)
+    if not target.exists():
+        made.rename(target)
+
+
+def estimate(trained: Trained, max_steps: int | None) -> dict[str, float]:
+    """What the whole will cost, from what a few steps did."""
+    steps = trained.planned_steps if max_steps is None else min(max_steps, trained.planned_steps)
+    seconds = trained.seconds_per_step * steps
+    return {"seconds": round(seconds, 1), "steps": steps, "peak_megabytes": trained.peak_megabytes}
+
+
+def told_estimate(found: Mapping[str, Any] | None) -> str:
+    """For people, before it starts."""
+    if not found:
+        return "Training"
+    told = f"Training will take about {duration(found['seconds'])} and {found['peak_megabytes'] / 1000:.1f} GB"
+    after = found.get("examination")
+    return f"{told}, and the examination about {duration(after)}" if after else told
+
+
+def told_step(step: Step) -> str:
+    """For people, while it lasts."""
+    left = duration(seconds_left(step))
+    return f"Training: loss {step.loss:.3f}, {step.tokens_per_second:.0f} tokens/s, {left} left"
+
+
+def seconds_left(step: Step) -> float:
+    """Of the training, if the steps to come take as long."""
+    return step.seconds * (step.steps - step.step)
+
+
+def duration(seconds: float) -> str:
+    """For people."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    aside = file.with_name(f".{file.name}.writing")
+    aside.write_bytes(data)
+    aside.rename(file)

@@ -1,0 +1,204 @@
+"""Rounds of fine-tuning over the real database, with a real training process and a tiny Phi-3."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.personal_data import delete_data
+from finetune import registry
+from finetune.dataset.freezing import DatasetUnusable
+from finetune.dataset.rows import Options
+from finetune.gate import Interval, Verdict
+from finetune.rounds import of_job, rounds
+from finetune.training.run import file_sha256
+from finetune.training.spec import Trained, TrainingFailed
+from journeyman.asking import ask
+from journeyman.cli_finetune import describe_costs
+from journeyman.composition import Application
+from journeyman.rounds import Wanted, estimate, place, told_estimate
+from journeyman.stack import Stack
+from retrieval.answer import Question
+from retrieval.jobs import carry_out_job
+from tests.journeyman.rounds_company import company, vote_and_correct
+
+pytestmark = pytest.mark.slow
+WANTED = Wanted(rank=2, max_steps=4, epochs=20, learning_rate=2e-2)
+
+
+@pytest.fixture
+def app(home: Path, database: str, stack: Stack) -> Iterator[Application]:
+    with company(home, database, stack.redis_url, finetune_floor=3) as running:
+        yield running
+
+
+def do_round(app: Application, wanted: Wanted) -> tuple[Any, list[str]]:
+    """The round as it ended, and what it told meanwhile."""
+    told: list[str] = []
+    with app.connect() as conn:
+        found = app.rounds.request(conn, wanted, "UADMIN")
+        job = found.job_id or 0
+        carry_out_job(
+            conn, job, lambda tell: app.finetune(conn, job, tell), lambda progress: told.append(progress.document)
+        )
+        return of_job(conn, job), told
+
+
+def asked_adapter(app: Application) -> str | None:
+    """Which adapter answers a question now."""
+    answer = ask(app.pool, app.answer, Question("When is the belt of the mill looked after?"), lambda _: None)
+    with app.connect() as conn:
+        row = conn.execute("SELECT adapter FROM answer WHERE id = %s", [answer.answer_id]).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def test_nothing_to_learn_from_is_said(app: Application) -> None:
+    """Without votes a round ends at once."""
+    ended, _ = do_round(app, WANTED)
+    assert (ended.state, ended.dataset_id) == ("not enough", None)
+    assert "no examples" in ended.reason
+
+
+def test_from_corrections_to_an_answer_and_back(app: Application, tmp_path: Path) -> None:
+    """Trained, examined, refused for want of questions, promoted by a person with a reason, rolled back, erased."""
+    vote_and_correct(app, tmp_path / "documents")
+    assert asked_adapter(app) is None
+    ended, told = do_round(app, WANTED)
+    assert ended.state == "inconclusive", ended.reason
+    assert "Too few questions" in ended.reason
+    assert ended.clusters >= 3
+    assert any(line.startswith("Training will take about") and "examination" in line for line in told)
+    assert any(line.startswith("Training: loss") for line in told)
+    assert {"Examining candidate", "Examining base"} <= set(told)
+    cost = ended.cost
+    assert cost["tokens"] > 0
+    assert cost["peak_megabytes"] > 100
+    assert cost["estimate"]["steps"] == 4
+    assert cost["estimate"]["examination"] > 0
+    assert (cost["step"], cost["seconds_left"]) == (4, 0)
+
+    name = ended.adapter
+    folder = app.adapters / name
+    assert {file.name for file in folder.iterdir()} == {
+        "README.md",
+        "loss.png",
+        "scores.png",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
+    with app.connect() as conn:
+        made = registry.find(conn, name)
+        assert made.lineage["dataset"] == ended.dataset_id
+        assert len(made.lineage["losses"]) == 4
+        assert made.lineage["versions"]["peft"]
+        assert len(made.lineage["base_sha256"]) == len(made.lineage["template_sha256"]) == 64
+        assert made.lineage["split"]["train"] > 0
+        assert {"held out", "general"} <= set(made.metrics["sets"])
+        card = (folder / "README.md").read_text()
+        assert made.sha256 in card
+        assert str(app.datasets) not in json.dumps(dict(made.lineage)) + card
+        assert registry.in_use(conn) is None
+        with pytest.raises(registry.NotPossible, match="did not pass"):
+            registry.promote(conn, name, by="UADMIN")
+        registry.promote(conn, name, by="UADMIN", reason="it reads better")
+    assert asked_adapter(app) == name
+    assert app.model_state().adapter == name
+
+    # What was trained on is not new any more.
+    again, _ = do_round(app, WANTED)
+    assert again.state == "not enough"
+    assert again.reason == "0 new clusters of reviewed questions came in, and 3 are asked for."
+
+    with app.connect() as conn:
+        registry.rollback(conn, by="UADMIN", reason="?")
+    assert asked_adapter(app) is None
+
+    with app.connect() as conn:
+        delete_data(conn, "U1")
+        assert "had their data deleted" in (registry.find(conn, name).erased or "")
+        assert len(rounds(conn)) == 2
+    later, _ = do_round(app, replace(WANTED, now=True))
+    assert later.dataset_id != ended.dataset_id
+    with app.connect() as conn:
+        persons = conn.execute("SELECT unnest(persons) FROM dataset_example WHERE dataset_id = %s", [later.dataset_id])
+        assert "U1" not in {person for (person,) in persons.fetchall()}
+        assert registry.find(conn, later.adapter).erased is None
+
+
+def test_what_was_erased_during_a_round_is_not_promoted(app: Application, tmp_path: Path) -> None:
+    """The gate may pass it: it learnt from what should be forgotten, or from what no document says any more. And no
+    round begins on a dataset whose documents went.
+    """
+    vote_and_correct(app, tmp_path / "documents")
+    passed = Verdict("promote", "Better.", Interval(0.2, 0.1, 0.3, 40))
+    _, kept = app.build_dataset(Options(oracle_share=1), [], 0, lambda _: None, lambda: None)
+    assert kept
+    with app.connect() as conn:
+        found = app.rounds.request(conn, WANTED, "UADMIN")
+        made = registry.Made(found.adapter, found.id, None, kept.id, "tiny", "ab" * 32, {}, {}, "promote", "Better.")
+        registry.add(conn, made)
+        (tmp_path / "documents" / "mill.md").unlink()
+        app.index([tmp_path / "documents"], "default", lambda _: None)
+        state, reason = app.rounds._decide(conn, found, passed)
+        assert (state, registry.in_use(conn)) == ("proved", None)
+        assert "documents changed or went" in reason
+        with pytest.raises(DatasetUnusable, match="changed or were deleted"):
+            app.rounds._dataset(conn, found, replace(WANTED, dataset=kept.id), lambda _: None)
+        delete_data(conn, "U1")
+        state, reason = app.rounds._decide(conn, found, passed)
+        assert (state, registry.in_use(conn)) == ("refused", None)
+        assert "had their data deleted" in reason
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_adapter_of_another_spec_is_not_taken_for_this_one(tmp_path: Path, kept: bool) -> None:
+    """After a restart with other settings the run begins anew, and its adapter takes the place of the old."""
+    made, target = tmp_path / "run" / "adapter", tmp_path / "adapters" / "round-1"
+    for folder, text in ((made, "new"), (target, "old")):
+        folder.mkdir(parents=True)
+        (folder / "adapter_model.safetensors").write_text(text)
+    wanted = file_sha256((target if kept else made) / "adapter_model.safetensors")
+    place(made, target, wanted)
+    assert (target / "adapter_model.safetensors").read_text() == ("old" if kept else "new")
+    place(tmp_path / "gone", target, wanted)  # taken up again after it was moved
+    assert target.is_dir()
+
+
+def test_cost_is_of_the_steps_that_follow() -> None:
+    """The first one warms up and does not count; without a max of steps the epochs say how many there are."""
+    zero = dict.fromkeys(("sha256", "device", "dtype", "dataset_hash"), "") | {"losses": [], "modules": []}
+    numbers = dict.fromkeys(("examples", "left_out", "tokens", "parameters"), 0)
+    trained: Any = Trained(
+        **zero, **numbers, steps=3, seconds=9.0, peak_megabytes=900, planned_steps=40, seconds_per_step=2.0
+    )
+    assert estimate(trained, None) == {"seconds": 80.0, "steps": 40, "peak_megabytes": 900}
+    assert estimate(trained, 5)["seconds"] == 10.0
+    assert told_estimate(estimate(trained, None)) == "Training will take about 80 s and 0.9 GB"
+    told = told_estimate(estimate(trained, None) | {"examination": 1200})
+    assert told == "Training will take about 80 s and 0.9 GB, and the examination about 20 min"
+
+
+def test_one_round_at_a_time(app: Application) -> None:
+    """Who asks while one is open is given that one."""
+    with app.connect() as conn:
+        first = app.rounds.request(conn, WANTED, "UADA")
+        assert app.rounds.request(conn, replace(WANTED, now=True), "UBEN").id == first.id
+
+
+def test_lora_and_qlora_side_by_side(app: Application, tmp_path: Path) -> None:
+    """What each would take is measured, and nothing else happens; without examples it says where they come from."""
+    with pytest.raises(TrainingFailed, match="no examples yet"):
+        app.rounds.costs(WANTED, lambda _: None)
+    vote_and_correct(app, tmp_path / "documents")
+    measured = app.rounds.costs(WANTED, lambda _: None)
+    told = describe_costs(measured, WANTED.max_steps).splitlines()
+    assert [line.split()[0] for line in told] == ["memory", "LoRA", "QLoRA", "QLoRA"]
+    assert all(not isinstance(one, str) and one.peak_megabytes > 100 for one in measured.values())
+    assert "of LoRA's memory" in told[-1]
+    with app.connect() as conn:
+        assert rounds(conn) == []
+    assert not any(path.is_dir() for path in (app.home / "training").iterdir())
