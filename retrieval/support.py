@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from retrieval.answer import Passage
 from retrieval.sentences import split
-from retrieval.words import WORD, content, denies, is_covered, is_number, names
+from retrieval.words import WORD, codes, content, denies, is_covered, is_number, names
 
 MIN_SUPPORT = 0.8
 """Least share of a statement's words that two neighbouring sentences of the passage must hold."""
@@ -22,13 +22,14 @@ _WHOLE = re.compile(r"[.!…][\"'”’)\]]*$")
 def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | None:
     """The index of the passage that supports a statement, None if no single one does or it is no whole sentence.
 
-    Every number, identifier and name of the statement must stand in two neighbouring sentences of it, most of its other
-    words too, and they must deny as much as it does. A heading that is written off says nothing.
+    Every number, name and code (sign by sign) of the statement must stand in two neighbouring sentences of it, most of
+    its other words too, and they must deny as much as it does. A heading that is written off says nothing.
     """
     words = content(statement)
     if len(words) < MIN_WORDS or not _WHOLE.search(statement) or _babbles(statement):
         return None
     exact = {word for word in words if is_number(word)} | names(statement)
+    typed = codes(statement)
     denied = denies(statement)
     best: tuple[float, int] | None = None
     for i, passage in enumerate(passages):
@@ -40,6 +41,7 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
             held = content(lines) | context
             share = sum(is_covered(word, held) for word in words) / len(words)
             holds = share >= MIN_SUPPORT and all(is_covered(word, held) for word in exact)
+            holds = holds and typed <= codes(f"{lines} {above}")
             if holds and denies(lines) == denied and (best is None or share > best[0]):
                 best = (share, i)
     return best[1] if best else None

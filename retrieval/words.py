@@ -3,6 +3,8 @@
 import re
 
 WORD = re.compile(r"[^\W_]+(?:[.'’:/*=-][^\W_]+)*|[$#][^\W_]*", re.UNICODE)
+_CODE = re.compile(r"[^\s`]*[$#*=][^\s`]*")
+_AROUND_CODE = "\"'“”‘’„()[]{}<>.,;:!?|"
 _NUMERAL = re.compile(r"\d+(?:[.,]\d+)*")
 NUMBER_WORDS = frozenset(
     "zero one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty "
@@ -49,6 +51,18 @@ def numerals(text: str) -> frozenset[str]:
 def is_number(word: str) -> bool:
     """Whether a lower-cased word is a number, a code or a numeral in letters."""
     return any(map(str.isdigit, word)) or word in NUMBER_WORDS
+
+
+def codes(text: str) -> set[str]:
+    """What is typed as it stands, lower-cased: `$rst=#` (not `$rst=*`), `$$`, `c#`. Emphasis is no part of it."""
+    found = set()
+    for word in _CODE.findall(text.lower()):
+        bare = word.strip(_AROUND_CODE)
+        while len(bare) > 2 and bare[0] == bare[-1] == "*":
+            bare = bare[1:-1].strip(_AROUND_CODE)
+        if len(bare) > 1 and set(bare) & set("$#*=") and not set(bare) <= set("#*="):
+            found.add(bare)
+    return found
 
 
 def denies(text: str) -> bool:

@@ -109,6 +109,25 @@ def test_what_supports_a_statement(statement: str, index: int | None) -> None:
     assert supporting_passage(statement, [OIL, FILTER, PRESS]) == index
 
 
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        ("Send `$RST=#` to erase the offsets.", 0),
+        ("Send $RST=#, and the offsets are erased.", 0),
+        ("The offsets are erased by **$RST=#**.", 0),
+        ("Send `$RST=*` to erase the offsets.", None),
+        ("Send `$RST=$` to erase the offsets.", None),
+        ("Send `$$` to erase the offsets.", None),
+        ("Send `$RST=*` to erase all data.", 1),
+    ],
+)
+def test_a_code_counts_sign_by_sign(statement: str, index: int | None) -> None:
+    """Those that differ in a sign alone do different things."""
+    offsets = passage(("Send `$RST=#`: this erases the offsets.", 0.8))
+    everything = passage(("Send `$RST=*`: this erases all of the data.", 0.8), chunk_id=2)
+    assert supporting_passage(statement, [offsets, everything]) == index
+
+
 def test_a_heading_that_is_written_off_is_no_statement() -> None:
     """It shares its words with its passage, and says nothing; a sentence that has more in it does."""
     lubrication = passage(("The pump needs lubrication every 400 hours.", 0.5), heading="Care > Lubrication plan 7.")
