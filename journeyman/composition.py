@@ -262,7 +262,7 @@ class Application:
         scope = Scope(None if collections is None else tuple(collections))
         with self.pool.connection() as conn:
             self.check_collections(conn, collections)
-            return search_and_rerank(conn, self.embedder, self.reranker, text, k=k, scope=scope)
+        return search_and_rerank(self.pool, self.embedder, self.reranker, text, k=k, scope=scope)
 
     def calibrate(
         self,

@@ -148,9 +148,9 @@ def documents_alone(
     """The search of the chain without verified answers, whose content hashes are `verified`."""
 
     def find(question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
+        found = search_and_rerank(pool, embedder, reranker, asked, k=3 * PASSAGES, scope=EVERYONE)
+        kept = [passage for passage in found if passage.content_hash not in verified]
         with pool.connection() as conn:
-            found = search_and_rerank(conn, embedder, reranker, asked, k=3 * PASSAGES, scope=EVERYONE)
-            kept = [passage for passage in found if passage.content_hash not in verified]
             return kept[:PASSAGES], calibration(conn)
 
     return find

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
-from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Passage
 from retrieval.chunking import embedding_text
@@ -137,7 +137,7 @@ class CrossEncoder:
 
 
 def search_and_rerank(
-    conn: Connection[Any],
+    pool: ConnectionPool[Any],
     embedder: Embedder,
     reranker: Reranker | None,
     text: str,
@@ -146,8 +146,11 @@ def search_and_rerank(
     scope: Scope = EVERYTHING,
     language: str | None = None,
 ) -> list[Passage]:
-    """`search`, and if there is a reranker its order of the first of them."""
-    found = search(conn, embedder, text, k=max(k, reranker.pool) if reranker else k, scope=scope, language=language)
+    """`search`, and if there is a reranker its order of the first of them. Raises psycopg.Error."""
+    deep = max(k, reranker.pool) if reranker else k
+    with pool.connection() as conn:
+        found = search(conn, embedder, text, k=deep, scope=scope, language=language)
+    # Without the connection: reordering takes far longer than the search, and others wait for theirs.
     return reranked(reranker, text, found, k) if reranker else found
 
 

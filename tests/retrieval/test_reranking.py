@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pgvector.psycopg import register_vector
-from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Passage
 from retrieval.embedding import EmbedderMissing, MiniLM, installed_folder
@@ -74,17 +74,25 @@ def test_the_best_come_first_with_their_new_place() -> None:
     assert [one.chunk_id for one in reranked(reranker, "Which?", passages, 2)] == [1, 2]
 
 
-def test_it_sees_more_than_it_gives(conn: Connection, tmp_path: Path) -> None:
-    """What search has further down can come first."""
-    register_vector(conn)
+def test_it_sees_more_than_it_gives(database: str, tmp_path: Path) -> None:
+    """What search has further down can come first; others have the connection while it reads."""
     for number in range(12):
         (tmp_path / f"{number:02}.md").write_text(f"# Pump {number}\n\nThe pump needs oil.{' And grease.' * number}\n")
-    index_sources(conn, EMBEDDER, register_sources(conn, [tmp_path]), max_bytes=10**6)
     question = "Which pump needs oil and grease?"
-    assert search(conn, EMBEDDER, question, k=1)[0].document != "00.md"
-    found = search_and_rerank(conn, EMBEDDER, ByLength(), question, k=1)
-    assert [one.document for one in found] == ["00.md"]
-    assert search_and_rerank(conn, EMBEDDER, None, question, k=3) == search(conn, EMBEDDER, question, k=3)
+    with ConnectionPool(database, min_size=1, max_size=1, timeout=1, configure=register_vector, open=True) as pool:
+        with pool.connection() as conn:
+            index_sources(conn, EMBEDDER, register_sources(conn, [tmp_path]), max_bytes=10**6)
+            first = search(conn, EMBEDDER, question, k=3)
+
+        class WithAnother(ByLength):
+            def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
+                with pool.connection():
+                    return super().scores(question, passages)
+
+        assert first[0].document != "00.md"
+        found = search_and_rerank(pool, EMBEDDER, WithAnother(), question, k=1)
+        assert [one.document for one in found] == ["00.md"]
+        assert search_and_rerank(pool, EMBEDDER, None, question, k=3) == first
 
 
 def test_late_interaction_is_the_mean_of_the_nearest_words() -> None:
