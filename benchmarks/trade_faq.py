@@ -18,7 +18,7 @@ import random
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,18 +174,22 @@ def main() -> None:
         questions = [
             LabelledQuestion(entry["id"], entry["q"], "fact", ["held out"], [], answer=entry["a"]) for entry, _ in asked
         ]
+        cluster = {entry["id"]: value for entry, value in asked}
         folder = options.out / "run" / "adapter"
         kept = options.out / "comparison.json"
         if not kept.exists():
             rows = [answered(app, one, folder, options.out / "answers") for one in questions]
-            found = compare({arm: [row[arm] for row in rows] for arm in ARMS}, trained.examples)
+            # Asked one by one, each question was a cluster of its own, of the same name.
+            found = compare(
+                {arm: [replace(row[arm], cluster=cluster[row[arm].id]) for row in rows] for arm in ARMS},
+                trained.examples,
+            )
             kept.write_text(json.dumps(found.as_dict()))
             if chart := found.chart():
                 (options.out / "arms.png").write_bytes(chart)
         comparison = Comparison.from_dict(json.loads(kept.read_text()))
         print(f"\n{comparison.table(None)}\n\n{comparison.advice}\n")
         right = {entry["id"]: entry["a"] for entry, _ in asked}
-        cluster = {entry["id"]: value for entry, value in asked}
         arms = {arm: outcomes(written, right, cluster) for arm, written in comparison.answers.items()}
         for arm, found_outcomes in arms.items():
             told = ", ".join(f"{score} {mean(found_outcomes, score):.3f}" for score in ("answer", "chrf", "facts"))
