@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,17 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]
 
 MAX_TOKENS = 256
 """Longer texts are cut, as the model was trained."""
-BATCH_TOKENS = (256, 1024)
-"""Of a batch, padding included: at most the second, and down to the first so that each worker has its share. Batches
-are of similar lengths, so that padding costs next to nothing.
-"""
+BATCH_TOKENS = (256, 2048)
+"""Of a batch: at most the second, and down to the first so that each worker has its share."""
+SCORES = 65536
+"""Attention scores that are worked on at a time: what is read over and over stays in the cache."""
 ROWS = 32
-"""Tokens whose inner activations go through _gelu at a time: what it reads over and over stays in the cache."""
+"""Tokens whose inner activations are worked on at a time, for the same reason."""
 
-_ERF = tuple(map(np.float32, (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592)))
+_LARGE = 80.0  # exp of it and of its negative are still numbers in float32
+_ONES = np.ones((MAX_TOKENS, 1), dtype=np.float32)
+_LOGIT = tuple(map(np.float32, (2.23820319e-06, -6.11626731e-05, -2.49720016e-04, 7.29375771e-02, 1.59565627e00)))
 
 
 class Embedder(Protocol):
@@ -70,9 +74,9 @@ class MiniLM:
         """Return unit vectors of shape (len(texts), 384); raises `EmbedderMissing` if the model is not installed."""
         vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
 
-        def keep(batch: list[int], states: Vectors, mask: Vectors) -> None:
-            pooled = np.einsum("bld,bl->bd", states, mask) / mask.sum(axis=1, keepdims=True)
-            vectors[batch] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
+        def keep(batch: list[int], states: Vectors, borders: Places) -> None:
+            sums = np.add.reduceat(states, borders[:-1], axis=0)
+            vectors[batch] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
         self._encode(texts, keep)
         return vectors
@@ -83,9 +87,9 @@ class MiniLM:
         """
         found: list[Vectors] = [np.zeros((0, self.dimensions), dtype=np.float32)] * len(texts)
 
-        def keep(batch: list[int], states: Vectors, mask: Vectors) -> None:
-            for place, row, length in zip(batch, states, mask.sum(axis=1).astype(int), strict=True):
-                inner = row[1 : length - 1]
+        def keep(batch: list[int], states: Vectors, borders: Places) -> None:
+            for place, (start, end) in zip(batch, pairwise(borders), strict=True):
+                inner = states[start + 1 : end - 1]
                 found[place] = inner / np.linalg.norm(inner, axis=1, keepdims=True)
 
         self._encode(texts, keep)
@@ -96,16 +100,19 @@ class MiniLM:
         self._load()
         return self._tokenizer.token_to_id(word) is not None
 
-    def _encode(self, texts: Sequence[str], keep: Callable[[list[int], Vectors, Vectors], None]) -> None:
-        """Hands each batch's places, last states (batch, length, 384) and mask to `keep`, from several threads."""
+    def _encode(self, texts: Sequence[str], keep: Callable[[list[int], Vectors, Places], None]) -> None:
+        """Hands each batch's places, its last states (tokens, 384) and the borders of its texts in them to `keep`, from
+        several threads.
+        """
         self._load()
-        encodings = self._tokenizer.encode_batch(list(texts))
+        sequences = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
         def fill(batch: list[int]) -> None:
-            ids, mask = _padded([encodings[i].ids for i in batch])
-            keep(batch, self._states(ids, mask), mask)
+            of_batch = [sequences[i] for i in batch]
+            borders = np.cumsum([0, *map(len, of_batch)])
+            keep(batch, self._states(of_batch, borders), borders)
 
-        lengths = [len(encoding.ids) for encoding in encodings]
+        lengths = list(map(len, sequences))
         least, most = BATCH_TOKENS
         batches = _batches(lengths, min(max(sum(lengths) // self._workers, least), most))
         if len(batches) < 2 or self._workers < 2:
@@ -132,51 +139,69 @@ class MiniLM:
                 for name, weight in weights.items()
             }
             for layer in range(self._layers):
-                self._join_projections(f"encoder.layer.{layer}.attention.self.")
+                self._join_projections(f"encoder.layer.{layer}.attention.")
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             tokenizer.no_padding()
             tokenizer.enable_truncation(MAX_TOKENS)
             self._tokenizer = tokenizer
 
     def _join_projections(self, at: str) -> None:
-        """One product for queries, keys and values; the scale of the scores goes into the queries."""
-        scale = np.float32((self.dimensions // self._heads) ** -0.5)
-        for kind in ("weight", "bias"):
-            query, key, value = (self._weights.pop(f"{at}{name}.{kind}") for name in ("query", "key", "value"))
-            self._weights[f"{at}qkv.{kind}"] = np.concatenate([query * scale, key, value], axis=-1)
+        """One product for queries, keys and values; the scale of the scores goes into the queries.
 
-    def _states(self, ids: npt.NDArray[np.int64], mask: Vectors) -> Vectors:
-        """Token ids and mask, both (batch, length), to the last states (batch, length, dimensions)."""
+        Of the biases only the queries' is left: the keys' adds the same to all scores of a query, which changes no
+        share of attention, and as shares add up to 1, the values' comes out whole and is added to the output's.
+        """
+        weights, width = self._weights, self.dimensions // self._heads
+        names = [f"{at}self.{name}" for name in ("query", "key", "value")]
+        query, key, value = (weights.pop(f"{name}.weight") for name in names)
+        query_bias, _, value_bias = (weights.pop(f"{name}.bias") for name in names)
+        scale = np.float32(width**-0.5)
+        weights[f"{at}self.qkv.weight"] = np.concatenate([query * scale, key, value], axis=-1)
+        weights[f"{at}self.query.bias"] = (query_bias * scale).reshape(self._heads, 1, width)
+        weights[f"{at}output.dense.bias"] = (
+            weights[f"{at}output.dense.bias"] + value_bias @ weights[f"{at}output.dense.weight"]
+        )
+
+    def _states(self, sequences: Sequence[Sequence[int]], borders: Places) -> Vectors:
+        """The ids of some texts' tokens to their last states, one text after the other, (tokens, dimensions)."""
         w = self._weights
-        batch, length = ids.shape
-        x = w["embeddings.word_embeddings.weight"][ids]
-        x += w["embeddings.position_embeddings.weight"][:length]
+        x = w["embeddings.word_embeddings.weight"][np.concatenate(sequences)]
+        x += np.concatenate([w["embeddings.position_embeddings.weight"][: len(ids)] for ids in sequences])
         x += w["embeddings.token_type_embeddings.weight"][0]
-        x = self._norm(x.reshape(batch * length, -1), "embeddings.LayerNorm")
+        x = self._norm(x, "embeddings.LayerNorm")
         for layer in range(self._layers):
             at = f"encoder.layer.{layer}."
-            attended = self._attention(x, mask, at + "attention.")
+            attended = self._attention(x, borders, at + "attention.")
             attended += x
             x = self._norm(attended, at + "attention.output.LayerNorm")
-            inner = self._linear(x, at + "intermediate.dense")
+            inner = x @ w[at + "intermediate.dense.weight"]
             for start in range(0, len(inner), ROWS):
-                _gelu(inner[start : start + ROWS])
+                _add_and_gelu(inner[start : start + ROWS], w[at + "intermediate.dense.bias"])
             out = self._linear(inner, at + "output.dense")
             out += x
             x = self._norm(out, at + "output.LayerNorm")
-        return x.reshape(batch, length, -1)
+        return x
 
-    def _attention(self, x: Vectors, mask: Vectors, at: str) -> Vectors:
-        batch, length = mask.shape
-        projected = self._linear(x, at + "self.qkv").reshape(batch, length, 3, self._heads, -1)
-        q, k, v = projected.transpose(2, 0, 3, 1, 4)
-        scores = q @ k.transpose(0, 1, 3, 2)
-        if not mask.all():
-            scores += ((1 - mask) * np.float32(-1e9))[:, None, None, :]
-        scores -= scores.max(axis=-1, keepdims=True)
-        np.exp(scores, out=scores)
-        scores /= scores.sum(axis=-1, keepdims=True)
-        joined = (scores @ v).transpose(0, 2, 1, 3).reshape(batch * length, -1)
+    def _attention(self, x: Vectors, borders: Places, at: str) -> Vectors:
+        """Each text's tokens attend to each other alone, so that nothing is padded."""
+        projected = x @ self._weights[at + "self.qkv.weight"]
+        joined = np.empty_like(x)
+        for start, end in pairwise(borders):
+            length = int(end - start)
+            q, k, v = projected[start:end].reshape(length, 3, self._heads, -1).transpose(1, 2, 0, 3)
+            q += self._weights[at + "self.query.bias"]
+            k = k.transpose(0, 2, 1)
+            out = joined[start:end].reshape(length, self._heads, -1).transpose(1, 0, 2)
+            some = max(1, SCORES // length**2)
+            for head in range(0, self._heads, some):
+                heads = slice(head, head + some)
+                scores = q[heads] @ k[heads]
+                if scores.max() > _LARGE or scores.min() < -_LARGE:
+                    scores -= scores.max(axis=-1, keepdims=True)
+                np.exp(scores, out=scores)
+                attended = scores @ v[heads]
+                attended /= scores @ _ONES[:length]  # the sums, by a product: numpy's own sum is three times slower
+                out[heads] = attended
         return self._linear(joined, at + "output.dense")
 
     def _linear(self, x: Vectors, name: str) -> Vectors:
@@ -199,45 +224,37 @@ def _is_matrix(name: str) -> bool:
     return name.endswith(".weight") and "embeddings" not in name and "LayerNorm" not in name
 
 
-def _padded(sequences: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], Vectors]:
-    """Token ids and their mask, both (batch, longest)."""
-    ids = np.zeros((len(sequences), max(map(len, sequences))), dtype=np.int64)
-    mask = np.zeros(ids.shape, dtype=np.float32)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = sequence
-        mask[row, : len(sequence)] = 1
-    return ids, mask
-
-
 def _batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
-    """Indices grouped by similar length, each group of at most so many padded tokens."""
+    """Indices in groups of at most so many tokens, the longest texts first: what comes last is what others wait for."""
     batches: list[list[int]] = []
+    left = 0
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > tokens:
+        if not batches or lengths[i] > left:
             batches.append([])
+            left = tokens
         batches[-1].append(i)
+        left -= lengths[i]
     return batches
 
 
-def _gelu(x: Vectors) -> None:
-    """x·Φ(x) in place, with the error function of Abramowitz and Stegun 7.1.26 (absolute error below 1.5e-7)."""
-    z = np.abs(x)
-    z *= np.float32(0.7071067811865476)
-    t = np.float32(0.3275911) * z
-    t += 1
-    np.reciprocal(t, out=t)
-    series = t * _ERF[0]
-    for coefficient in _ERF[1:]:
-        series += coefficient
-        series *= t
-    z *= z
-    np.negative(z, out=z)
-    series *= np.exp(z, out=z)
-    np.subtract(1, series, out=series)
-    np.copysign(series, x, out=series)
-    series += 1
-    series *= np.float32(0.5)
-    x *= series
+def _add_and_gelu(x: Vectors, bias: Vectors) -> None:
+    """y·Φ(y) for y = x + bias, in place, with an absolute error below 4e-6.
+
+    Φ(y) = 1 / (1 + exp(-l)) with its logit l; l/y is a polynomial of y² of the fourth degree, fitted so that the
+    largest error of y·Φ(y) is least. That takes two thirds of the time of the error function by its usual series.
+    """
+    x += bias
+    square = x * x
+    logit = square * -_LOGIT[0]
+    for coefficient in _LOGIT[1:-1]:
+        logit -= coefficient
+        logit *= square
+    logit -= _LOGIT[-1]
+    logit *= x
+    with np.errstate(over="ignore"):  # far below zero, where y / (1 + infinity) is right
+        np.exp(logit, out=logit)
+    logit += 1
+    x /= logit
 
 
 def installed_folder() -> Path:
