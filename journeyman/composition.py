@@ -314,8 +314,11 @@ class Application:
         model: Any = self.model
         tuned = model.with_adapter(adapter) if any("finetuned" in arm for arm in arms) else model
         models = {arm: tuned if "finetuned" in arm else self.model for arm in arms}
+        rewrites = self.settings.rewrite_followups
         streams = {
-            arm: AnswerChain(self.pool, self.embedder, model, find).stream if "rag" in arm else unaided(model)
+            arm: AnswerChain(self.pool, self.embedder, model, find, rewrites=rewrites).stream
+            if "rag" in arm
+            else unaided(model)
             for arm, model in models.items()
         }
         with self.pool.connection() as conn:

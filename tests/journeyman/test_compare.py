@@ -57,6 +57,36 @@ def test_with_and_without_documents(indexed: Run, questions: Path, database: str
     assert 0 < scores["b"] < 1  # words shared with the right answer
 
 
+def test_follow_ups_are_rewritten_as_where_the_bot_answers(indexed: Run, tmp_path: Path) -> None:
+    """If that is set: by the model of the arm, for the arms that search."""
+    history = [
+        {"role": "user", "content": "Where does the pump stand?"},
+        {"role": "assistant", "content": "In hall 3."},
+    ]
+    labelled = {
+        "id": "a",
+        "question": "And its colour?",
+        "history": history,
+        "sources": ["pump.md"],
+        "expect": ["blue"],
+    }
+    file = tmp_path / "followups.jsonl"
+    file.write_text(json.dumps(labelled))
+    turns: list[str] = []
+
+    def reply(turn: str) -> str:
+        turns.append(turn)
+        return "What colour is the pump?" if turn.endswith("Rewritten question:") else "The pump is blue. [1]"
+
+    with model_server(reply) as url:
+        done = indexed("compare", file, JOURNEYMAN_MODEL_URL=url, JOURNEYMAN_REWRITE_FOLLOWUPS="true")
+        assert done.returncode == 0, done.stderr
+        assert sum(turn.endswith("Rewritten question:") for turn in turns) == 1
+        turns.clear()
+        indexed("compare", file, JOURNEYMAN_MODEL_URL=url)
+        assert not any(turn.endswith("Rewritten question:") for turn in turns)
+
+
 @pytest.mark.slow
 def test_with_an_adapter_all_four(
     indexed: Run,
