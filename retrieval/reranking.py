@@ -5,7 +5,7 @@ reads both in one forward pass, which is slower and, with a good one, better; no
 """
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -24,13 +24,17 @@ from retrieval.search import search
 LATE_INTERACTION = "late-interaction"
 WEIGHT = 2.0
 """What a mean likeness of words counts beside the score of the search, on the scale of its cosines."""
+SPREAD = 0.1
+"""What a passage loses, on the same scale, for each better one of its document: what one page says several times leaves
+room for another page (Carbonell and Goldstein, MMR, SIGIR 1998). Decision: docs/decisions/0026.
+"""
 KEPT = 1000
 """Passages whose words' vectors are kept in memory; of a hundred tokens each, 75 MB."""
 
 
 class Reranker(Protocol):
     """Scores the first `pool` passages of a search for a question: the more, the better; comparable for one question
-    alone.
+    alone. `spread` is what a passage loses of it for each better one of its document.
     """
 
     @property
@@ -38,6 +42,9 @@ class Reranker(Protocol):
 
     @property
     def pool(self) -> int: ...
+
+    @property
+    def spread(self) -> float: ...
 
     def scores(self, question: str, passages: Sequence[Passage]) -> list[float]: ...
 
@@ -55,6 +62,11 @@ class LateInteraction:
         self._embedder = embedder
         self._known: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
         self._looking = threading.Lock()
+
+    @property
+    def spread(self) -> float:
+        """None where scores stay those of the search, which lie closer together."""
+        return SPREAD if hasattr(pinned(self._embedder), "token_vectors") else 0.0
 
     def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
         """One score a passage. Raises EmbedderMissing if the model is not installed."""
@@ -96,6 +108,7 @@ class CrossEncoder:
     """A cross-encoder by its folder or its name on the hub, from safetensors, loaded at first use. Thread-safe."""
 
     pool = 30
+    spread = 0.0  # its scale is each model's own
 
     def __init__(self, source: str, device: str = "auto") -> None:
         self.name = source
@@ -157,12 +170,22 @@ def search_and_rerank(
 def reranked(reranker: Reranker, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
     """The `k` best passages by the reranker, each that it read with its new place in `ranks`; the rest behind them."""
     read, rest = passages[: reranker.pool], passages[reranker.pool :]
-    scores = reranker.scores(question, read)
-    order = sorted(range(len(read)), key=lambda place: -scores[place])
+    order = spread_out(reranker.scores(question, read), [passage.document_id for passage in read], reranker.spread)
     first = [
         replace(read[place], ranks={**read[place].ranks, "reranked": number}) for number, place in enumerate(order, 1)
     ]
     return [*first, *rest][:k]
+
+
+def spread_out(scores: Sequence[float], documents: Sequence[int], spread: float) -> list[int]:
+    """Places by score, the best first, each less `spread` for every one of its document that came before."""
+    left, order, before = list(range(len(scores))), [], Counter[int]()
+    while left:
+        best = max(left, key=lambda place: scores[place] - spread * before[documents[place]])
+        left.remove(best)
+        order.append(best)
+        before[documents[best]] += 1
+    return order
 
 
 def _read(passage: Passage) -> str:

@@ -4,12 +4,17 @@ from retrieval.answer import Passage, Sentence
 
 
 def passage(
-    *sentences: tuple[str, float], chunk_id: int = 1, kind: str = "text", heading: str = "", document: str = "pump.md"
+    *sentences: tuple[str, float],
+    chunk_id: int = 1,
+    document_id: int = 1,
+    kind: str = "text",
+    heading: str = "",
+    document: str = "pump.md",
 ) -> Passage:
     """A passage of sentences, each with its similarity to the question."""
     return Passage(
         chunk_id=chunk_id,
-        document_id=1,
+        document_id=document_id,
         ordinal=0,
         document=document,
         title="Pump",

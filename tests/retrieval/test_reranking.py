@@ -23,6 +23,7 @@ class ByLength:
 
     name = "by length"
     pool = 30
+    spread = 0.0
 
     def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
         self.seen = (question, [one.text for one in passages])
@@ -72,6 +73,21 @@ def test_the_best_come_first_with_their_new_place() -> None:
     assert reranked(reranker, "Which?", [], 3) == []
     reranker.pool = 1
     assert [one.chunk_id for one in reranked(reranker, "Which?", passages, 2)] == [1, 2]
+
+
+def test_one_document_does_not_take_all_places() -> None:
+    """Each better passage of a document costs its next one something, so that others are not crowded out by little."""
+    passages = [
+        passage(("1.", 1), chunk_id=1, document_id=1),
+        passage(("11.", 1), chunk_id=2, document_id=1),
+        passage(("111.", 1), chunk_id=3, document_id=1),
+        passage(("1111.", 1), chunk_id=4, document_id=2),
+        passage(("11111.", 1), chunk_id=5, document_id=2),
+    ]
+    reranker = ByLength()
+    for spread, order in ((0.0, [1, 2, 3, 4, 5]), (1.5, [1, 2, 4, 3, 5]), (9.0, [1, 4, 2, 5, 3])):
+        reranker.spread = spread
+        assert [one.chunk_id for one in reranked(reranker, "Which?", passages, 5)] == order
 
 
 def test_it_sees_more_than_it_gives(database: str, tmp_path: Path) -> None:
@@ -156,7 +172,9 @@ def test_a_model_without_vectors_of_words_leaves_the_order() -> None:
             raise AssertionError("not asked")
 
     passages = [passage(("The pump.", 0.3)), passage(("The valve.", 0.2), chunk_id=2)]
-    assert LateInteraction(Served()).scores("Which valve?", passages) == [one.score for one in passages]
+    reranker = LateInteraction(Served())
+    assert reranker.scores("Which valve?", passages) == [one.score for one in passages]
+    assert reranker.spread == 0
 
 
 @pytest.mark.slow
