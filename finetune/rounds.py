@@ -29,7 +29,7 @@ _END = """
 UPDATE training_round SET state = %(state)s, reason = %(reason)s, ended_at = now()
 WHERE id = %(id)s AND state = 'open'
 """
-# Clusters in which no question was trained on by a round that came to an end.
+# Clusters in which no question was trained on by a round that came to an end; a round learns from one kind alone.
 _NEW_CLUSTERS = """
 SELECT count(*) FROM (
     SELECT e.cluster FROM dataset_example e
@@ -37,7 +37,8 @@ SELECT count(*) FROM (
     GROUP BY e.cluster
     HAVING NOT bool_or(EXISTS (
         SELECT FROM dataset_example o JOIN training_round r ON r.dataset_id = o.dataset_id
-        WHERE o.example = e.example AND r.state IN ('promoted', 'proved', 'refused', 'inconclusive')))
+        WHERE o.example = e.example AND r.requested->>'method' = e.kind
+            AND r.state IN ('promoted', 'proved', 'refused', 'inconclusive')))
 ) AS fresh
 """
 _CLUSTERS = "SELECT example, cluster FROM dataset_example WHERE dataset_id = %(dataset)s"

@@ -309,7 +309,6 @@ class Rounds:
         verdict: Verdict,
         metrics: Mapping[str, Any],
     ) -> None:
-        now = registry.in_use(conn)
         lineage = {
             "base": self._app.base,
             **base_hashes(self._app.model_place(), self._app.settings.model_revision),
@@ -336,7 +335,7 @@ class Rounds:
             registry.Made(
                 name=found.adapter,
                 round_id=found.id,
-                parent=now.active if now else None,
+                parent=metrics["active"],
                 dataset_id=kept.id,
                 base=self._app.base,
                 sha256=trained.sha256,
@@ -358,13 +357,23 @@ class Rounds:
             told = f" {made.erased}" if made.outdated else ""
             verdict = replace(verdict, reason=f"{verdict.reason}{told}")
             return "proved", f"{verdict.reason} To have it answer: journeyman model promote {found.adapter}"
-        registry.promote(
-            conn,
-            found.adapter,
-            by=found.started_by,
-            reason=verdict.reason,
-            percent=settings.finetune_trial_percent or 100,
-        )
+        now = registry.in_use(conn)
+        if now and found.adapter in (now.active, now.trial):  # by a process that was killed before it could say so
+            return "promoted", verdict.reason
+        try:
+            if (now.active if now else None) != made.parent:
+                raise registry.NotPossible("Another adapter has come to answer since, which it was not compared with.")
+            registry.promote(
+                conn,
+                found.adapter,
+                by=found.started_by,
+                reason=verdict.reason,
+                percent=settings.finetune_trial_percent or 100,
+                expected=now,
+            )
+        except registry.NotPossible as error:
+            told = f"{verdict.reason} {error} To have it answer: journeyman model promote {found.adapter}"
+            return "proved", told
         return "promoted", verdict.reason
 
     def _failed(self, conn: "Connection[Any]", found: rounds.Round, error: Exception) -> None:

@@ -4,25 +4,27 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from psycopg import Connection
 
 from bot.personal_data import delete_data
 from finetune import registry
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
 from finetune.gate import Interval, Verdict
-from finetune.rounds import of_job, rounds
+from finetune.rounds import begin, end, new_clusters, note_dataset, of_job, rounds
 from finetune.training.run import file_sha256
 from finetune.training.spec import Trained, TrainingFailed
 from journeyman.asking import ask
 from journeyman.cli_finetune import describe_costs
 from journeyman.composition import Application
-from journeyman.rounds import Wanted, estimate, place, told_estimate
+from journeyman.rounds import Rounds, Wanted, estimate, place, told_estimate
 from journeyman.stack import Stack
 from retrieval.answer import Question
-from retrieval.jobs import carry_out_job
+from retrieval.jobs import carry_out_job, request_job
 from tests.journeyman.rounds_company import company, vote_and_correct
 
 pytestmark = pytest.mark.slow
@@ -202,3 +204,45 @@ def test_lora_and_qlora_side_by_side(app: Application, tmp_path: Path) -> None:
     with app.connect() as conn:
         assert rounds(conn) == []
     assert not any(path.is_dir() for path in (app.home / "training").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("switched", "state"),
+    [([], "promoted"), (["other"], "proved"), (["other", "round"], "promoted")],
+    ids=["nothing", "another one answers", "it answers already"],
+)
+def test_what_was_compared_with_another_is_not_promoted(conn: Connection, switched: list[str], state: str) -> None:
+    """An examination takes hours: what came to answer meanwhile has not been beaten; nor is a switch made twice."""
+    settings = SimpleNamespace(finetune_promote="automatic", finetune_trial_percent=0)
+    carried = Rounds(SimpleNamespace(settings=settings))  # type: ignore[arg-type]
+    job = request_job(conn, "finetune", "adapter", started_by="UADMIN")
+    found = begin(conn, job.id, started_by="UADMIN", requested={})
+    for name in ("other", found.adapter):
+        registry.add(conn, registry.Made(name, None, None, None, "tiny", "ab" * 32, {}, {}, "promote", "Better."))
+    for name in switched:
+        registry.promote(conn, found.adapter if name == "round" else name, by="UADMIN")
+    verdict = Verdict("promote", "Better.", Interval(0.1, 0.05, 0.15, 40))
+    ended, told = carried._decide(conn, found, verdict)
+    assert ended == state
+    now = registry.in_use(conn)
+    assert now is not None
+    assert now.active == (found.adapter if state == "promoted" else "other")
+    assert ("not compared with" in told) == (state == "proved")
+
+
+def test_what_one_method_has_learnt_is_new_to_another(conn: Connection) -> None:
+    """A dataset holds examples of all kinds, and a round learns from one."""
+    (dataset,) = conn.execute("INSERT INTO dataset (hash, report) VALUES ('ab', '{}') RETURNING id").fetchone() or (0,)
+    for kind in ("sft", "dpo"):
+        conn.execute(
+            "INSERT INTO dataset_example (dataset_id, example, kind, split, cluster, persons, sources, synthetic) "
+            "VALUES (%s, %s, %s, 'train', '1', '{}', '{}', false)",
+            [dataset, f"{kind}:1", kind],
+        )
+    job = request_job(conn, "finetune", "adapter", started_by="UADMIN")
+    found = begin(conn, job.id, started_by="UADMIN", requested={"method": "sft"})
+    note_dataset(conn, found.id, dataset, 1)
+    assert new_clusters(conn, dataset, "sft") == 1
+    end(conn, found.id, "refused", "Not better.")
+    assert new_clusters(conn, dataset, "sft") == 0
+    assert new_clusters(conn, dataset, "dpo") == 1
