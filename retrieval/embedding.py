@@ -95,11 +95,6 @@ class MiniLM:
         self._encode(texts, keep)
         return found
 
-    def knows(self, word: str) -> bool:
-        """Whether a lower-cased word has a token of its own: most of English have, and misspelt ones have not."""
-        self._load()
-        return self._tokenizer.token_to_id(word) is not None
-
     def _encode(self, texts: Sequence[str], keep: Callable[[list[int], Vectors, Places], None]) -> None:
         """Hands each batch's places, its last states (tokens, 384) and the borders of its texts in them to `keep`, from
         several threads.

@@ -12,7 +12,7 @@ from langchain_core.prompts import ChatPromptTemplate
 
 from retrieval.answer import Question
 from retrieval.followup import is_follow_up, standalone
-from retrieval.words import content, is_covered, is_number, names
+from retrieval.words import content, exact, is_covered
 
 log = structlog.get_logger(__name__)
 
@@ -58,16 +58,13 @@ def _is_faithful(text: str, said: str, question: Question, conversation: str) ->
     """Whether it holds all that was asked about, names nothing that nobody named, and is more than the question."""
     words, asked = content(text), content(question.text)
     known = content(conversation) | asked
-    kept = all(is_covered(word, words) for word in asked if word not in _LEANING)
     invented = [word for word in words if not is_covered(word, known)]
-    exact = {word for word in words if is_number(word)} | names(text)
     return (
         bool(text)
         and said.count("?") == 1
         and len(text.split()) <= MAX_WORDS
-        and kept
         and not invented
-        and all(word in known for word in exact)
+        and exact(text) <= known
         and words > asked - _LEANING
     )
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from retrieval.answer import Passage
 from retrieval.sentences import split
-from retrieval.words import WORD, codes, content, denies, is_covered, is_number, names
+from retrieval.words import WORD, codes, content, denies, exact, is_covered
 
 MIN_SUPPORT = 0.8
 """Least share of a statement's words that two neighbouring sentences of the passage must hold."""
@@ -28,7 +28,7 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
     words = content(statement)
     if len(words) < MIN_WORDS or not _WHOLE.search(statement) or _babbles(statement):
         return None
-    exact = {word for word in words if is_number(word)} | names(statement)
+    certain = exact(statement)
     typed = codes(statement)
     denied = denies(statement)
     best: tuple[float, int] | None = None
@@ -40,7 +40,7 @@ def supporting_passage(statement: str, passages: Sequence[Passage]) -> int | Non
         for lines in _windows(passage):
             held = content(lines) | context
             share = sum(is_covered(word, held) for word in words) / len(words)
-            holds = share >= MIN_SUPPORT and all(is_covered(word, held) for word in exact)
+            holds = share >= MIN_SUPPORT and all(is_covered(word, held) for word in certain)
             holds = holds and typed <= codes(f"{lines} {above}")
             if holds and denies(lines) == denied and (best is None or share > best[0]):
                 best = (share, i)

@@ -31,6 +31,11 @@ def names(statement: str) -> set[str]:
     return {word.lower() for word in words[1:] if word[0].isupper() and word.lower() not in COMMON}
 
 
+def exact(text: str) -> set[str]:
+    """Its numbers and names: the words for which no other may stand."""
+    return {word for word in content(text) if is_number(word)} | names(text)
+
+
 def is_covered(word: str, held: set[str]) -> bool:
     """Whether the words hold this one or, for a word of letters, another form of it (oil, oiled; press, presses)."""
     if word in held:

@@ -12,7 +12,6 @@ import resource
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from typing import IO, Any
@@ -48,7 +47,7 @@ def main(config: dict[str, Any]) -> None:
         answers.flush()
         if answer.get("memory"):  # what is left of it is in pieces
             break
-    shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
+    shutil.rmtree(config["folder"], ignore_errors=True)
 
 
 def _answer(parse: Parser, about: dict[str, Any], data: bytes) -> dict[str, Any]:

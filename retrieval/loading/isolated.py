@@ -135,7 +135,7 @@ class IsolatedParser:
             return self._process
         self._end()
         self._folder = tempfile.mkdtemp(prefix="journeyman-parser-")
-        config = asdict(self._limits) | {"parser": self._parser}
+        config = asdict(self._limits) | {"parser": self._parser, "folder": self._folder}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "retrieval.loading.child", json.dumps(config)],
             env=_environment(self._path, self._folder),

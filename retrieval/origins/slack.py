@@ -167,7 +167,7 @@ def document(title: str, conversations: Sequence[Sequence[Message]], names: Mapp
 def _by_day(messages: Sequence[Message]) -> dict[str, list[list[Message]]]:
     """Conversations, a message with its replies, by the day on which they began."""
     threads: dict[str, list[Message]] = defaultdict(list)
-    for message in filter(_is_persons, messages):
+    for message in messages:
         threads[str(message.get("thread_ts") or message["ts"])].append(message)
     days: dict[str, list[list[Message]]] = defaultdict(list)
     for conversation in sorted(threads.values(), key=lambda found: min(map(_time, found))):

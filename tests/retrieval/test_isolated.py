@@ -1,8 +1,11 @@
 """Parsing in a process of its own: what hangs, grows or crashes costs its own file, and nothing is left behind."""
 
 import io
+import json
 import multiprocessing
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -127,6 +130,21 @@ def test_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         assert len(list(tmp_path.iterdir())) == 1
     assert list(tmp_path.iterdir()) == []
     assert not any(is_alive(pid) for pid in pids if pid)
+
+
+def test_the_process_deletes_its_own_folder_alone(tmp_path: Path) -> None:
+    """Also where that is gone already, and what the system calls the temporary folder is everybody's."""
+    other = tmp_path / "of somebody else"
+    other.write_text("Keep me.")
+    config = {
+        "parser": "tests.retrieval.parsers:parse",
+        "megabytes": 4000,
+        "seconds": 5,
+        "folder": str(tmp_path / "gone"),
+    }
+    command = [sys.executable, "-m", "retrieval.loading.child", json.dumps(config)]
+    subprocess.run(command, stdin=subprocess.DEVNULL, check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert other.exists()
 
 
 def test_a_fork_has_a_process_of_its_own(bad: IsolatedParser) -> None:
