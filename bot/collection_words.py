@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.audit import record
 from bot.commands import Said, Word
-from bot.mrkdwn import plain
+from bot.mrkdwn import plain, unescape
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from retrieval.collections import Audience, WrongAudience, list_audiences, principal, set_audience
 
@@ -28,6 +28,7 @@ def collection(said: Said, runtime: Runtime) -> str:
         return USAGE
     if action not in ("add", "remove"):
         return USAGE
+    name = unescape(name)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         known = {row.name: set(row.audience) for row in list_audiences(conn)}
         if name not in known:

@@ -19,7 +19,7 @@ from slack_bolt import Ack, Respond
 
 from bot.authorization import authorize
 from bot.commands import REFUSED, Said, carry_out, said_in, send_direct
-from bot.mrkdwn import plain
+from bot.mrkdwn import plain, unescape
 from bot.readers import personal, readable_collections, readers
 from bot.reindex_view import already_running, run_message
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -108,7 +108,7 @@ def read_wanted(text: str) -> Wanted | None:
             names.append(word)
     if not flags <= {"dry-run", "force"}:
         return None
-    name = " ".join(names).strip("\"'“”`").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    name = unescape(" ".join(names).strip("\"'“”`"))
     return Wanted(name or "all", "dry-run" in flags, "force" in flags)
 
 

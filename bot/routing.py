@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from bot.mrkdwn import unescape
+
 Kind = Literal["question", "greeting", "thanks", "empty", "ignored"]
 
 _SUBTYPES = {None, "thread_broadcast", "file_share"}
@@ -140,7 +142,7 @@ def clean_text(raw: str, bot: Identity) -> str:
     """The words of a message: without our mention, control sequences as people see them, entities undone."""
     without_us = _CALL.sub(lambda found: " " if found.group(1) == bot.user_id else found.group(), raw)
     shown = _TOKEN.sub(_shown, without_us)
-    text = shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("\x00", "")
+    text = unescape(shown).replace("\x00", "")
     text = text.encode(errors="replace").decode()  # half a surrogate pair is no text to anybody behind us
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)

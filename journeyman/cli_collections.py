@@ -2,6 +2,7 @@
 
 import click
 
+from journeyman.asking import PERSON
 from journeyman.errors import WrongInput
 from journeyman.options import Invocation, common_options, json_option, pass_invocation
 from journeyman.terminal import note, output_kept_clean, print_json
@@ -64,6 +65,7 @@ def audience(
       journeyman collection audience hr --set S0123ABCD --add U0456EFGH
       journeyman collection audience hr --set everyone
     """
+    from bot import audit
     from journeyman.composition import application
     from retrieval.collections import WrongAudience, list_audiences, principal, set_audience
 
@@ -78,4 +80,5 @@ def audience(
         (now,) = (row.audience for row in list_audiences(conn) if row.name == name)
         after = ((sets or set(now)) | adds) - removes
         set_audience(conn, name, after)
+        audit.record(conn, PERSON, "collection audience", detail={"collection": name, "audience": sorted(after)})
     note(f"{name} is for {', '.join(sorted(after)) or 'nobody'} from the next question on.")

@@ -547,6 +547,18 @@ def test_admins_set_an_audience_in_slack(bot: Workspace, database: str, rows: Ro
     ]
 
 
+def test_a_collection_may_have_any_name(bot: Workspace, database: str, rows: Rows) -> None:
+    """Slack sends `&`, `<` and `>` of what was typed as entities."""
+    with psycopg.connect(database) as conn:
+        conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [bot.ada.id])
+        conn.execute("INSERT INTO collection (name) VALUES ('R&D <1>')")
+    bot.slash("ada", "maintenance", "/journeyman", f"collection R&amp;D &lt;1&gt; add <@{bot.ben.id}>")
+    bot.wait_for(lambda: [m for m in bot.ephemerals(bot.ada) if "R&amp;D &lt;1&gt; is for" in m.text])
+    assert rows("SELECT detail ->> 'collection' FROM audit WHERE action = 'collection add' AND detail <> '{}'") == [
+        ("R&D <1>",)
+    ]
+
+
 # Messages that others read, and lists for admins, name no document that their readers may not read.
 
 

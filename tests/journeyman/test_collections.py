@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from retrieval.collections import WrongAudience, principal
@@ -33,8 +34,8 @@ def test_what_names_nobody_is_refused(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_audience_is_set_and_shown(journeyman: Run, documents: Path) -> None:
-    """Added, removed, replaced; nobody is told as such."""
+def test_an_audience_is_set_and_shown(journeyman: Run, documents: Path, database: str) -> None:
+    """Added, removed, replaced; nobody is told as such; each is in the audit log."""
     journeyman("index", documents, "--collection", "hr")
     assert journeyman("collection", "list").stdout == "hr: 1 documents, for everyone\n"
     done = journeyman("collection", "audience", "hr", "--set", "S01", "--add", "U02")
@@ -44,6 +45,9 @@ def test_an_audience_is_set_and_shown(journeyman: Run, documents: Path) -> None:
     assert row["audience"] == ["user:U02"]
     journeyman("collection", "audience", "hr", "--remove", "U02")
     assert "for nobody" in journeyman("collection", "list").stdout
+    with psycopg.connect(database) as conn:
+        audited = conn.execute("SELECT detail -> 'audience' FROM audit WHERE action = 'collection audience'").fetchall()
+    assert audited == [(["group:S01", "user:U02"],), (["user:U02"],), ([],)]
     assert "no collection named 'x'" in one_sentence(journeyman("collection", "audience", "x", "--add", "everyone"))
     assert "a user group" in one_sentence(journeyman("collection", "audience", "hr", "--add", "ada"))
 
