@@ -5,7 +5,7 @@ the place of another, unless a person says why it should all the same.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -37,11 +37,6 @@ _LIST = f"""
 SELECT {_COLUMNS} FROM adapter a LEFT JOIN adapter p ON p.id = a.parent_id LEFT JOIN dataset d ON d.id = a.dataset_id
 WHERE %(name)s::text IS NULL OR a.name = %(name)s ORDER BY a.id DESC
 """  # noqa: S608
-_IN_USE = """
-SELECT s.at, s.by, s.kind, a.name AS active, t.name AS trial, s.percent, s.reason
-FROM adapter_switch s LEFT JOIN adapter a ON a.id = s.active_id LEFT JOIN adapter t ON t.id = s.trial_id
-ORDER BY s.id DESC LIMIT 1
-"""
 _HISTORY = """
 SELECT s.at, s.by, s.kind, a.name AS active, t.name AS trial, s.percent, s.reason
 FROM adapter_switch s LEFT JOIN adapter a ON a.id = s.active_id LEFT JOIN adapter t ON t.id = s.trial_id
@@ -51,14 +46,6 @@ _SWITCH = """
 INSERT INTO adapter_switch (by, kind, active_id, trial_id, percent, reason)
 VALUES (%(by)s, %(kind)s, (SELECT id FROM adapter WHERE name = %(active)s),
     (SELECT id FROM adapter WHERE name = %(trial)s), %(percent)s, %(reason)s)
-"""
-# What answered before the one that answers now was promoted.
-_BEFORE = """
-SELECT b.name FROM adapter_switch s LEFT JOIN adapter b ON b.id = s.active_id
-WHERE s.id < (
-    SELECT max(id) FROM adapter_switch
-    WHERE kind = 'promote' AND active_id = (SELECT id FROM adapter WHERE name = %(active)s))
-ORDER BY s.id DESC LIMIT 1
 """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman adapter'))"
 
@@ -172,12 +159,11 @@ def examples_of(conn: Connection[Any], name: str) -> int | None:
 
 def in_use(conn: Connection[Any]) -> Switch | None:
     """What answers now; None before the first switch, when the model answers as it comes."""
-    with conn.cursor(row_factory=class_row(Switch)) as cursor:
-        return cursor.execute(_IN_USE).fetchone()
+    return next(iter(history(conn, 1)), None)
 
 
-def history(conn: Connection[Any], limit: int = 20) -> list[Switch]:
-    """The last switches, newest first."""
+def history(conn: Connection[Any], limit: int | None = 20) -> list[Switch]:
+    """The last switches, or all of them, newest first."""
     with conn.cursor(row_factory=class_row(Switch)) as cursor:
         return cursor.execute(_HISTORY, {"limit": limit}).fetchall()
 
@@ -223,8 +209,20 @@ def rollback(conn: Connection[Any], *, by: str, reason: str, expected: Switch | 
             raise NotPossible("There is nothing to roll back: the model answers as it comes, without an adapter.")
         if now.trial is not None:
             return _switch(conn, by, "rollback", now.active, None, 0, reason)
-        row = conn.execute(_BEFORE, {"active": now.active}).fetchone()
-        return _switch(conn, by, "rollback", row[0] if row else None, None, 0, reason)
+        return _switch(conn, by, "rollback", _before(history(conn, None)), None, 0, reason)
+
+
+def _before(switches: Sequence[Switch]) -> str | None:
+    """What answered before the last promotion that was not gone back on; `switches` are all, newest first."""
+    before: list[str | None] = []
+    active = trial = None
+    for switch in reversed(switches):
+        if switch.kind == "promote":
+            before.append(active)
+        elif switch.kind == "rollback" and trial is None and before:  # with a trial, it ended that alone
+            before.pop()
+        active, trial = switch.active, switch.trial
+    return before[-1] if before else None
 
 
 def _now(conn: Connection[Any], expected: Switch | None) -> Switch | None:

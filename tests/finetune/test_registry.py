@@ -39,6 +39,17 @@ def test_promoted_again_after_a_rollback_goes_back_to_the_same(conn: Connection[
     assert rollback(conn, by="UADMIN", reason="?").active == "house-3"
 
 
+def test_each_rollback_goes_one_promotion_back(conn: Connection[Any]) -> None:
+    """Down to the model as it comes, also where one was promoted twice; what ends a trial goes back on none."""
+    for name in ("house-1", "house-2", "house-3"):
+        made(conn, name)
+    for name in ("house-1", "house-2", "house-1"):
+        promote(conn, name, by="UADMIN")
+    promote(conn, "house-3", by="UADMIN", percent=10)
+    went = [rollback(conn, by="UADMIN", reason="?").active for _ in range(4)]
+    assert went == ["house-1", "house-2", "house-1", None]
+
+
 @pytest.mark.parametrize("decision", ["refuse", "inconclusive"])
 def test_what_the_gate_did_not_pass_needs_a_reason(conn: Connection[Any], decision: str) -> None:
     """An admin may override, and the reason is kept."""
