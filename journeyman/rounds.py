@@ -6,7 +6,8 @@ last checkpoint, the answers that were given already.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -276,7 +277,8 @@ class Rounds:
             progress = Progress(f"Examining {arm}", done, total, 0)
             give_way(partial(app.card_is_wanted, conn), lambda: tell(progress))
 
-        outcomes = exam.sit(f"beside {active or 'base'}", arms, advance)
+        with forgotten_around(arms["candidate"]):
+            outcomes = exam.sit(f"beside {active or 'base'}", arms, advance)
         outcomes.setdefault("active", outcomes["base"])
         settings = app.settings
         verdict = decide(
@@ -394,6 +396,19 @@ def give_way(is_wanted: Callable[[], bool], tell: Callable[[], None], every: flo
     while is_wanted():
         time.sleep(every)
         tell()
+
+
+@contextmanager
+def forgotten_around(model: Any) -> Iterator[None]:
+    """A model server forgets the adapter before, because one trained anew may have the name of an older one that it
+    still holds, and after, because it answers nobody yet.
+    """
+    unload: Callable[[], None] = getattr(model, "unload", lambda: None)
+    unload()
+    try:
+        yield
+    finally:
+        unload()
 
 
 def place(made: Path, target: Path, sha256: str) -> None:

@@ -12,6 +12,7 @@ from psycopg import Connection
 
 from bot.personal_data import delete_data
 from finetune import registry
+from finetune.chat_model import Phi3Chat
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
 from finetune.gate import Interval, Verdict
@@ -65,8 +66,12 @@ def test_nothing_to_learn_from_is_said(app: Application) -> None:
     assert "no examples" in ended.reason
 
 
-def test_from_corrections_to_an_answer_and_back(app: Application, tmp_path: Path) -> None:
+def test_from_corrections_to_an_answer_and_back(
+    app: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Trained, examined, refused for want of questions, promoted by a person with a reason, rolled back, erased."""
+    unloaded: list[str | None] = []
+    monkeypatch.setattr(Phi3Chat, "unload", lambda model: unloaded.append(model.adapter), raising=False)
     vote_and_correct(app, tmp_path / "documents")
     assert asked_adapter(app) is None
     ended, told = do_round(app, WANTED)
@@ -84,6 +89,7 @@ def test_from_corrections_to_an_answer_and_back(app: Application, tmp_path: Path
     assert (cost["step"], cost["seconds_left"]) == (4, 0)
 
     name = ended.adapter
+    assert unloaded == [name, name], "a model server would keep it, or examine an older one of its name"
     folder = app.adapters / name
     assert {file.name for file in folder.iterdir()} == {
         "README.md",
