@@ -3,26 +3,28 @@
 A round is a worker's. Here it is asked for, and a thread keeps its message up to date until it has ended.
 """
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from threading import Thread
 from typing import Any
 
 import psycopg
 import structlog
 from psycopg import Connection
+from psycopg.rows import class_row
 
 from bot.commands import Said, Word
 from bot.mrkdwn import plain
 from bot.operations import ModelState
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.status import slack_date, who
+from bot.telling import post_direct
 from bot.workspace import SLACK_ERRORS, error_code
 from finetune.registry import Adapter, NotPossible, Switch, adapters, in_use
 from finetune.registry import find as find_adapter
 from finetune.registry import promote as promote_adapter
 from finetune.registry import rollback as roll_back
-from finetune.rounds import Round, open_round, rounds
+from finetune.rounds import Round, open_round, rounds, with_number
 from retrieval.jobs import cancel_job
 
 log = structlog.get_logger(__name__)
@@ -40,13 +42,15 @@ FINETUNE_USAGE = (
     "`/journeyman finetune now` to begin one on however little there is, `/journeyman finetune stop` to end it."
 )
 _TO_SHOW = """
-INSERT INTO round_message (round_id, channel, ts, owner) VALUES (%(round_id)s, %(channel)s, %(ts)s, %(owner)s)
+INSERT INTO round_message (round_id, channel, person, owner)
+VALUES (%(round_id)s, %(channel)s, %(person)s, %(owner)s) RETURNING id, round_id, channel, ts, person
 """
+_POSTED = "UPDATE round_message SET channel = %(channel)s, ts = %(ts)s WHERE id = %(id)s"
 _TAKE_OVER = """
 UPDATE round_message SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
-RETURNING round_id, channel, ts
+RETURNING id, round_id, channel, ts, person
 """
-_SHOWN = "DELETE FROM round_message WHERE channel = %(channel)s AND ts = %(ts)s"
+_SHOWN = "DELETE FROM round_message WHERE id = %(id)s"
 _LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
 _LEARNT_FROM = """
 SELECT count(*) FILTER (WHERE vote = 1), count(*) FILTER (WHERE vote = -1), (SELECT count(*) FROM training_example)
@@ -56,11 +60,13 @@ FROM feedback
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The message that shows a round."""
+    """A message that shows a round, for `person`; `ts` is None as long as it is not posted."""
 
+    id: int
     round_id: int
     channel: str
-    ts: str
+    ts: str | None
+    person: str | None
 
 
 def model(said: Said, runtime: Runtime) -> str:
@@ -153,13 +159,13 @@ def adapter_details(adapter: Adapter) -> str:
 def model_text(state: ModelState) -> str:
     """The model in a sentence."""
     loaded = {True: ", loaded", False: ", which the next question loads", None: ""}[state.loaded]
-    text = f"The model that answers is `{state.name}` {adapter_text(state.adapter)}, {state.place}{loaded}."
+    text = f"The model that answers is `{plain(state.name)}` {adapter_text(state.adapter)}, {state.place}{loaded}."
     return f"{text}\n:warning: The adapter cannot be used here: {plain(state.problem)}" if state.problem else text
 
 
 def adapter_text(adapter: str | None) -> str:
     """With which adapter, or that there is none."""
-    return f"with the adapter `{adapter}`" if adapter else "without an adapter"
+    return f"with the adapter `{plain(adapter)}`" if adapter else "without an adapter"
 
 
 def _overview(runtime: Runtime) -> str:
@@ -171,7 +177,7 @@ def _overview(runtime: Runtime) -> str:
     if now is not None:
         lines.append(answering(now))
     if last is not None:
-        lines.append(f"The last answer was written by `{last[0]}` {adapter_text(last[1])}.")
+        lines.append(f"The last answer was written by `{plain(last[0])}` {adapter_text(last[1])}.")
     lines += [f"• `{plain(one.name)}`: {one.decision}. {plain(one.reason)}" for one in found]
     return "\n".join(lines) or "No answer was written yet, so I cannot say which model writes them."
 
@@ -184,27 +190,27 @@ def _start(said: Said, runtime: Runtime) -> str | None:
     except Exception as error:  # noqa: BLE001 - the edge to another room: the person is told what to do
         log.warning("round_not_started", error=error_code(error))
         return "I could not note that down: try again in a minute."
-    found = _read(number, runtime)
-    text = round_text(found) if found else f"Round {number} has begun."
+    asked = {"round_id": number, "channel": said.channel, "person": said.person, "owner": runtime.owner}
     try:
-        posted = runtime.client.chat_postMessage(channel=said.channel, text=text)
-    except SLACK_ERRORS as error:
-        log.info("round_not_posted", error=error_code(error))
-        return f"{text}\nI cannot post here: `/journeyman finetune` says how far it is."
-    place = Place(number, str(posted["channel"]), str(posted["ts"]))
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        conn.execute(_TO_SHOW, asdict(place) | {"owner": runtime.owner})
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn, conn.cursor(row_factory=class_row(Place)) as cursor:
+            place = cursor.execute(_TO_SHOW, asked).fetchall()[0]
+    except psycopg.Error as error:
+        log.warning("round_message_not_kept", round=number, error=error_code(error))
+        return f"Round {number} is asked for. `/journeyman finetune` says how far it is."
     follow(place, runtime)
     return None
 
 
 def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Place]:
     """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
-    return [Place(*row) for row in conn.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()]
+    with conn.cursor(row_factory=class_row(Place)) as cursor:
+        return cursor.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()
 
 
 def follow(place: Place, runtime: Runtime) -> None:
-    """Keeps a round's message up to date in a thread of its own, which ends with the round or with this process."""
+    """Posts a round's message, unless it is, and keeps it up to date: in a thread of its own, which ends with the round
+    or with this process.
+    """
     Thread(target=_watch, args=(place, runtime), name=f"round-{place.round_id}", daemon=True).start()
 
 
@@ -219,15 +225,19 @@ def _stop(said: Said, runtime: Runtime) -> str:
 
 def _watch(place: Place, runtime: Runtime) -> None:
     """Until the end was shown, or could not be for long."""
-    shown, tries = "", 0
-    while tries < TRIES and not runtime.stopping.wait(PACE):
+    shown, tries, first = "", 0, True
+    while tries < TRIES and not runtime.stopping.wait(0 if first else PACE):
+        first = False
         try:
-            found = _read(place.round_id, runtime)
+            with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                found = with_number(conn, place.round_id)
             if found is None:
                 break
-            tries += found.state != "open"
+            tries += found.state != "open" or place.ts is None
             text = round_text(found)
-            if text != shown:
+            if place.ts is None:
+                place, shown = _post(place, text, runtime), text
+            elif text != shown:
                 runtime.client.chat_update(channel=place.channel, ts=place.ts, text=text)
                 shown = text
             if found.state != "open":
@@ -239,26 +249,37 @@ def _watch(place: Place, runtime: Runtime) -> None:
             return  # this process ends: another one goes on
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            conn.execute(_SHOWN, asdict(place))
+            conn.execute(_SHOWN, {"id": place.id})
     except psycopg.Error as error:
         log.warning("round_message_not_forgotten", round=place.round_id, error=error_code(error))
 
 
-def _read(number: int, runtime: Runtime) -> Round | None:
+def _post(place: Place, text: str, runtime: Runtime) -> Place:
+    """Where the command was typed, else in a direct message. Raises SLACK_ERRORS and psycopg.Error."""
+    try:
+        posted = runtime.client.chat_postMessage(channel=place.channel, text=text)
+        channel, ts = str(posted["channel"]), str(posted["ts"])
+    except SLACK_ERRORS as error:
+        if place.person is None:
+            raise
+        log.info("round_not_posted", round=place.round_id, error=error_code(error))
+        channel, ts = post_direct(runtime.client, place.person, text=text)
+    place = replace(place, channel=channel, ts=ts)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        return next((one for one in rounds(conn, 20) if one.id == number), None)
+        conn.execute(_POSTED, asdict(place))
+    return place
 
 
-def _left(cost: object) -> str:
-    estimate = cost.get("estimate") if isinstance(cost, dict) else None
-    if not isinstance(cost, dict) or not estimate or not estimate.get("steps"):
+def _left(cost: Mapping[str, Any]) -> str:
+    estimate = cost.get("estimate")
+    if not estimate or not estimate.get("steps"):
         return ""
     seconds = estimate["seconds"] / estimate["steps"] * (cost["steps"] - cost["step"])
     return f", about {seconds / 60:.0f} min left" if seconds > 100 else f", about {seconds:.0f} s left"
 
 
-def _expected(cost: object) -> str:
-    estimate = cost.get("estimate") if isinstance(cost, dict) else None
+def _expected(cost: Mapping[str, Any]) -> str:
+    estimate = cost.get("estimate")
     if not estimate:
         return ""
     return f"; training will take about {max(1, estimate['seconds'] / 60):.0f} min and {estimate['peak_megabytes']} MB"
@@ -271,7 +292,12 @@ def _asker(found: Round) -> str:
 WORDS = (
     Word("model", "/journeyman model [show NAME|promote NAME]", "what answers", model, admins=True, changes=True),
     Word(
-        "finetune", "/journeyman finetune [start|now|stop]", "learn from votes and corrections", finetune, admins=True
+        "finetune",
+        "/journeyman finetune [start|now|stop]",
+        "learn from votes and corrections",
+        finetune,
+        admins=True,
+        changes=True,
     ),
     Word(
         "rollback",

@@ -21,6 +21,7 @@ INSERT INTO training_round (job_id, started_by, requested) VALUES (%(job)s, %(by
 ON CONFLICT (job_id) DO NOTHING
 """
 _BY_JOB = f"SELECT {_COLUMNS} FROM training_round WHERE job_id = %(job)s"  # noqa: S608
+_BY_NUMBER = f"SELECT {_COLUMNS} FROM training_round WHERE id = %(id)s"  # noqa: S608
 _LATEST = f"SELECT {_COLUMNS} FROM training_round ORDER BY id DESC LIMIT %(limit)s"  # noqa: S608
 _ENDED = f"SELECT {_COLUMNS} FROM training_round WHERE ended_at < now() - make_interval(days => %(days)s)"  # noqa: S608
 _NOTE = "UPDATE training_round SET cost = coalesce(cost, '{}') || %(cost)s WHERE id = %(id)s"
@@ -102,6 +103,13 @@ def rounds(conn: Connection[Any], limit: int = 10) -> list[Round]:
     conn.execute(_ABANDONED)
     with conn.cursor(row_factory=class_row(Round)) as cursor:
         return cursor.execute(_LATEST, {"limit": limit}).fetchall()
+
+
+def with_number(conn: Connection[Any], number: int) -> Round | None:
+    """The round; if its job was given up, it has ended with it."""
+    conn.execute(_ABANDONED)
+    with conn.cursor(row_factory=class_row(Round)) as cursor:
+        return cursor.execute(_BY_NUMBER, {"id": number}).fetchone()
 
 
 def ended_rounds(conn: Connection[Any], days: int) -> list[Round]:

@@ -1,6 +1,8 @@
 """`/journeyman model|finetune|rollback`: who may, what is told, what is kept."""
 
 import logging
+import time
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -139,6 +141,68 @@ def test_a_round_that_cannot_be_noted_is_told(workspace: Workspace, connect: Con
 
     connect(admins=[workspace.ada.id], operations=Operations(finetune=start))
     assert "try again in a minute" in told(workspace, workspace.ada, "finetune start")
+
+
+def started_round(database: str, person: str) -> int:
+    with psycopg.connect(database, autocommit=True) as conn:
+        job = request_job(conn, "finetune", "adapter", started_by=person)
+        return begin(conn, job.id, started_by=person, requested={}).id
+
+
+def test_a_round_is_kept_before_slack_hears_of_it(workspace: Workspace, connect: Connect, database: str) -> None:
+    """A bot that is killed in between was not told to have it, so that the admin tries again."""
+    go_on = Event()
+
+    def start(person: str, now: bool) -> int:
+        assert go_on.wait(10)
+        return started_round(database, person)
+
+    connect(admins=[workspace.ada.id], operations=Operations(finetune=start))
+    delivery = workspace.slash(workspace.ada, "maintenance", "/journeyman", "finetune start")
+    time.sleep(0.3)
+    assert not delivery.acknowledged
+    go_on.set()
+    workspace.wait_for(lambda: delivery.acknowledged)
+    workspace.wait_for(lambda: bool(workspace.messages(workspace.maintenance)))
+
+
+def test_a_round_that_nothing_can_show_is_told_all_the_same(
+    workspace: Workspace, connect: Connect, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is under way, whatever becomes of its message."""
+    monkeypatch.setattr(tuning, "_TO_SHOW", "SELECT 1 / 0")
+    connect(
+        admins=[workspace.ada.id], operations=Operations(finetune=lambda person, now: started_round(database, person))
+    )
+    assert "Round 1 is asked for" in told(workspace, workspace.ada, "finetune start")
+
+
+def test_where_the_bot_is_not_it_writes_a_direct_message(workspace: Workspace, connect: Connect, database: str) -> None:
+    """The command works everywhere, the bot can post only where it is."""
+    connect(
+        admins=[workspace.ada.id], operations=Operations(finetune=lambda person, now: started_round(database, person))
+    )
+    workspace.add_channel("elsewhere", workspace.ada, app=False)
+    workspace.slash("ada", "elsewhere", "/journeyman", "finetune start")
+    direct = workspace.direct_message("ada")
+    workspace.wait_for(lambda: any("*Round 1*" in message.text for message in workspace.messages(direct)))
+
+
+def test_a_message_that_another_bot_did_not_come_to_post(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died between the round's row and the message."""
+    monkeypatch.setattr(tuning, "PACE", 0.1)
+    number = started_round(database, workspace.ada.id)
+    with psycopg.connect(database, autocommit=True) as conn:
+        values = [number, workspace.maintenance.id, workspace.ada.id]
+        conn.execute("INSERT INTO round_message (round_id, channel, person) VALUES (%s, %s, %s)", values)
+        connect(admins=[workspace.ada.id])
+        workspace.wait_for(lambda: bool(workspace.messages(workspace.maintenance)))
+        end(conn, number, "refused", "Worse than before.")
+    workspace.wait_for(lambda: "Worse than before." in workspace.messages(workspace.maintenance)[0].text)
+    workspace.wait_for(lambda: rows("SELECT count(*) FROM round_message") == [(0,)])
+    assert len(workspace.messages(workspace.maintenance)) == 1
 
 
 def test_a_trial_is_told(workspace: Workspace, connect: Connect, database: str) -> None:
