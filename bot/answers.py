@@ -68,7 +68,6 @@ UPDATE answer SET private = false, sharing = true, owner = %(owner)s, response_u
 WHERE id = %(id)s AND asked_by = %(person)s AND private AND state = 'answered'
 RETURNING id, asked_by, channel, coalesce(about_ts, thread_ts) AS about_ts, question, text, sources, response_url
 """
-_ASKED_IN = "SELECT channel FROM answer WHERE id = %(id)s"
 _UNSHARE = "UPDATE answer SET private = true, sharing = false, response_url = NULL WHERE id = %(id)s"
 _PLACE_SHARED = """
 UPDATE answer SET thread_ts = coalesce(%(thread_ts)s, thread_ts), answer_ts = %(answer_ts)s, sharing = false,
@@ -295,12 +294,6 @@ def share_answer(
     given = {"id": answer_id, "person": person, "owner": owner, "response_url": response_url}
     with conn.cursor(row_factory=class_row(Shared)) as cursor:
         return cursor.execute(_SHARE, given).fetchone()
-
-
-def asked_in(conn: Connection[Any], answer_id: UUID) -> str:
-    """The channel of the question; "" of one that is not there."""
-    row = conn.execute(_ASKED_IN, {"id": answer_id}).fetchone()
-    return str(row[0] or "") if row else ""
 
 
 def unshare_answer(conn: Connection[Any], answer_id: UUID) -> None:

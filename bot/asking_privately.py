@@ -18,7 +18,7 @@ from slack_bolt import Ack, App, Respond
 
 from bot import views
 from bot.answering import begin
-from bot.answers import Shared, asked_in, begin_answer, place_shared, share_answer, unshare_answer
+from bot.answers import Shared, begin_answer, place_shared, share_answer, unshare_answer
 from bot.channels import channel_settings
 from bot.limits import Exceeded, Limits, check_limits
 from bot.posting import Reply
@@ -92,19 +92,14 @@ def on_share(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     answer_id = UUID(str(action.get("value", "")).partition(" ")[0])  # older buttons say the thread, too
     asked = Asked(body["channel"]["id"], body["user"]["id"], "", response_url=body.get("response_url"))
     try:
-        may_share = _may_share(answer_id, asked.person, runtime)
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            if may_share:
-                shared = share_answer(conn, answer_id, asked.person, runtime.owner, asked.response_url)
+            shared = share_answer(conn, answer_id, asked.person, runtime.owner, asked.response_url)
     except psycopg.Error as error:
         log.error("not_shared", error=error_code(error))
         ack()
         _tell(asked, NO_DATABASE, runtime)
         return
     ack()
-    if not may_share:
-        _tell(asked, NOT_FOR_ALL, runtime)
-        return
     if shared is None:
         _tell(asked, SHARED_BEFORE, runtime)
         return
@@ -149,7 +144,7 @@ def post_shared(shared: Shared, runtime: Runtime) -> None:
     Raises one of SLACK_ERRORS or psycopg.Error: then it is still to be posted.
     """
     asked = Asked(shared.channel, shared.asked_by, "", shared.about_ts, shared.response_url)
-    if not _may_share(shared.id, shared.asked_by, runtime):  # no more, if a process was restarted in between
+    if not _may_share(shared, runtime):
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             unshare_answer(conn, shared.id)
         _tell(asked, NOT_FOR_ALL, runtime)
@@ -165,13 +160,11 @@ def post_shared(shared: Shared, runtime: Runtime) -> None:
     _tell(asked, NOT_SHARED, runtime)
 
 
-def _may_share(answer_id: UUID, person: str, runtime: Runtime) -> bool:
+def _may_share(shared: Shared, runtime: Runtime) -> bool:
     """Whether all who read where it was asked, which is where it is posted, may read what the answer rests on."""
+    principals = readers(runtime, shared.channel, shared.asked_by, private=False)
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-        channel = asked_in(conn, answer_id)
-    principals = readers(runtime, channel, person, private=False)
-    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-        return may_read_answer(conn, answer_id, principals)
+        return may_read_answer(conn, shared.id, principals)
 
 
 def _taken_on(asked: Asked, runtime: Runtime) -> Job | str:

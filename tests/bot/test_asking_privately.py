@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event as Flag
 from threading import Thread
 from typing import Any, ClassVar
 
@@ -10,9 +11,10 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from bot import views
+from bot import asking_privately, views
 from bot.answers import begin_answer
 from bot.asking_privately import NO_WORDS, SHARED_BEFORE, SHORTCUT, USAGE
+from bot.readers import readers
 from retrieval.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
 from tests.bot.samples import ANSWER_TEXT, answer_to
@@ -72,6 +74,27 @@ def test_an_answer_is_shared_once_and_its_thread_goes_on(workspace: Workspace, c
     workspace.wait_for(lambda: rows("SELECT private, thread_ts, answer_ts FROM answer") == [(False, root.ts, reply.ts)])
     workspace.post("ben", "maintenance", "and alarm 5?", thread_ts=root.ts)
     workspace.wait_for_reply(root, count=2)
+
+
+def test_slack_is_told_before_it_is_asked_who_reads(
+    workspace: Workspace, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits three seconds for us; a large channel's members take longer."""
+    go_on = Flag()
+
+    def slow(*given: Any, **named: Any) -> Any:
+        assert go_on.wait(10)
+        return readers(*given, **named)
+
+    connect()
+    workspace.slash("ada", "maintenance", "/ask", ASKED)
+    answer = private_answer(workspace)
+    monkeypatch.setattr(asking_privately, "readers", slow)
+    delivery = workspace.press("ada", answer, "share_answer")
+    workspace.wait_for(lambda: delivery.acknowledged)
+    assert not workspace.messages("maintenance")
+    go_on.set()
+    workspace.wait_for(lambda: workspace.messages("maintenance"))
 
 
 def test_sharing_twice_posts_once(workspace: Workspace, connect: Connect) -> None:
