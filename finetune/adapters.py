@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from finetune.errors import ModelUnusable
+from finetune.files import ADAPTER_FILES, WEIGHTS
 from finetune.libraries import first_line, quiet_transformers
 
 LORA_TARGETS = frozenset({"qkv_proj", "o_proj", "gate_up_proj", "down_proj"})
 """Phi-3's own four projections; only they may be adapted."""
 KEPT = 3
 """Adapters that stay in memory: the one in use, the one before it, to which a rollback returns, and one on trial."""
-FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class Adapters:
@@ -59,7 +59,7 @@ class Adapters:
         from peft import LoraConfig, PeftModel
         from safetensors import SafetensorError, safe_open
 
-        for file in FILES:
+        for file in ADAPTER_FILES:
             if not (folder / file).is_file():
                 raise ModelUnusable(f"{folder} is not an adapter folder: it has no {file}.")
         self._made += 1
@@ -73,7 +73,7 @@ class Adapters:
                 else:
                     self._tuned.load_adapter(str(folder), name)
             self._names[folder] = name
-            with safe_open(folder / FILES[1], framework="pt") as saved:
+            with safe_open(folder / WEIGHTS, framework="pt") as saved:
                 self._require_whole(folder, name, set(saved.keys()))
         except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             self._forget(folder, name)

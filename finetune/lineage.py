@@ -6,6 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+from finetune.files import file_sha256
+
 
 def base_hashes(place: str | Path, revision: str | None = None) -> dict[str, str]:
     """The sha256 of a model's weights (of those of its files, in the order of their names) and of its chat template.
@@ -19,7 +21,7 @@ def base_hashes(place: str | Path, revision: str | None = None) -> dict[str, str
     template = None if folder.is_file() else _template(folder)
     found = {}
     if files:
-        found["base_sha256"] = hashlib.sha256("".join(map(_sha256, files)).encode()).hexdigest()
+        found["base_sha256"] = hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
     if template is not None:
         found["template_sha256"] = hashlib.sha256(template.encode()).hexdigest()
     return found
@@ -50,8 +52,3 @@ def _template(folder: Path) -> str | None:
     found = json.loads(configuration.read_text("utf-8")) if configuration.is_file() else {}
     template = found.get("chat_template")
     return template if isinstance(template, str) else None
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -4,7 +4,6 @@ PostgreSQL's own pg_dump, pg_restore and psql do the work. A backup is written a
 its name is complete, and a restore is one transaction: the database holds what it held before, or all of the backup.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from finetune.files import file_sha256
 from journeyman import __version__
 from journeyman.errors import JourneymanError, PartMissing, WrongInput
 from migrations import applied, read_migrations
@@ -79,7 +79,7 @@ def make_backup(database_url: str, home: Path, into: Path, tell: Tell = lambda t
         if (home / ADAPTERS).is_dir():
             shutil.copytree(home / ADAPTERS, aside / ADAPTERS, ignore=shutil.ignore_patterns(".*"))
         tell("Computing checksums")
-        files = {str(path.relative_to(aside)): _sha256(path) for path in sorted(aside.rglob("*")) if path.is_file()}
+        files = {str(path.relative_to(aside)): file_sha256(path) for path in sorted(aside.rglob("*")) if path.is_file()}
         made_at = datetime.now(UTC).isoformat(timespec="seconds")
         backup = Backup(made_at, __version__, migrations, rows, files)
         (aside / MANIFEST).write_text(json.dumps(asdict(backup), indent=2) + "\n")
@@ -103,7 +103,7 @@ def read_backup(folder: Path) -> Backup:
         raise WrongInput(f"{folder} was made by a newer version ({newer[-1]}): install Journeyman {backup.version}.")
     for name, checksum in backup.files.items():
         path = folder / name
-        if not path.is_file() or _sha256(path) != checksum:
+        if not path.is_file() or file_sha256(path) != checksum:
             raise WrongInput(f"{name} in {folder} is missing or damaged: take another backup.")
     return backup
 
@@ -267,9 +267,4 @@ def _free(folder: Path) -> Path:
 def _bytes_of(place: Path) -> dict[str, str]:
     """The checksum of each file of a folder, by its path in it, or of a file; empty if there is none."""
     files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
-    return {path.relative_to(place).as_posix(): _sha256(path) for path in files}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {path.relative_to(place).as_posix(): file_sha256(path) for path in files}

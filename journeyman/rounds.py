@@ -19,11 +19,12 @@ import structlog
 from finetune import registry, rounds
 from finetune.card import CARD, CHART, SCORES, card, loss_chart, scores_chart
 from finetune.dataset.rows import SPLITS
+from finetune.files import WEIGHTS, file_sha256
 from finetune.gate import Verdict, decide
 from finetune.lineage import base_hashes, machine
 from finetune.loading import Quantize
 from finetune.training.process import POLL_SECONDS, probe, run
-from finetune.training.run import ADAPTER, WEIGHTS, file_sha256
+from finetune.training.run import ADAPTER
 from finetune.training.spec import Method, Step, Trained, TrainingFailed, TrainingSpec
 from journeyman.exam import DECIDING, JUDGED, Examination, documents_alone, figures, guards_for, items_of, one_voice
 from journeyman.judging import Judge, calibrated, safely

@@ -5,7 +5,6 @@ Everything is in one folder, so that a run that was killed goes on from its last
 """
 
 import fcntl
-import hashlib
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from finetune.adapters import LORA_TARGETS
+from finetune.files import ADAPTER_FILES, WEIGHTS, file_sha256
 from finetune.libraries import quiet_transformers
 from finetune.loading import LoadedModel, load_model, resolve_device, resolve_dtype
 from finetune.training.examples import preferences, read_lines, supervised
@@ -31,8 +31,6 @@ ROWS_AT_ONCE = 4
 """Preferences that are read side by side; KTO needs several to compare."""
 KEPT_CHECKPOINTS = 2
 
-WEIGHTS = "adapter_model.safetensors"
-ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
 
 SPEC, PROGRESS, CHECKPOINTS, ADAPTER, RESULT = "spec.json", "progress.jsonl", "checkpoints", "adapter", "result.json"
 
@@ -374,12 +372,6 @@ def _dataset_hash(folder: Path) -> str:
         return str(json.loads((folder / "dataset.json").read_text("utf-8"))["hash"])
     except (OSError, ValueError, KeyError):
         return ""
-
-
-def file_sha256(file: Path) -> str:
-    """Hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _write(file: Path, text: str) -> None:

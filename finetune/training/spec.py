@@ -9,7 +9,6 @@ from typing import Any, Literal
 from finetune.loading import Device, Dtype, Quantize
 
 Method = Literal["sft", "kto", "dpo"]
-METHODS: tuple[Method, ...] = ("sft", "kto", "dpo")
 LEARNING_RATES: dict[Method, float] = {"sft": 2e-4, "kto": 5e-6, "dpo": 5e-6}
 """Ten times those of full fine-tuning, as TRL advises for LoRA."""
 

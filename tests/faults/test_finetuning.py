@@ -16,9 +16,9 @@ import psycopg
 import pytest
 
 from finetune import registry
+from finetune.files import file_sha256
 from finetune.rounds import of_job, rounds
 from finetune.training.process import run
-from finetune.training.run import file_sha256
 from finetune.training.spec import TrainingFailed, TrainingSpec
 from journeyman.asking import ask
 from journeyman.composition import Application

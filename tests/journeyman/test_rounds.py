@@ -15,9 +15,9 @@ from finetune import registry
 from finetune.chat_model import Phi3Chat
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
+from finetune.files import file_sha256
 from finetune.gate import Interval, Verdict
 from finetune.rounds import begin, end, new_clusters, note_dataset, of_job, rounds
-from finetune.training.run import file_sha256
 from finetune.training.spec import Trained, TrainingFailed
 from journeyman.asking import ask
 from journeyman.cli_finetune import describe_costs

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from finetune.chat_model import load_chat_model
+from finetune.files import file_sha256
 from finetune.training.examples import IGNORED, preferences, supervised, tokenized
 from finetune.training.process import probe, run
-from finetune.training.run import CHECKPOINTS, PROGRESS, RESULT, file_sha256, is_whole, train
+from finetune.training.run import CHECKPOINTS, PROGRESS, RESULT, is_whole, train
 from finetune.training.spec import Step, TrainingFailed, TrainingSpec
 from tests.finetune.conftest import tiny_tokenizer
 from tests.finetune.training.conftest import said, turns
