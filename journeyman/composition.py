@@ -626,16 +626,19 @@ class Application:
     def celery(self) -> "Celery":
         """The app of the workers and of beat."""
         from workers.app import build_app
+        from workers.tasks import Work
 
         return build_app(
             self.stack.redis_url,
-            connect=self.connect,
-            index_due=self.traced(self.index_due),
-            reindex=self.traced(self.reindex),
-            build_embedder=self.traced(self.build_embedder),
-            finetune=self.traced(self.finetune),
-            request_round=lambda conn: self.rounds.request(conn, self.wanted(), "schedule").job_id or 0,
-            forget=self.forget,
+            Work(
+                connect=self.connect,
+                index_due=self.traced(self.index_due),
+                reindex=self.traced(self.reindex),
+                build_embedder=self.traced(self.build_embedder),
+                finetune=self.traced(self.finetune),
+                request_round=lambda conn: self.rounds.request(conn, self.wanted(), "schedule").job_id or 0,
+                forget=self.forget,
+            ),
             scan_seconds=self.settings.scan_minutes * 60.0,
             finetune_seconds=self.settings.finetune_hours * 3600.0,
             index_queue=self.settings.index_queue,

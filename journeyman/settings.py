@@ -59,7 +59,7 @@ class Settings(BaseSettings):
         default=None, description="An OpenAI-compatible server (vLLM and the like) to answer instead."
     )
     model_api_key: SecretStr | None = Field(default=None, description="Key for the server in MODEL_URL.")
-    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where the model runs.")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="Where models run.")
     gpu_first: Literal["answers", "nobody"] = Field(
         default="answers",
         description="`answers`: on a GPU, fine-tuning waits between two steps while somebody answers or embeds.",

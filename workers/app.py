@@ -5,18 +5,16 @@ Nothing here reads a setting or a file.
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.utils.nodenames import default_nodename
-from psycopg import Connection
 
 from workers.lease import leased_task
 from workers.leaving import Leaving
 from workers.schedule import beat_schedule
-from workers.tasks import BuildEmbedder, Connect, Finetune, Forget, IndexDue, Reindex, RequestRound, register_tasks
+from workers.tasks import Work, register_tasks
 from workers.topology import (
     BUILD_EMBEDDER,
     FINETUNE_ROUND,
@@ -31,32 +29,10 @@ from workers.topology import (
 SHUTDOWN_SECONDS = 10.0
 
 
-def _cannot_build(conn: Connection[Any], name: str, progress: object) -> None:
-    raise NotImplementedError("this app was made without a function that builds embedding models")
-
-
-def _cannot_finetune(conn: Connection[Any], job_id: int, tell: object) -> dict[str, Any]:
-    raise NotImplementedError("this app was made without a function that fine-tunes")
-
-
-def _cannot_request(conn: Connection[Any]) -> int:
-    raise NotImplementedError("this app was made without a function that asks for rounds of fine-tuning")
-
-
-def _cannot_forget(conn: Connection[Any]) -> dict[str, int]:
-    raise NotImplementedError("this app was made without a function that forgets")
-
-
 def build_app(
     redis_url: str,
+    work: Work,
     *,
-    connect: Connect,
-    index_due: IndexDue,
-    reindex: Reindex,
-    build_embedder: BuildEmbedder = _cannot_build,
-    finetune: Finetune = _cannot_finetune,
-    request_round: RequestRound = _cannot_request,
-    forget: Forget = _cannot_forget,
     scan_seconds: float,
     finetune_seconds: float = 86_400.0,
     index_queue: str = INGEST,
@@ -102,17 +78,7 @@ def build_app(
     )
     leaving = Leaving(SHUTDOWN_SECONDS)
     leaving.watch()
-    register_tasks(
-        app,
-        connect=connect,
-        index_due=index_due,
-        reindex=reindex,
-        build_embedder=build_embedder,
-        finetune=finetune,
-        request_round=request_round,
-        forget=forget,
-        must_end=leaving.must_end,
-    )
+    register_tasks(app, work, leaving.must_end)
     return app
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
@@ -48,30 +48,32 @@ MOST_WAITING = 100
 """Messages in a queue from which on the sweep adds none: nobody takes them, or a job's own is among them."""
 
 
-def register_tasks(
-    app: Celery,
-    *,
-    connect: Connect,
-    index_due: IndexDue,
-    reindex: Reindex,
-    build_embedder: BuildEmbedder,
-    finetune: Finetune,
-    request_round: RequestRound,
-    forget: Forget,
-    must_end: Callable[[], bool],
-) -> None:
-    """Give the app its tasks. `connect` opens autocommit connections, `index_due` indexes the sources whose time has
-    come, `reindex` carries out the run with an id, `build_embedder` makes the vectors of the embedding model with a
-    name, `finetune` does the round of a job, `request_round` asks for one and returns its job, `forget` deletes what
-    nobody needs any more and counts it, `must_end` says whether this process has to let go of its work now.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the tasks call. `connect` opens autocommit connections, `index_due` indexes the sources whose time has come,
+    `reindex` carries out the run with an id, `build_embedder` makes the vectors of the embedding model with a name,
+    `finetune` does the round of a job, `request_round` asks for one and returns its job, `forget` deletes what nobody
+    needs any more and counts it.
     """
+
+    connect: Connect
+    index_due: IndexDue
+    reindex: Reindex
+    build_embedder: BuildEmbedder
+    finetune: Finetune
+    request_round: RequestRound
+    forget: Forget
+
+
+def register_tasks(app: Celery, work: Work, must_end: Callable[[], bool]) -> None:
+    """Give the app its tasks; `must_end` says whether this process has to let go of its work now."""
 
     def look_up(_: Progress) -> None:
         """Between two batches."""
         if must_end():
             raise HandedBack
 
-    def attend(conn: Connection[Any], job_id: int, work: Callable[[Job], str]) -> None:
+    def attend(conn: Connection[Any], job_id: int, carry_out: Callable[[Job], str]) -> None:
         """Does a job's work, which says how it ended, under the id of whatever set it off."""
         job = read_job(conn, job_id)
         if job is None:
@@ -80,7 +82,7 @@ def register_tasks(
         with bound_contextvars(job=job_id, kind=job.kind, request=job.request_id or f"job-{job_id}"):
             log.info("job begins", attempt=job.attempts + 1)
             try:
-                state = work(job)
+                state = carry_out(job)
             except HandedBack:
                 # A new message, because the pool may be past acknowledging this one. Were both to come, the row
                 # lets one of them work.
@@ -92,12 +94,12 @@ def register_tasks(
     @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
     def scan_sources(job_id: int | None = None) -> None:
         """A tick of the clock has no job yet."""
-        with connect() as conn:
+        with work.connect() as conn:
             if job_id is None:
                 job_id = request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule").id
 
             def scan(tell: Tell) -> dict[str, Any]:
-                report = index_due(conn, tell)
+                report = work.index_due(conn, tell)
                 seconds = round(report.seconds, 1)
                 log.info("scanned", **report.documents, failures=len(report.failures), seconds=seconds)
                 return asdict(report)
@@ -106,17 +108,17 @@ def register_tasks(
 
     @app.task(name=REINDEX, shared=False)  # type: ignore[untyped-decorator]
     def reindex_run(job_id: int) -> None:
-        with connect() as conn:
-            attend(conn, job_id, lambda job: _state(reindex(conn, job.id, look_up)))
+        with work.connect() as conn:
+            attend(conn, job_id, lambda job: _state(work.reindex(conn, job.id, look_up)))
 
     @app.task(name=BUILD_EMBEDDER, shared=False)  # type: ignore[untyped-decorator]
     def build_embedding_model(job_id: int) -> None:
-        with connect() as conn:
+        with work.connect() as conn:
 
             def build(job: Job) -> str:
                 def make(tell: Tell) -> dict[str, Any]:
                     try:
-                        build_embedder(conn, job.target, lambda built: tell(_as_progress(job, built)))
+                        work.build_embedder(conn, job.target, lambda built: tell(_as_progress(job, built)))
                     except BeingBuilt as error:
                         return {"left": str(error)}
                     return {}
@@ -127,23 +129,23 @@ def register_tasks(
 
     @app.task(name=FINETUNE_ROUND, shared=False)  # type: ignore[untyped-decorator]
     def finetune_round(job_id: int) -> None:
-        with connect() as conn:
+        with work.connect() as conn:
 
             def train(job: Job) -> str:
-                return _state(carry_out_job(conn, job.id, lambda tell: finetune(conn, job.id, tell), look_up))
+                return _state(carry_out_job(conn, job.id, lambda tell: work.finetune(conn, job.id, tell), look_up))
 
             attend(conn, job_id, train)
 
     @app.task(name=FINETUNE_DUE, shared=False)  # type: ignore[untyped-decorator]
     def finetune_due() -> None:
         """A tick: the round itself sees whether there is enough to learn from, and says so if not."""
-        with connect() as conn:
-            job_id = request_round(conn)
+        with work.connect() as conn:
+            job_id = work.request_round(conn)
         app.send_task(FINETUNE_ROUND, args=[job_id])
 
     @app.task(name=WATCH_ADAPTER, shared=False)  # type: ignore[untyped-decorator]
     def watch_adapter() -> None:
-        with connect() as conn:
+        with work.connect() as conn:
             switched = watch(conn)
         if switched is not None:
             log.warning("adapter switched", kind=switched.kind, active=switched.active, reason=switched.reason)
@@ -151,7 +153,7 @@ def register_tasks(
     @app.task(name=SWEEP, shared=False)  # type: ignore[untyped-decorator]
     def sweep() -> None:
         """Puts back what Redis has lost, or a process that died has left: the rows know."""
-        with connect() as conn:
+        with work.connect() as conn:
             left = unattended_jobs(conn)
         routes = app.conf.task_routes
         queues = {queue: waiting(queue) for queue in {routes[TASKS[kind]]["queue"] for _, kind in left}}
@@ -170,7 +172,7 @@ def register_tasks(
     @app.task(name=STATISTICS, shared=False)  # type: ignore[untyped-decorator]
     def keep_statistics() -> None:
         """What every run does at its end; corrections and deletions leave it to the clock."""
-        with connect() as conn:
+        with work.connect() as conn:
             compact(conn)
             model = active_model(conn)
             if model is not None:
@@ -178,12 +180,12 @@ def register_tasks(
 
     @app.task(name=RETENTION, shared=False)  # type: ignore[untyped-decorator]
     def forget_what_is_old() -> None:
-        with connect() as conn:
-            log.info("forgotten", **forget(conn))
+        with work.connect() as conn:
+            log.info("forgotten", **work.forget(conn))
 
     @app.task(name=PRUNE_VECTORS, shared=False)  # type: ignore[untyped-decorator]
     def prune() -> None:
-        with connect() as conn:
+        with work.connect() as conn:
             pruned = prune_vectors(conn)
         if pruned:
             log.info("vectors dropped that nothing needs", vectors=pruned)

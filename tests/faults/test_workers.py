@@ -18,7 +18,7 @@ from bot.answers import begin_answer, finish_answer
 from bot.feedback import vote
 from retrieval.answer import Question
 from retrieval.embedding import MiniLM
-from retrieval.index import IndexReport, register_sources
+from retrieval.index import register_sources
 from retrieval.jobs import read_job, request_job
 from retrieval.models import active_model
 from retrieval.reindexing import find_target, read_run, request_run
@@ -26,6 +26,7 @@ from retrieval.search import search
 from tests.bot.samples import answer_to
 from tests.faults.conftest import Services, wait_until, write_documents
 from tests.retrieval.embedding_server import embedding_server
+from tests.workers.work import work
 from workers.app import build_app, enqueue_build, enqueue_reindex
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -56,9 +57,7 @@ def sender(services: Services) -> Celery:
     """An app that enqueues."""
     return build_app(
         services.redis.url,
-        connect=services.connect,
-        index_due=lambda conn, tell: IndexReport(),
-        reindex=lambda conn, run, tell: None,
+        work(services.connect),
         scan_seconds=900,
     )
 

@@ -15,8 +15,9 @@ if "solo" not in sys.argv:
 
 import psycopg
 
-from retrieval.index import IndexReport, Progress
+from retrieval.index import Progress
 from retrieval.jobs import Tell, read_job
+from tests.workers.work import work
 from workers.app import build_app, run_worker
 
 
@@ -38,9 +39,7 @@ def main(redis_url: str, database_url: str, file: str, visibility_timeout: str, 
 
     app = build_app(
         redis_url,
-        connect=lambda: psycopg.connect(database_url, autocommit=True),
-        index_due=lambda conn, tell: IndexReport(),
-        reindex=reindex,
+        work(lambda: psycopg.connect(database_url, autocommit=True), reindex=reindex),
         scan_seconds=60,
         visibility_timeout=float(visibility_timeout),
     )

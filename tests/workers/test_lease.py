@@ -15,8 +15,8 @@ from celery import Celery
 from kombu.transport.redis import Channel
 
 from journeyman.stack import Stack
-from retrieval.index import IndexReport
 from retrieval.jobs import request_job
+from tests.workers.work import work
 from workers.app import build_app, enqueue_reindex
 from workers.lease import UNACKED_INDEX, renewed
 
@@ -32,9 +32,7 @@ class Bench:
         self.workers: list[subprocess.Popen[bytes]] = []
         self.app: Celery = build_app(
             redis_url,
-            connect=lambda: psycopg.connect(database_url, autocommit=True),
-            index_due=lambda conn, tell: IndexReport(),
-            reindex=lambda conn, run, tell: None,
+            work(lambda: psycopg.connect(database_url, autocommit=True)),
             scan_seconds=60,
             visibility_timeout=TIMEOUT,
         )

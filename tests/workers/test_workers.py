@@ -25,6 +25,7 @@ from retrieval.building import BeingBuilt
 from retrieval.building import Progress as Built
 from retrieval.index import IndexReport, Progress
 from retrieval.jobs import Tell, current_jobs, held, read_job, request_job
+from tests.workers.work import work
 from workers.app import broker_url, build_app
 from workers.schedule import beat_schedule
 from workers.tasks import EVERYTHING_DUE, MOST_WAITING
@@ -70,11 +71,13 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
 
     return build_app(
         redis_url,
-        connect=connect,
-        index_due=index_due,
-        reindex=reindex,
-        build_embedder=build_embedder,
-        forget=lambda conn: {"events": len(calls)},
+        work(
+            connect,
+            index_due=index_due,
+            reindex=reindex,
+            build_embedder=build_embedder,
+            forget=lambda conn: {"events": len(calls)},
+        ),
         scan_seconds=60,
     )
 
