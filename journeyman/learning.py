@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.dataset.guards import without_markers
 from finetune.dataset.rows import Judges, Message, PassageRow
+from finetune.dataset.splitting import connected
 from retrieval.answer import Passage, Sentence
 from retrieval.chain import passages_for, written_by_model
 from retrieval.embedding import Embedder
@@ -109,11 +110,7 @@ def alike(embedder: Embedder, questions: Sequence[str]) -> list[tuple[int, int]]
 
 def like(embedder: Embedder, questions: Sequence[str]) -> list[str]:
     """A name for each question, the same for those that `alike` connects."""
-    place = list(range(len(questions)))
-    for one, other in alike(embedder, questions):
-        least, most = sorted((place[one], place[other]))
-        place = [least if name == most else name for name in place]
-    return [str(name) for name in place]
+    return [str(least) for least in connected(len(questions), alike(embedder, questions))]
 
 
 def writer(model: "BaseChatModel") -> Callable[[list[Message]], str]:

@@ -7,7 +7,7 @@ held out.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from finetune.dataset.guards import normal
 from finetune.dataset.rows import Example, Options, Split
@@ -23,7 +23,22 @@ def clusters(examples: Sequence[Example], alike: Sequence[tuple[int, int]]) -> l
 
     The name is the least key of its questions, so it does not depend on the order of the examples.
     """
-    parent = list(range(len(examples)))
+    first: dict[tuple[str, str], int] = {}
+    keys = [question_key(example.question) for example in examples]
+    pairs = list(alike)
+    for index, example in enumerate(examples):
+        shared = [("question", keys[index])] + ([("thread", example.thread)] if example.thread else [])
+        pairs += [(index, first.setdefault(link, index)) for link in shared]
+    roots = connected(len(examples), pairs)
+    names: dict[int, str] = {}
+    for root, key in zip(roots, keys, strict=True):
+        names[root] = min(key, names.get(root, key))
+    return [names[root] for root in roots]
+
+
+def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """For each of so many things, the least that it is connected with by pairs (union-find with path halving)."""
+    parent = list(range(count))
 
     def root(index: int) -> int:
         while parent[index] != index:
@@ -31,18 +46,10 @@ def clusters(examples: Sequence[Example], alike: Sequence[tuple[int, int]]) -> l
             index = parent[index]
         return index
 
-    first: dict[tuple[str, str], int] = {}
-    keys = [question_key(example.question) for example in examples]
-    for index, example in enumerate(examples):
-        shared = [("question", keys[index])] + ([("thread", example.thread)] if example.thread else [])
-        for link in shared:
-            parent[root(index)] = root(first.setdefault(link, index))
-    for one, other in alike:
-        parent[root(one)] = root(other)
-    names: dict[int, str] = {}
-    for index, key in enumerate(keys):
-        names[root(index)] = min(key, names.get(root(index), key))
-    return [names[root(index)] for index in range(len(examples))]
+    for pair in pairs:
+        least, most = sorted(map(root, pair))
+        parent[most] = least
+    return [root(index) for index in range(count)]
 
 
 def sides(
