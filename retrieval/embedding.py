@@ -22,7 +22,7 @@ Places = npt.NDArray[np.int64]
 
 MAX_TOKENS = 256
 """Longer texts are cut, as the model was trained."""
-BATCH_TOKENS = (256, 2048)
+LEAST_TOKENS, MOST_TOKENS = 256, 2048
 """Of a batch: at most the second, and down to the first so that each worker has its share."""
 SCORES = 65536
 """Attention scores that are worked on at a time: what is read over and over stays in the cache."""
@@ -65,6 +65,7 @@ class MiniLM:
     def __init__(self, folder: Path | None = None, workers: int | None = None) -> None:
         self._folder = folder
         self._workers = workers or len(os.sched_getaffinity(0))
+        self._least_tokens = LEAST_TOKENS
         self._loading = threading.Lock()
         self._tokenizer: Any = None
         self._weights: dict[str, Vectors] = {}
@@ -108,8 +109,8 @@ class MiniLM:
             keep(batch, self._states(of_batch, borders), borders)
 
         lengths = list(map(len, sequences))
-        least, most = BATCH_TOKENS
-        batches = _batches(lengths, min(max(sum(lengths) // self._workers, least), most))
+        most = max(sum(lengths) // self._workers, self._least_tokens)
+        batches = _batches(lengths, min(most, MOST_TOKENS))
         if len(batches) < 2 or self._workers < 2:
             for batch in batches:
                 fill(batch)

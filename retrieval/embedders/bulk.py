@@ -75,6 +75,7 @@ class BulkMiniLM(MiniLM):
         except Exception as error:  # noqa: BLE001 - whatever torch, its files or a driver has to say
             self._give_up(error)
         else:
+            self._least_tokens = LEAST_TOKENS
             _log.info("Texts are embedded in 16 bits on %s", device)
 
     def _give_up(self, error: Exception) -> None:

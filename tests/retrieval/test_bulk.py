@@ -86,6 +86,13 @@ class TestInSixteenBits:
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
         assert vectors.dtype == np.float32
 
+    def test_many_cores_get_batches_that_are_worth_it(self) -> None:
+        """Split among sixteen, each would be too small, and made in numpy."""
+        embedder = BulkMiniLM(suited=lambda: "cpu", after=0, workers=16)
+        embedder.embed(["once"])
+        short = [f"Bearing {n} is greased." for n in range(64)]
+        assert not np.array_equal(embedder.embed(short), MiniLM().embed(short))
+
     def test_a_question_is_embedded_in_numpy(self, embedder: BulkMiniLM) -> None:
         """Its vector does not depend on what came before it."""
         question = ["How often is bearing 7 greased?"]
