@@ -37,9 +37,10 @@ RETURNING {_COLUMNS}
 # Made alone and attached then: that waits for no search and no swap, as CREATE TABLE … PARTITION OF would.
 _CREATE = "CREATE TABLE {partition} (LIKE {parent} INCLUDING ALL)"
 _ATTACH = "ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES IN ({id})"
+# With 200 in place of 400, a search of a million has to look at a third more to find as many of the nearest.
 _INDEX = """
 CREATE INDEX {concurrently} IF NOT EXISTS {index} ON {partition}
-USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops) WITH (m = 24, ef_construction = 200)
+USING hnsw ((vector::halfvec({dimensions})) halfvec_cosine_ops) WITH (m = 24, ef_construction = 400)
 """
 _IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)"
 # A graph that fits into this memory is built several times as fast. A node holds its vector and about 50 links.

@@ -248,8 +248,8 @@ def _search(
 
 
 def ef_search(chunks: int) -> int:
-    """Candidates that HNSW keeps in an index of so many chunks: 200 up to 100,000, 400 at a million, 1,000 at most."""
-    return min(1000, round(200 * math.pow(max(1.0, chunks / 100_000), 0.3)))
+    """Candidates that HNSW keeps in an index of so many chunks: 200 up to 100,000, 300 at a million, 1,000 at most."""
+    return min(1000, round(200 * math.pow(max(1.0, chunks / 100_000), 0.176)))
 
 
 def _weighed(terms: Sequence[Term], codes: Collection[str], chunks: int) -> dict[str, Any]:
