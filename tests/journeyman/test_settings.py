@@ -11,7 +11,7 @@ from journeyman.composition import reveal
 from journeyman.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-COMPOSE_ONLY = {"DOCUMENTS", "SECRETS"}
+COMPOSE_ONLY = {"DOCUMENTS", "SECRETS", "POSTGRES_MEMORY", "POSTGRES_SHARED_BUFFERS"}
 
 
 def variables() -> set[str]:
