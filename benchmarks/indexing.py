@@ -13,11 +13,11 @@ import psycopg
 
 from journeyman.stack import running_stack
 from migrations import migrate
-from retrieval.embedding import MiniLM
+from retrieval.embedders.bulk import BulkMiniLM
 from retrieval.index import index_sources, register_sources
 
 
-class Counting(MiniLM):
+class Counting(BulkMiniLM):
     """The default embedder, which counts its texts and its time."""
 
     texts, seconds = 0, 0.0

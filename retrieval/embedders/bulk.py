@@ -16,6 +16,8 @@ from retrieval.embedding import MiniLM, Places, Vectors, installed_folder
 
 AFTER = 1000
 """Texts that a process has embedded before torch is loaded, which takes as long as some 300 of them."""
+MANY = 16
+"""Fewer at a time do not count: a bot's questions would have torch loaded, and never use it."""
 LEAST_TOKENS = 512
 """In a smaller batch there is little to gain; and so a question's vector is the same at all times."""
 
@@ -60,6 +62,8 @@ class BulkMiniLM(MiniLM):
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of shape (len(texts), 384); raises `EmbedderMissing` if the model is not installed."""
         vectors = super().embed(texts)
+        if len(texts) < MANY:
+            return vectors
         with self._changing:
             before, self._left = self._left, self._left - len(texts)
             if before >= 0 > self._left:
@@ -109,13 +113,18 @@ def _states(bert: Any, sequences: Sequence[Sequence[int]]) -> Vectors:
 def _bert(device: str) -> Any:
     """The encoder in torch, which has multiplied once."""
     import torch
-    from transformers import BertModel
+    from safetensors.torch import load_file
+    from transformers import BertConfig, BertModel
 
+    folder = installed_folder()
+    # Not by from_pretrained, which draws progress bars and looks for quantizers.
+    bert: Any = BertModel(BertConfig.from_pretrained(folder, local_files_only=True))
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("embeddings.position_ids", None)  # older versions saved this table of 0, 1, 2, …
+    bert.load_state_dict(weights)
     bfloat16 = device == "cpu" or torch.cuda.is_bf16_supported(including_emulation=False)
     dtype = torch.bfloat16 if bfloat16 else torch.float16
-    # It comes ready for inference: without dropout.
-    bert: Any = BertModel.from_pretrained(installed_folder(), dtype=dtype, local_files_only=True, use_safetensors=True)
-    bert.to(device)
+    bert.eval().to(device=device, dtype=dtype)
     with torch.inference_mode():
         bert(input_ids=torch.zeros((1, 8), dtype=torch.long, device=device))
     return bert

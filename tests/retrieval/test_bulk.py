@@ -45,6 +45,23 @@ def test_where_nothing_is_suited_all_is_as_in_numpy() -> None:
     np.testing.assert_array_equal(embedder.embed(TEXTS), MiniLM().embed(TEXTS))
 
 
+def test_questions_never_load_torch() -> None:
+    """A bot embeds one after the other, thousands of them, and has no use for it."""
+    asked: list[str] = []
+
+    def suited() -> str | None:
+        asked.append("suited")
+        return None
+
+    embedder = BulkMiniLM(suited=suited, after=2)
+    for _ in range(5):
+        embedder.embed(["How is the pump greased?"])
+    assert not asked
+    embedder.embed(TEXTS)
+    embedder.embed(TEXTS)
+    assert asked == ["suited"]
+
+
 def test_the_default_embedder_has_it_and_loads_no_torch_for_little() -> None:
     """A question, or a document or two."""
     assert isinstance(embedder_named(MiniLM.name), BulkMiniLM)
@@ -69,7 +86,7 @@ class FullDevice:
 def embedder() -> BulkMiniLM:
     """One that has had enough texts."""
     embedder = BulkMiniLM(suited=lambda: "cpu", after=0)
-    embedder.embed(["once"])
+    embedder.embed(TEXTS)
     return embedder
 
 
@@ -89,7 +106,7 @@ class TestInSixteenBits:
     def test_many_cores_get_batches_that_are_worth_it(self) -> None:
         """Split among sixteen, each would be too small, and made in numpy."""
         embedder = BulkMiniLM(suited=lambda: "cpu", after=0, workers=16)
-        embedder.embed(["once"])
+        embedder.embed(TEXTS)
         short = [f"Bearing {n} is greased." for n in range(64)]
         assert not np.array_equal(embedder.embed(short), MiniLM().embed(short))
 
