@@ -3,6 +3,7 @@ it.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,8 +11,15 @@ from typing import Literal
 Kind = Literal["text", "item", "table", "row", "code"]
 
 MAX_HEADING = 160
-_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2060\ufeff\ud800-\udfff]")
+# Controls, soft hyphens, what has no width, and the tags of Unicode, which no screen shows. Joiners (U+200C, U+200D)
+# are a part of the words that are written with them.
+_UNREADABLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u00ad\u200b\u200e\u200f\u2060\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SPACES = re.compile("[ \t\u00a0\u2000-\u200a\u202f]+")
+# Letters in the form that a printer needs: ligatures, and Arabic letters as they stand within a word.
+_PRINT_FORMS = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb4f-\ufbb1\ufbd3-\ufbff\ufe70-\ufefc]")
 
 
 class LoadError(Exception):
@@ -52,24 +60,48 @@ class Outline:
         self._blocks: list[Block] = []
         self._tops: list[str] = []
         self._first_level = 0
+        self._notes: list[str] = []
+        self._bare = ""
 
-    def heading(self, level: int, text: str) -> None:
-        """Opens a section; `level` counts from 1. It closes all sections of its own level or deeper."""
-        text = shorten(one_line(text.replace("`", "")))
-        if not text:
+    def heading(self, level: int, text: str, *, is_label: bool = False) -> None:
+        """Opens a section; `level` counts from 1. It closes all sections of its own level or deeper.
+
+        A heading with nothing below it is kept as a text of its own, for it may say all that there is; a label, which
+        the parser gave ("Page 2", a table's name), is not.
+        """
+        full = one_line(text.replace("`", ""))
+        if not full:
             return
+        if self._path and self._path[-1][0] >= level:
+            self._keep_bare_heading()
         while self._path and self._path[-1][0] >= level:
             self._path.pop()
+        text = shorten(full)
         self._path.append((level, text))
+        self._bare = "" if is_label else full
         if level == 1:
             self._tops.append(text)
         self._first_level = self._first_level or level
+        if text != full:
+            self.add("text", full)
 
     def add(self, kind: Kind, text: str) -> None:
         """Adds a block under the present heading; blank text is left out."""
         text = clean(text)
         if text.strip():
             self._blocks.append(Block(tuple(text for _, text in self._path), kind, text))
+            self._bare = ""
+
+    def note(self, text: str) -> None:
+        """Keeps for the report what of the document could not be read, or how it was understood; each once."""
+        if text and text not in self._notes:
+            self._notes.append(text)
+
+    def _keep_bare_heading(self) -> None:
+        """Keeps the last heading as a text under those above it, if nothing has followed it."""
+        if self._bare:
+            self._blocks.append(Block(tuple(text for _, text in self._path[:-1]), "text", self._bare))
+            self._bare = ""
 
     def document(self, title: str = "", *, fallback: str = "", url: str | None = None) -> ParsedDocument:
         """The document, under the title that it declares, else its first heading if that is the only one of
@@ -78,10 +110,11 @@ class Outline:
         A heading that became the title is left out of the heading paths; `fallback` serves where there is
         none.
         """
+        self._keep_bare_heading()
         top = self._tops[0] if len(self._tops) == 1 and self._first_level == 1 else ""
         title = shorten(one_line(title or top or fallback))
         blocks = [_under(block, top) for block in self._blocks] if title == top else self._blocks
-        return ParsedDocument(title, tuple(blocks), url)
+        return ParsedDocument(title, tuple(blocks), url, tuple(self._notes))
 
 
 def _under(block: Block, top: str) -> Block:
@@ -89,11 +122,16 @@ def _under(block: Block, top: str) -> Block:
 
 
 def clean(text: str) -> str:
-    """Text without characters that nobody sees (controls, soft hyphens, zero width) and without trailing
-    blanks.
+    """Text without characters that nobody sees (controls, soft hyphens, zero width) and without trailing blanks, its
+    letters as people type them: composed (NFC), no ligatures. Form feeds and their like end a line.
     """
-    text = _UNREADABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = _UNREADABLE.sub("", _LINE_ENDS.sub("\n", text))
+    text = unicodedata.normalize("NFC", _PRINT_FORMS.sub(_typed, text))
     return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+
+
+def _typed(found: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", found[0])
 
 
 def one_line(text: str) -> str:

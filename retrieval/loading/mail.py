@@ -70,7 +70,7 @@ def _add_attachment(outline: Outline, part: MIMEPart, ocr: str, max_pages: int |
     payload = part.get_payload(decode=True)
     if not name or not isinstance(payload, bytes):
         return []
-    outline.heading(2, name)
+    outline.heading(2, name, is_label=True)
     if PurePath(name).suffix.lower() == ".eml":
         return []
     try:
@@ -80,8 +80,8 @@ def _add_attachment(outline: Outline, part: MIMEPart, ocr: str, max_pages: int |
         return []
     for block in attached.blocks:
         for level, heading in enumerate(block.heading, 3):
-            outline.heading(level, heading)
+            outline.heading(level, heading, is_label=True)
         if not block.heading:
-            outline.heading(2, name)
+            outline.heading(2, name, is_label=True)
         outline.add(block.kind, block.text)
     return [f"{name}: {note}" for note in attached.notes]

@@ -58,7 +58,7 @@ def parse_pdf(data: bytes, ocr: str = "", max_pages: int | None = None) -> Parse
     open_lines: list[str] = []
     for page in pages:
         if not has_headings:
-            outline.heading(2, f"Page {page.number}")
+            outline.heading(2, f"Page {page.number}", is_label=True)
         open_lines = _add_page(outline, page, levels, open_lines)
         if not (has_headings and _runs_on(open_lines)):
             add_lines(outline, _unbroken(open_lines))

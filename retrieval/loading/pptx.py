@@ -19,7 +19,7 @@ def parse_pptx(data: bytes) -> ParsedDocument:
     for number, slide in enumerate(presentation.slides, 1):
         title = slide.shapes.title.text_frame.text.strip() if slide.shapes.title is not None else ""
         first = first or title
-        outline.heading(2, title or f"Slide {number}")
+        outline.heading(2, title or f"Slide {number}", is_label=not title)
         for shape in _in_reading_order(slide.shapes):
             if slide.shapes.title is None or shape.shape_id != slide.shapes.title.shape_id:
                 _add_shape(outline, shape)

@@ -30,7 +30,7 @@ def parse_sheets(data: bytes) -> ParsedDocument:
             rows = workbook.get_sheet_by_name(sheet.name).to_python(skip_empty_area=True)
             if len(rows) > MAX_ROWS:
                 raise LoadError(f"its sheet {sheet.name} has {len(rows)} rows, and {MAX_ROWS} are read")
-            outline.heading(2, sheet.name)
+            outline.heading(2, sheet.name, is_label=True)
             _add_rows(outline, [[_cell(value) for value in row] for row in rows])
     return outline.document()
 

@@ -95,7 +95,7 @@ def _add_value(outline: Outline, value: Any, level: int) -> None:
         outline.add("text", row_text(list(plain), list(plain.values())))
         for key, entry in value.items():
             if _is_section(entry):
-                outline.heading(level + 1, key)
+                outline.heading(level + 1, key, is_label=True)
                 _add_value(outline, entry, level + 1)
     else:
         outline.add("text", _spoken(value))
@@ -154,7 +154,7 @@ def _add_table(outline: Outline, database: sqlite3.Connection, table: str) -> No
     quoted = table.replace('"', '""')
     rows = database.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - a name that the database itself lists
     columns = [name for name, *_ in rows.description]
-    outline.heading(2, table)
+    outline.heading(2, table, is_label=True)
     for row in rows:
         outline.add("row", row_text(columns, [_cell(value) for value in row]))
 
