@@ -32,6 +32,9 @@ def card(name: str, lineage: Mapping[str, Any], metrics: Mapping[str, Any], deci
         ]
         lines += ["", *_table(("Set", "Score", "This one", "Active then", "Base", "Questions"), rows)]
         lines += ["", f"![Scores by set]({SCORES})"]
+    if over := metrics.get("examples"):
+        told = f"{over['value']:+.3f} [{over['low']:+.3f}, {over['high']:+.3f}]"
+        lines += ["", f"Over the same answers as examples in the prompt, without an adapter: {told}"]
     if judge := metrics.get("judge"):
         lines += ["", f"Judge: {_told(judge)}"]
     if lineage.get("losses"):

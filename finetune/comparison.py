@@ -1,7 +1,8 @@
 """RAG, fine-tuning, or both? The same questions answered by several arms, and what may be concluded from it.
 
-The arms are called base (the model alone), rag (with the documents), finetuned (the model with its adapter) and
-rag+finetuned. Differences are paired by question, because questions differ more from each other than arms do.
+The arms are called base (the model alone), rag (with the documents), rag+examples (with verified answers as examples
+beside them), finetuned (the model with its adapter) and rag+finetuned. Differences are paired by question, because
+questions differ more from each other than arms do.
 """
 
 import io
@@ -14,20 +15,21 @@ from typing import Any
 
 from finetune.gate import Interval, mcnemar, paired_gain
 
-ARMS = ("base", "rag", "finetuned", "rag+finetuned")
+EXAMPLES, BOTH = "rag+examples", "rag+finetuned"
+ARMS = ("base", "rag", EXAMPLES, "finetuned", BOTH)
 FEW = 50
 """Questions below which a difference of a tenth can hardly be seen."""
 CHANGED = 0.5
 """A score that moved by at least so much is told as a change."""
 
-_COLOURS = {"base": "#9aa5ad", "rag": "#1f6f9f", "finetuned": "#c98a3a", "rag+finetuned": "#3f8f5a"}
+_COLOURS = {"base": "#9aa5ad", "rag": "#1f6f9f", EXAMPLES: "#7a6bb0", "finetuned": "#c98a3a", BOTH: "#3f8f5a"}
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """What an arm wrote to one question. `score` is in [0, 1]: of an answer, how right it is; of a question that has
-    no answer, 1 if it was refused. `seconds` from the question to the end of the answer. Questions of one `cluster` are
-    alike, and one without is alone.
+    no answer, 1 if it was refused. `seconds` from the question to the end of the answer, `tokens` that were read and
+    written for it. Questions of one `cluster` are alike, and one without is alone.
     """
 
     id: str
@@ -38,6 +40,7 @@ class Written:
     score: float
     seconds: float
     cluster: str = ""
+    tokens: int = 0
 
     @property
     def group(self) -> str:
@@ -47,7 +50,7 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class Arm:
     """The figures of one arm: how right its answers are, the share of unanswerable questions that it refused and of
-    answerable ones that it refused wrongly, and the median of seconds and words an answer.
+    answerable ones that it refused wrongly, and the median of seconds, words and tokens an answer.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Arm:
     wrongly_refused: Interval
     seconds: float
     words: float
+    tokens: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came out. `examples`: how many the adapter was trained on, if that is known."""
+    """What came out. `examples`: how many the adapter was trained on, and `training_seconds`: how long, if that is
+    known.
+    """
 
     arms: Sequence[Arm]
     gains: Sequence[Gain]
     answers: Mapping[str, Sequence[Written]]
     examples: int | None = None
+    training_seconds: float | None = None
 
     @property
     def questions(self) -> int:
@@ -98,7 +105,7 @@ class Comparison:
     @property
     def advice(self) -> str:
         """What to do, in a few sentences."""
-        return f"{_advice(self)} This rests on {self.questions} questions{_hedge(self)}."
+        return f"{_advice(self)}{_of_examples(self)} This rests on {self.questions} questions{_hedge(self)}."
 
     def changes(self, arm: str, over: str) -> list[Change]:
         """The questions whose answers became better or worse, the greatest changes first."""
@@ -112,11 +119,11 @@ class Comparison:
 
     def table(self, price_per_hour: float | None = None) -> str:
         """For people: the arms, then the paired differences. The price is that of the machine that answers."""
-        head = f"{'':<15}{'answers':<25}{'refused rightly':<25}{'wrongly':<9}{'s':>6}{'words':>7}"
+        head = f"{'':<15}{'answers':<25}{'refused rightly':<25}{'wrongly':<9}{'s':>6}{'words':>7}{'tokens':>8}"
         lines = [head + ("" if price_per_hour is None else f"{'per 1,000':>11}")]
         for arm in self.arms:
             row = f"{arm.name:<15}{_rate(arm.answer):<25}{_rate(arm.refused):<25}{arm.wrongly_refused.value:<9.3f}"
-            row += f"{arm.seconds:>6.1f}{arm.words:>7.0f}"
+            row += f"{arm.seconds:>6.1f}{arm.words:>7.0f}{arm.tokens:>8.0f}"
             lines.append(row + ("" if price_per_hour is None else f"{arm.seconds / 3.6 * price_per_hour:>11.2f}"))
         lines += ["", f"{'':<15}{'over':<15}{'difference':<27}{'better':>7}{'worse':>7}{'p':>8}"] if self.gains else []
         lines += [
@@ -137,12 +144,15 @@ class Comparison:
     def from_dict(cls, data: Mapping[str, Any]) -> "Comparison":
         """What `as_dict` wrote."""
         answers = {name: [Written(**written) for written in arm] for name, arm in data["answers"].items()}
-        return compare(answers, data["examples"])
+        return compare(answers, data["examples"], data.get("training_seconds"))
 
 
-def compare(answers: Mapping[str, Sequence[Written]], examples: int | None = None) -> Comparison:
+def compare(
+    answers: Mapping[str, Sequence[Written]], examples: int | None = None, training_seconds: float | None = None
+) -> Comparison:
     """Figures of each arm, and the gain of each over the one that it is to be measured by: the documents alone, else
-    the model alone. Raises ValueError if the arms did not answer the same questions in the same order.
+    the model alone; that of the adapter over examples in the prompt, too. Raises ValueError if the arms did not answer
+    the same questions in the same order.
     """
     asked = [[written.id for written in arm] for arm in answers.values()]
     if any(ids != asked[0] for ids in asked):
@@ -150,7 +160,25 @@ def compare(answers: Mapping[str, Sequence[Written]], examples: int | None = Non
     standard = next((name for name in ("rag", "base") if name in answers), next(iter(answers)))
     arms = [_arm(name, written) for name, written in answers.items()]
     gains = [_gain(name, standard, answers) for name in answers if name != standard]
-    return Comparison(arms, gains, answers, examples)
+    if EXAMPLES in answers and BOTH in answers and standard != EXAMPLES:
+        gains.append(_gain(BOTH, EXAMPLES, answers))
+    return Comparison(arms, gains, answers, examples, training_seconds)
+
+
+def cheaper(tokens: float, seconds: float, training_seconds: float | None) -> str:
+    """Which of two ways to the same quality costs less: examples in each prompt, so many tokens and seconds a question
+    more than the adapter's, or an adapter that was trained for so long.
+    """
+    if seconds <= 0:
+        return "The cheaper way is examples in the prompt: they cost no more a question, and no training."
+    more = f"Examples in the prompt cost {tokens:+.0f} tokens and {seconds:+.2f} s a question"
+    if training_seconds is None:
+        return f"{more}; the adapter costs its training, of which nothing is known here."
+    even = math.ceil(training_seconds / seconds)
+    return (
+        f"{more}, the adapter {training_seconds:.0f} s of training: examples are the cheaper way up to {even:,} "
+        "questions for each training, the adapter from then on."
+    )
 
 
 def _arm(name: str, written: Sequence[Written]) -> Arm:
@@ -162,6 +190,7 @@ def _arm(name: str, written: Sequence[Written]) -> Arm:
         wrongly_refused=_mean([float(one.abstained) for one in answerable]),
         seconds=median(one.seconds for one in written),
         words=median(len(one.answer.split()) for one in written),
+        tokens=median(one.tokens for one in written),
     )
 
 
@@ -202,6 +231,27 @@ def _advice(found: Comparison) -> str:
     if alone is None:
         return "There is nothing to compare."
     return f"Your adapter {'helps' if alone.low > 0 else 'does not help'}: {alone} over the model alone."
+
+
+def _of_examples(found: Comparison) -> str:
+    """What examples in the prompt give beside an adapter, and which is the cheaper way; '' where there are none."""
+    arms = {arm.name: arm for arm in found.arms}
+    differences = {(gain.arm, gain.over): gain.difference for gain in found.gains}
+    if (ours := differences.get((BOTH, EXAMPLES))) is None:
+        gain = differences.get((EXAMPLES, "rag"))
+        if gain is None:
+            return ""
+        helps = "help" if gain.low > 0 else "do harm" if gain.high < 0 else "do not help"
+        return f" Examples in the prompt {helps}: {gain} to what the documents give."
+    if ours.low > 0:
+        return f" It adds {ours} to what examples in the prompt give, so it is worth its training."
+    if ours.high < 0:
+        return (
+            f" Examples in the prompt give more: the adapter's answers are {ours} beside theirs (JOURNEYMAN_EXAMPLES)."
+        )
+    same = f" Examples in the prompt give as much as the adapter, as far as can be seen ({ours})."
+    examples, tuned = arms[EXAMPLES], arms[BOTH]
+    return f"{same} {cheaper(examples.tokens - tuned.tokens, examples.seconds - tuned.seconds, found.training_seconds)}"
 
 
 def _hedge(found: Comparison) -> str:

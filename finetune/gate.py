@@ -4,12 +4,13 @@ Two arms answer the same questions; what counts is the difference for each quest
 clusters of like questions (Field and Welsh, JRSS B 69, 2007), because ten wordings of one question are one piece of
 evidence. Where few clusters moved at all, that interval is too narrow; so it is also asked how often chance would give
 such a gain, if each cluster might as well have moved the other way. It fails closed: too few questions, or a guard that
-nothing tells about, is no pass.
+nothing tells about, is no pass. Where what it learnt from could stand in the prompt instead, as examples, it must have
+proved better than that, too.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -28,7 +29,8 @@ CHANCE = 0.025
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one arm made of one question: its scores by name, each in [0, 1], the more the better; but "seconds".
+    """What one arm made of one question: its scores by name, each in [0, 1], the more the better; but "seconds" and
+    "tokens".
 
     `set` is the part of the evaluation that the question belongs to; questions of one `cluster` are alike, and one
     without is alone.
@@ -100,6 +102,7 @@ class Verdict:
     reason: str
     gain: Interval
     checks: Sequence[Check] = ()
+    over_examples: Interval | None = None
 
 
 def decide(
@@ -110,20 +113,33 @@ def decide(
     margin: float = 0.0,
     least: int = LEAST_CLUSTERS,
     sets: Collection[str] | None = None,
+    examples: Sequence[Outcome] | None = None,
 ) -> Verdict:
     """Whether the candidate may take the place of the active arm.
 
     It is promoted if the lower end of the gain in the primary score is above `margin`, over at least `least` clusters
-    of the questions of `sets` (None: of all), chance does not explain it, and every guard holds. Raises ValueError if
-    the two did not answer the same questions.
+    of the questions of `sets` (None: of all), chance does not explain it, every guard holds, and, with `examples` (the
+    model without an adapter, that is shown what could be learnt from), its gain over these is proved as well. Raises
+    ValueError if the arms did not answer the same questions.
     """
     pairs = _paired(candidate, active)
-    primary = [pair for pair in pairs if PRIMARY in pair[0].scores and (sets is None or pair[0].set in sets)]
-    differences = [ours.scores[PRIMARY] - theirs.scores[PRIMARY] for ours, theirs in primary]
-    groups = [ours.group for ours, _ in primary]
+    differences, groups = _primary(pairs, sets)
     gain = paired_gain(differences, groups)
     checks = [_check(guard, pairs) for guard in guards]
-    clusters = len({ours.group for ours, _ in primary})
+    clusters = len(set(groups))
+    verdict = _judged(gain, by_chance(differences, groups) if groups else 1.0, checks, clusters, margin, least)
+    if examples is None:
+        return verdict
+    beside = paired_gain(*_primary(_paired(candidate, examples), sets))
+    if verdict.decision == "promote" and beside.low <= margin:
+        told = f"{verdict.reason} But the gain {beside} over the same answers as examples in the prompt is no proof."
+        return Verdict("refuse", told, gain, checks, beside)
+    return replace(verdict, over_examples=beside)
+
+
+def _judged(
+    gain: Interval, chance: float, checks: Sequence[Check], clusters: int, margin: float, least: int
+) -> Verdict:
     if clusters < least:
         return Verdict("inconclusive", f"Too few questions: {clusters} of at least {least} clusters.", gain, checks)
     if unseen := [check.guard.name for check in checks if not check.n]:
@@ -133,7 +149,7 @@ def decide(
     if gain.low <= margin:
         told = f"The gain {gain} is no proof that it is better by more than {margin:g}."
         return Verdict("refuse", told, gain, checks)
-    if (chance := by_chance(differences, groups)) > CHANCE:
+    if chance > CHANCE:
         told = f"The gain {gain} comes of so few questions that chance gives as much with probability {chance:.3f}."
         return Verdict("refuse", told, gain, checks)
     return Verdict("promote", f"Better by {gain} over {gain.n} questions, and every guard holds.", gain, checks)
@@ -170,6 +186,13 @@ def mcnemar(better: int, worse: int) -> float:
     n = better + worse
     tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
     return min(1.0, math.ldexp(tail, 1 - n))
+
+
+def _primary(pairs: Sequence[tuple[Outcome, Outcome]], sets: Collection[str] | None) -> tuple[list[float], list[str]]:
+    """The differences in the primary score, and the group of each."""
+    chosen = [pair for pair in pairs if PRIMARY in pair[0].scores and (sets is None or pair[0].set in sets)]
+    differences = [ours.scores[PRIMARY] - theirs.scores[PRIMARY] for ours, theirs in chosen]
+    return differences, [ours.group for ours, _ in chosen]
 
 
 def _paired(candidate: Sequence[Outcome], active: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:

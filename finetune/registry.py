@@ -47,6 +47,9 @@ INSERT INTO adapter_switch (by, kind, active_id, trial_id, percent, reason)
 VALUES (%(by)s, %(kind)s, (SELECT id FROM adapter WHERE name = %(active)s),
     (SELECT id FROM adapter WHERE name = %(trial)s), %(percent)s, %(reason)s)
 """
+_TRAINING = """
+SELECT (lineage->>'examples')::int, (lineage->>'seconds')::float8 FROM adapter WHERE name = %(name)s
+"""
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman adapter'))"
 
 
@@ -151,10 +154,10 @@ def find(conn: Connection[Any], name: str) -> Adapter:
     return found
 
 
-def examples_of(conn: Connection[Any], name: str) -> int | None:
-    """How many examples an adapter was trained on; None for one that the registry does not know."""
-    row = conn.execute("SELECT (lineage->>'examples')::int FROM adapter WHERE name = %s", [name]).fetchone()
-    return row[0] if row else None
+def training_of(conn: Connection[Any], name: str) -> tuple[int | None, float | None]:
+    """On how many examples an adapter was trained, and for how many seconds; None where the registry does not know."""
+    row = conn.execute(_TRAINING, {"name": name}).fetchone()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def in_use(conn: Connection[Any]) -> Switch | None:

@@ -47,6 +47,13 @@ _WRITERS = """
 SELECT e.example, v.written_by FROM dataset_example e JOIN verified_answer v ON v.answer_id = e.answer_id
 WHERE e.dataset_id = %(dataset)s AND e.split = 'test' AND v.written_by IS NOT NULL
 """
+# Verified answers as they stand in the index; none of which an example is held out.
+_LEARNT_FROM = """
+SELECT DISTINCT encode(c.content_hash, 'hex') FROM dataset_example e
+    JOIN verified_answer v ON v.answer_id = e.answer_id JOIN chunk c ON c.document_id = v.document_id
+WHERE e.dataset_id = %(dataset)s AND e.split = 'train' AND NOT EXISTS (
+    SELECT FROM dataset_example o WHERE o.dataset_id = e.dataset_id AND o.answer_id = e.answer_id AND o.split = 'test')
+"""
 _SECONDS = """
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) FROM (
     SELECT (timings->>'total')::float AS seconds FROM answer WHERE state = 'answered' AND timings ? 'total'
@@ -153,6 +160,11 @@ def clusters_of(conn: Connection[Any], dataset: int) -> dict[str, str]:
 def writers_of(conn: Connection[Any], dataset: int) -> dict[str, str]:
     """Who wrote the correction that a held-out example was made of, by example."""
     return dict(conn.execute(_WRITERS, {"dataset": dataset}).fetchall())
+
+
+def learnt_from(conn: Connection[Any], dataset: int) -> set[str]:
+    """The content hashes of the verified answers that a dataset has on its training side alone."""
+    return {digest for (digest,) in conn.execute(_LEARNT_FROM, {"dataset": dataset}).fetchall()}
 
 
 def seconds_an_answer(conn: Connection[Any]) -> float:

@@ -16,7 +16,7 @@ CHANGES = 5
 
 @click.command()
 @click.argument("questions", metavar="QUESTIONS.jsonl", type=click.Path(path_type=Path))
-@click.option("--arms", metavar="NAMES", help="Which to compare, with commas: base, rag, finetuned, rag+finetuned.")
+@click.option("--arms", metavar="NAMES", help="With commas: base, rag, rag+examples, finetuned, rag+finetuned.")
 @click.option("--adapter", metavar="NAME", help="Of the tuned arms, or a folder.  [default: the one that answers]")
 @click.option("--chart", type=click.Path(path_type=Path), metavar="FILE", help="Write the figures as a PNG.")
 @click.option("--price-per-hour", type=click.FloatRange(0), metavar="PRICE", help="Of the machine that answers.")
@@ -34,7 +34,7 @@ def compare(
     collection: str | None,
     as_json: bool,
 ) -> None:
-    """Ask the same questions with and without documents and adapter, and say what helps.
+    """Ask the same questions with and without documents, examples and adapter, and say what helps.
 
     The file is one as `journeyman evaluate` reads it; a line may also hold `answer`, a right one. What comes out is
     kept, and `/journeyman compare` posts it.
@@ -51,7 +51,7 @@ def compare(
     labelled = load_questions(questions)
     with output_kept_clean(), application(settings) as app:
         tuned = app.adapter_named(adapter)
-        names = chosen_arms(arms, adapter=tuned is not None)
+        names = chosen_arms(arms, adapter=tuned is not None, examples=app.has_examples())
         if tuned is None and arms is None:
             note("No adapter answers or is named (--adapter), so the model alone and with the documents are compared.")
         with progress_bars("answers") as bars:

@@ -6,7 +6,7 @@ so that `journeyman index` loads no torch and `journeyman --help` loads nothing.
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from journeyman.serving import Serving
     from journeyman.tracing import Tracing
     from retrieval.answer import Event, Passage, Question
+    from retrieval.answering.examples import Examples
     from retrieval.building import Progress as Built
     from retrieval.calibration import Fitted
     from retrieval.chain import AnswerChain
@@ -55,6 +56,8 @@ OUR_SETTINGS = ("JOURNEYMAN_", "SLACK_")
 SERVED_TOGETHER = 16
 """Questions that a model server answers at a time; a model in this process answers one."""
 JUDGE_TOKENS = 4  # for a yes or no
+USUAL_EXAMPLES = 2
+"""Verified answers that stand in the prompt where examples are compared and the settings name no number."""
 
 
 @contextmanager
@@ -153,7 +156,22 @@ class Application:
     def _chain(self) -> "AnswerChain":
         from retrieval.chain import AnswerChain
 
-        return AnswerChain(self.pool, self.embedder, self.model, None, self.reranker, self.settings.rewrite_followups)
+        rewrites, examples = self.rewrites, self.examples(self.settings.examples)
+        return AnswerChain(self.pool, self.embedder, self.model, None, self.reranker, rewrites, examples)
+
+    @property
+    def rewrites(self) -> "Callable[[BaseChatModel], bool]":
+        """Whether a model rewrites follow-ups: as the settings say, or as was measured of it."""
+        from retrieval.answering.abilities import where_able
+
+        wanted = self.settings.rewrite_followups
+        return where_able(self.pool) if wanted == "auto" else lambda _: wanted == "on"
+
+    def examples(self, count: int, hidden: "Collection[str]" = ()) -> "Examples | None":
+        """What shows the model so many verified answers beside the passages, none of `hidden`; None for 0."""
+        from retrieval.answering.examples import nearest_examples
+
+        return nearest_examples(self.pool, self.embedder, count, hidden) if count else None
 
     @cached_property
     def reranker(self) -> "Reranker | None":
@@ -300,8 +318,9 @@ class Application:
         progress: Callable[[], None],
     ) -> "Comparison":
         """Ask the questions of every arm, over the same passages, and keep what comes out under this name."""
+        from finetune.comparison import EXAMPLES
         from finetune.comparisons import store
-        from finetune.registry import examples_of
+        from finetune.registry import training_of
         from journeyman.comparing import run
         from journeyman.learning import like
         from retrieval.chain import AnswerChain, remembered
@@ -314,20 +333,33 @@ class Application:
         model: Any = self.model
         tuned = model.with_adapter(adapter) if any("finetuned" in arm for arm in arms) else model
         models = {arm: tuned if "finetuned" in arm else self.model for arm in arms}
-        rewrites = self.settings.rewrite_followups
+        shown = {EXAMPLES: self.settings.examples or USUAL_EXAMPLES}
         streams = {
-            arm: AnswerChain(self.pool, self.embedder, model, find, rewrites=rewrites).stream
+            arm: AnswerChain(
+                *(self.pool, self.embedder, model, find),
+                rewrites=self.rewrites,
+                examples=self.examples(shown.get(arm, 0)),
+            ).stream
             if "rag" in arm
             else unaided(model)
             for arm, model in models.items()
         }
         with self.pool.connection() as conn:
-            examples = examples_of(conn, adapter.name) if adapter else None
+            examples, seconds = training_of(conn, adapter.name) if adapter else (None, None)
         clusters = like(self.embedder, [labelled.question for labelled in questions])
-        found = run(streams, questions, names, progress, examples, clusters)
+        count = getattr(model, "count_tokens", None)
+        found = run(streams, questions, names, progress, examples, clusters, training_seconds=seconds, count=count)
         with self.pool.connection() as conn:
             store(conn, found, questions=name, model=self.settings.model, adapter=adapter.name if adapter else None)
         return found
+
+    def has_examples(self) -> bool:
+        """Whether there is a verified answer that could be shown as an example."""
+        from finetune.dataset.storage import verified_passages
+        from retrieval.sources import VERIFIED
+
+        with self.pool.connection() as conn:
+            return bool(verified_passages(conn, VERIFIED))
 
     def adapter_named(self, name: str | None) -> Path | None:
         """The folder of an adapter of the registry, or of one that lies elsewhere; None: of the one that answers, if

@@ -23,8 +23,9 @@ from finetune.general import general_questions
 from finetune.scores import answer_score, chrf, facts, token_f1
 from journeyman import judging
 from journeyman.learning import EVERYONE, rests_on
-from journeyman.scoring import bare, says_nothing, worth
+from journeyman.scoring import about_tokens, bare, says_nothing, worth
 from retrieval.answer import Answer, Done, Passage, Question
+from retrieval.answering.examples import Examples, exemplified
 from retrieval.chain import MAX_STATEMENTS, PASSAGES, AnswerChain, Find, remembered, written_by_model
 from retrieval.confidence import Calibration, calibration
 from retrieval.followup import standalone
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 HELD_OUT, GOLDEN, REGRESSION = "held out", "golden", "corrected before"
 DISTRACTED, UNANSWERABLE, GENERAL = "distracted", "unanswerable", "general"
 ABSTAINING = "abstaining"
+SHOWN = "examples"
+"""The arm without an adapter that is shown, as examples, the verified answers that an adapter could learn from."""
 DECIDING = JUDGED = (HELD_OUT, GOLDEN)
 """The sets by whose questions an adapter must be better: those of the others are derived from them."""
 Verdict = Callable[[str, str, str | None], float | None]
@@ -93,6 +96,14 @@ class Item:
     prompt: Sequence[Mapping[str, str]] = ()
     given: str | None = None  # the question whose passages are read besides, or in place of its own
     history: Sequence[Any] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A model that is shown examples beside the passages that it reads."""
+
+    model: Any
+    examples: Examples
 
 
 def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[LabelledQuestion]") -> list[Item]:
@@ -211,7 +222,7 @@ class Examination:
 
     def _scores(self, item: Item, model: Any) -> dict[str, float]:
         if item.set == GENERAL:
-            text = model.invoke([("human", item.question)], max_tokens=GENERAL_TOKENS).text
+            text = _bare(model).invoke([("human", item.question)], max_tokens=GENERAL_TOKENS).text
             return {"general": facts(text, item.expect)}
         if item.set == UNANSWERABLE:
             return {"refused": float(not self._borne_out(item, model))}
@@ -231,14 +242,15 @@ class Examination:
         scores["kept"] = float(not answer.abstained and not says_nothing(written))
         if answer.abstained:
             return scores
-        return scores | self._told(item, answer, written)
+        return scores | self._told(item, answer, written) | {"tokens": _tokens(model, answer.prompt, written)}
 
     def _answer(self, item: Item, model: Any) -> tuple[Answer, str]:
         """What is shown, and what the model wrote; a question that stands in several sets is answered once."""
         asked = self._asked(item)
         if (id(model), asked) not in self._said:
             heard: list[Any] = []
-            chain = AnswerChain(self._pool, self._embedder, _overheard(model, heard), self._find)
+            overheard, examples = _overheard(_bare(model), heard), _examples_of(model)
+            chain = AnswerChain(self._pool, self._embedder, overheard, self._find, examples=examples)
             answer = _ended(chain.stream(Question(asked, principals=EVERYONE.principals)))
             self._said[id(model), asked] = answer, "".join(str(chunk.text) for chunk in heard)
         return self._said[id(model), asked]
@@ -285,12 +297,14 @@ class Examination:
         if item.prompt:
             turns = [(turn["role"], turn["content"]) for turn in item.prompt]
             read = [PassageRow("", "", "", turns[-1][1], everyone=True)]
-            return _kept(model.invoke(turns).text, lambda said: bool(rests_on(said, read)))
+            return _kept(_bare(model).invoke(turns).text, lambda said: bool(rests_on(said, read)))
         passages = self._passages(item)
         with self._pool.connection() as conn:
             grew = grown(conn, passages, most=MAX_PASSAGES, words=MAX_WORDS)
-        messages = answer_prompt().format_messages(passages=numbered(grew), question=self._asked(item))
-        return _kept(model.invoke(messages).text, lambda said: supporting_passage(said, grew) is not None)
+        asked, examples = self._asked(item), _examples_of(model)
+        shown = examples(Question(asked, principals=EVERYONE.principals), asked, grew) if examples else ()
+        messages = answer_prompt().format_messages(passages=exemplified(shown) + numbered(grew), question=asked)
+        return _kept(_bare(model).invoke(messages).text, lambda said: supporting_passage(said, grew) is not None)
 
     def _passages(self, item: Item) -> Sequence[Passage]:
         own = self._found(self._asked(item))
@@ -372,6 +386,20 @@ def _kept(text: str, is_borne_out: Callable[[str], bool]) -> str:
     """The first statements of a text that may be shown."""
     said = [without_citations(statement)[0] for statement in statements([text])]
     return " ".join([one for one in said if not says_nothing(one) and is_borne_out(one)][:MAX_STATEMENTS])
+
+
+def _bare(model: Any) -> Any:
+    return model.model if isinstance(model, Shown) else model
+
+
+def _examples_of(model: Any) -> Examples | None:
+    return model.examples if isinstance(model, Shown) else None
+
+
+def _tokens(model: Any, *texts: str) -> float:
+    """That were read and written, about, where the model does not count its own."""
+    count = getattr(_bare(model), "count_tokens", about_tokens)
+    return float(sum(count(text) for text in texts))
 
 
 def _shown(answer: Answer) -> int:

@@ -6,7 +6,7 @@ last checkpoint, the answers that were given already.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,15 +18,27 @@ import structlog
 
 from finetune import registry, rounds
 from finetune.card import CARD, CHART, SCORES, card, loss_chart, scores_chart
+from finetune.comparison import cheaper
 from finetune.dataset.rows import SPLITS
 from finetune.files import WEIGHTS, file_sha256
-from finetune.gate import Verdict, decide
+from finetune.gate import Outcome, Verdict, decide
 from finetune.lineage import base_hashes, machine
 from finetune.loading import Quantize
 from finetune.training.process import POLL_SECONDS, probe, run
 from finetune.training.run import ADAPTER
 from finetune.training.spec import Method, Step, Trained, TrainingFailed, TrainingSpec
-from journeyman.exam import DECIDING, JUDGED, Examination, documents_alone, figures, guards_for, items_of, one_voice
+from journeyman.exam import (
+    DECIDING,
+    JUDGED,
+    SHOWN,
+    Examination,
+    Shown,
+    documents_alone,
+    figures,
+    guards_for,
+    items_of,
+    one_voice,
+)
 from journeyman.judging import Judge, calibrated, safely
 from journeyman.judging import guards as judging_guards
 from retrieval.index import Progress
@@ -123,7 +135,7 @@ class Rounds:
         trained = self._train(conn, found, kept, spec, folder, tell)
         made = self._app.adapters / found.adapter
         place(folder / ADAPTER, made, trained.sha256)
-        verdict, metrics = self._examine(conn, found, kept, made, folder, tell)
+        verdict, metrics = self._examine(conn, found, kept, trained.seconds, tell)
         self._list(conn, found, kept, spec, trained, verdict, metrics)
         return self._decide(conn, found, verdict)
 
@@ -235,18 +247,19 @@ class Rounds:
         """What the examination may take: every question is answered by each arm, as fast as people were lately."""
         items = items_of(self._app.datasets / str(kept.id), rounds.clusters_of(conn, kept.id), self._app.golden())
         now = registry.in_use(conn)
-        return round(len(items) * (3 if now and now.active else 2) * rounds.seconds_an_answer(conn), 1)
+        arms = 2 + bool(now and now.active) + bool(rounds.learnt_from(conn, kept.id))
+        return round(len(items) * arms * rounds.seconds_an_answer(conn), 1)
 
     def _examine(
         self,
         conn: "Connection[Any]",
         found: rounds.Round,
         kept: "Stored",
-        made: Path,
-        folder: Path,
+        training_seconds: float,
         tell: Tell,
     ) -> tuple[Verdict, dict[str, Any]]:
         from finetune.dataset.storage import verified_passages
+        from journeyman.composition import USUAL_EXAMPLES
         from retrieval.followup import standalone
         from retrieval.rewriting import rewritten
         from retrieval.sources import VERIFIED
@@ -256,20 +269,24 @@ class Rounds:
         items = items_of(app.datasets / str(kept.id), clusters, app.golden())
         judge, told = self._judge(conn)
         model: Any = app.model
+        verified, learnt = verified_passages(conn, VERIFIED), rounds.learnt_from(conn, kept.id)
+        examples = app.examples(app.settings.examples or USUAL_EXAMPLES, verified - learnt) if learnt else None
         exam = Examination(
             app.pool,
             app.embedder,
-            documents_alone(app.pool, app.embedder, app.reranker, verified_passages(conn, VERIFIED)),
+            documents_alone(app.pool, app.embedder, app.reranker, verified),
             items,
-            folder / "examination",
-            rewrite=partial(rewritten, model=model) if app.settings.rewrite_followups else standalone,
+            app.home / "training" / found.adapter / "examination",
+            rewrite=partial(rewritten, model=model) if app.rewrites(model) else standalone,
             judge=safely(judge) if judge else None,
         )
         now = registry.in_use(conn)
         active = now.active if now else None
-        arms: dict[str, Any] = {"candidate": model.with_adapter(made), "base": model}
+        arms: dict[str, Any] = {"candidate": model.with_adapter(app.adapters / found.adapter), "base": model}
         if active is not None:
             arms["active"] = model.with_adapter(app.adapters / active)
+        if examples is not None:
+            arms[SHOWN] = Shown(model, examples)
         done, total = 0, len(items) * len(arms)
 
         def advance(arm: str) -> None:
@@ -289,8 +306,14 @@ class Rounds:
             margin=settings.finetune_margin,
             least=settings.finetune_questions,
             sets=DECIDING,
+            examples=outcomes.get(SHOWN),
         )
         metrics = {"sets": figures(outcomes), "gain": asdict(verdict.gain), "active": active}
+        if verdict.over_examples is not None:
+            metrics["examples"] = asdict(verdict.over_examples)
+            if verdict.over_examples.low <= settings.finetune_margin <= verdict.over_examples.high:
+                told_cost = beside_examples(outcomes["candidate"], outcomes[SHOWN], training_seconds)
+                verdict = replace(verdict, reason=f"{verdict.reason} {told_cost}")
         return verdict, metrics | ({"judge": told} if told else {})
 
     def _judge(self, conn: "Connection[Any]") -> tuple[Judge | None, dict[str, Any]]:
@@ -389,6 +412,20 @@ class Rounds:
             rounds.end(conn, found.id, "cancelled", "It was cancelled.")
         else:
             rounds.end(conn, found.id, "failed", explain(error).sentence)
+
+
+def beside_examples(candidate: Sequence[Outcome], examples: Sequence[Outcome], training_seconds: float) -> str:
+    """Which of the two is the cheaper way to the same quality, in a sentence."""
+    pairs = [
+        (theirs.scores, ours.scores)
+        for ours, theirs in zip(candidate, examples, strict=True)
+        if {"tokens", "seconds"} <= ours.scores.keys() & theirs.scores.keys()
+    ]
+    tokens, seconds = (
+        sum(theirs[score] - ours[score] for theirs, ours in pairs) / max(len(pairs), 1)
+        for score in ("tokens", "seconds")
+    )
+    return cheaper(tokens, seconds, training_seconds)
 
 
 def give_way(is_wanted: Callable[[], bool], tell: Callable[[], None], every: float = POLL_SECONDS) -> None:

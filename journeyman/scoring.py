@@ -4,6 +4,7 @@ A quote stands in every arm's answer word for word, so the model's own sentences
 right one among them must not drown. Words of ours, marks and citations are no words of an answer.
 """
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -38,6 +39,11 @@ def worth(text: str, *, expect: Sequence[str], right: str | None, abstained: boo
     """
     parts = [bare(text)] if expect else [quoted(text), written_by_model(text)]
     return max(answer_score(part, expect=expect, right=right, abstained=abstained) for part in parts)
+
+
+def about_tokens(text: str) -> int:
+    """How many tokens a text has, about: four characters each, OpenAI's rule of thumb for English."""
+    return math.ceil(len(text) / 4)
 
 
 def says_nothing(text: str) -> bool:

@@ -86,8 +86,16 @@ class Settings(BaseSettings):
         default="ingest",
         description="Where documents are indexed: `embed` if the embedding model runs on the GPU of that worker.",
     )
-    rewrite_followups: bool = Field(
-        default=False, description="Have the model rewrite a follow-up so that it stands alone, before the search."
+    rewrite_followups: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether the model rewrites a follow-up so that it stands alone, before the search; `auto`: where "
+        "`journeyman calibrate` found that it helps.",
+    )
+    examples: int = Field(
+        default=0,
+        ge=0,
+        le=8,
+        description="How many verified answers, the nearest to the question, the model is shown as examples of tone.",
     )
     reranker: str = Field(
         default="late-interaction",
@@ -178,6 +186,12 @@ class Settings(BaseSettings):
     admins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Slack ids of the admins, people or user groups, comma separated."
     )
+
+    @field_validator("rewrite_followups", mode="before")
+    @classmethod
+    def _switched(cls, value: object) -> object:
+        """As it was written before it could be measured."""
+        return {"true": "on", "1": "on", "false": "off", "0": "off"}.get(str(value).lower(), value)
 
     @field_validator("traces_url")
     @classmethod

@@ -21,6 +21,8 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from retrieval.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
+from retrieval.answering.abilities import name_of
+from retrieval.answering.examples import Examples, exemplified
 from retrieval.confidence import Calibration, calibration
 from retrieval.embedding import Embedder
 from retrieval.evidence import Quote, choose_quotes, is_enough
@@ -29,7 +31,7 @@ from retrieval.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
 from retrieval.reading import distinct, grown
 from retrieval.reranking import Reranker, reranked
 from retrieval.rewriting import rewritten
-from retrieval.scope import EVERYTHING, Scope
+from retrieval.scope import EVERYTHING, Scope, scope_of
 from retrieval.search import search
 from retrieval.statements import statements, without_citations
 from retrieval.support import repeats, supporting_passage
@@ -81,8 +83,8 @@ class _Draft:
 class AnswerChain:
     """Answers questions from the index in `pool`'s database. Safe to use from several threads at once.
 
-    `find` takes the place of the search, as where several models are to read the same passages; `rewrites` has the
-    model rewrite follow-ups.
+    `find` takes the place of the search, as where several models are to read the same passages; `rewrites` says of a
+    model whether it rewrites follow-ups, and `examples` are shown to it beside the passages.
     """
 
     def __init__(
@@ -92,15 +94,18 @@ class AnswerChain:
         model: BaseChatModel,
         find: Find | None = None,
         reranker: Reranker | None = None,
-        rewrites: bool = False,
+        rewrites: Callable[[BaseChatModel], bool] | None = None,
+        examples: Examples | None = None,
     ) -> None:
         self._pool, self._embedder, self._model, self._reranker = pool, embedder, model, reranker
-        self._find, self._rewrites = find or self.find, rewrites
+        self._find, self._rewrites, self._examples = find or self.find, rewrites, examples
         self._write: Runnable[dict[str, str], BaseMessage] = answer_prompt() | model
 
     def with_model(self, model: BaseChatModel) -> "AnswerChain":
         """The same search, and answers by another model."""
-        return AnswerChain(self._pool, self._embedder, model, self._find, self._reranker, self._rewrites)
+        return AnswerChain(
+            self._pool, self._embedder, model, self._find, self._reranker, self._rewrites, self._examples
+        )
 
     @property
     def pool(self) -> ConnectionPool[Any]:
@@ -122,7 +127,7 @@ class AnswerChain:
         Raises psycopg.Error when the database fails and whatever the model raises.
         """
         started = time.monotonic()
-        asked = rewritten(question, self._model) if self._rewrites else standalone(question)
+        asked = self._asked(question)
         yield Searching(asked)
         passages, fitted = self._find(question, asked)
         draft = _Draft(question, asked, passages, started)
@@ -136,9 +141,15 @@ class AnswerChain:
             yield draft.say(nothing_found(passages, question.collections))
             yield Done(self._answered(draft, abstained=True))
 
+    def _asked(self, question: Question) -> str:
+        """The question so that it stands alone."""
+        if question.history and self._rewrites is not None and self._rewrites(self._model):
+            return rewritten(question, self._model)
+        return standalone(question)
+
     def find(self, question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
         """The passages that the index has for a question. Raises psycopg.Error."""
-        scope, language = _scope(question), question.language
+        scope, language = scope_of(question), question.language
         with self._pool.connection() as conn:
             found = search(conn, self._embedder, asked, k=depth(self._reranker), scope=scope, language=language)
             fitted = calibration(conn)
@@ -159,7 +170,8 @@ class AnswerChain:
             number = places[quote.passage.chunk_id]
             draft.cited[number] = " … ".join(filter(None, [draft.cited.get(number), quote.text]))
             yield draft.say(("\n" if draft.texts else "") + blockquote(quote.text, number))
-        variables = {"passages": numbered(read), "question": draft.standalone}
+        examples = self._examples(draft.question, draft.standalone, read) if self._examples else ()
+        variables = {"passages": exemplified(examples) + numbered(read), "question": draft.standalone}
         draft.prompt = self._rendered(answer_prompt().format_messages(**variables))
         shown = 0
         before: set[str] = set()
@@ -194,7 +206,7 @@ class AnswerChain:
             sources=[] if abstained else _sources(draft.cited, draft.order),
             passages=draft.passages,
             prompt=draft.prompt,
-            model=_name(self._model),
+            model=name_of(self._model),
             adapter=getattr(self._model, "adapter", None),
             timings=draft.timings,
             finish=draft.finish,
@@ -307,20 +319,9 @@ def _sources(cited: Mapping[int, str], order: Sequence[Passage]) -> list[Source]
     ]
 
 
-def _scope(question: Question) -> Scope:
-    return Scope(
-        None if question.collections is None else tuple(question.collections),
-        None if question.principals is None else tuple(question.principals),
-    )
-
-
 def _place(passage: Passage) -> str:
     return f"{passage.title} ({passage.heading})" if passage.heading else passage.title
 
 
 def _day(passage: Passage) -> str | None:
     return passage.modified_at.date().isoformat() if passage.modified_at else None
-
-
-def _name(model: BaseChatModel) -> str:
-    return str(getattr(model, "model_name", None) or model.get_name())

@@ -1,7 +1,7 @@
 """What the model reads: rules, numbered passages as quoted data, and the question.
 
-A passage stands between <passage> marks that no document can close, and the rules say that nothing inside them is an
-instruction (the chat model breaks its own control tokens in all text that it is given).
+A passage stands between <passage> marks that no document can close or open, and the rules say that nothing inside them
+is an instruction (the chat model breaks its own control tokens in all text that it is given).
 """
 
 import re
@@ -35,7 +35,7 @@ _UNAIDED = ChatPromptTemplate.from_messages(
         ("human", "Question: {question}\nAnswer:"),
     ]
 )
-_MARK = re.compile(r"<(?=/?\s*passage\b)", re.IGNORECASE)
+_MARK = re.compile(r"<(?=/?\s*(?:passage|example)\b)", re.IGNORECASE)
 
 
 def answer_prompt() -> ChatPromptTemplate:

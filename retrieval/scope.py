@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from retrieval.answer import Question
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -15,3 +17,11 @@ class Scope:
 
 
 EVERYTHING = Scope()
+
+
+def scope_of(question: Question) -> Scope:
+    """What a search for this question may see."""
+    return Scope(
+        None if question.collections is None else tuple(question.collections),
+        None if question.principals is None else tuple(question.principals),
+    )

@@ -50,13 +50,13 @@ SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hns
 """
 # The more chunks there are, the more HNSW has to look at to find as many of the nearest.
 _EF_SEARCH = "SELECT set_config('hnsw.ef_search', %(ef_search)s, true)"
-_ALLOWED = """
+ALLOWED = """
     SELECT id, name FROM collection
     WHERE (%(collections)s::text[] IS NULL OR name = ANY (%(collections)s))
         AND (%(principals)s::text[] IS NULL OR audience && %(principals)s)
 """
 _FACTS = f"""
-WITH allowed AS ({_ALLOWED}), asked AS (
+WITH allowed AS ({ALLOWED}), asked AS (
     SELECT DISTINCT lexeme FROM unnest(to_tsvector(%(language)s::regconfig, %(text)s) || %(identifiers)s::tsvector)
 )
 SELECT coalesce(sum(chunks), 0)::int AS chunks,
@@ -277,7 +277,7 @@ def _statement(model: Model, exact_dense: bool, exact_lexical: bool, terms: int)
     return (
         sql.SQL(_SEARCH)
         .format(
-            allowed=sql.SQL(_ALLOWED),
+            allowed=sql.SQL(ALLOWED),
             dense=sql.SQL(_DENSE["exact" if exact_dense else "index"]).format(
                 chunk_vectors=model.chunk_vectors, vector=model.vector
             ),

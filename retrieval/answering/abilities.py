@@ -3,13 +3,15 @@
 A decision holds for the model and the adapter that it was measured with. Of one that was not measured nothing is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from langchain_core.language_models import BaseChatModel
 from psycopg import Connection
 from psycopg.types.json import Jsonb
+from psycopg_pool import ConnectionPool
 
 Answers = Literal["model", "quotes"]
 
@@ -45,6 +47,26 @@ def ability(conn: Connection[Any], model: str, adapter: str | None) -> Ability:
     answers, of_answers = next(((row[0], row[2]) for row in rows if row[0] is not None), (None, None))
     rewrites, of_rewrites = next(((row[1], row[2]) for row in rows if row[1] is not None), (None, None))
     return Ability(answers, rewrites, of_answers, of_rewrites)
+
+
+def ability_of(conn: Connection[Any], model: BaseChatModel) -> Ability:
+    """What holds for a chat model, with its adapter if it has one."""
+    return ability(conn, name_of(model), getattr(model, "adapter", None))
+
+
+def name_of(model: BaseChatModel) -> str:
+    """What a model is known by: as its server or its folder calls it."""
+    return str(getattr(model, "model_name", None) or model.get_name())
+
+
+def where_able(pool: ConnectionPool[Any]) -> Callable[[BaseChatModel], bool]:
+    """Whether a model was found able to rewrite follow-ups, as it is known at the moment of the question."""
+
+    def rewrites(model: BaseChatModel) -> bool:
+        with pool.connection() as conn:
+            return ability_of(conn, model).rewrites is True
+
+    return rewrites
 
 
 def note_ability(

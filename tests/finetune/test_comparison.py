@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.comparison import Comparison, Written, compare
+from finetune.comparison import BOTH, EXAMPLES, Comparison, Written, compare
 
 
 def arm(right: int, of: int = 40, *, refused: int = 0, unanswerable: int = 0, seconds: float = 1.0) -> list[Written]:
@@ -95,3 +95,47 @@ def test_it_is_kept_as_data() -> None:
     """And read again, for Slack."""
     found = compare({"base": arm(4), "rag": arm(30)}, examples=3)
     assert Comparison.from_dict(found.as_dict()) == found
+
+
+def shown(right: int, *, tokens: int, seconds: float) -> list[Written]:
+    return [replace(one, tokens=tokens) for one in arm(right, seconds=seconds)]
+
+
+def test_an_adapter_is_measured_by_examples_in_the_prompt_too() -> None:
+    """The gain over them is one of the comparison's, in its own terms."""
+    found = compare({"rag": arm(20), "rag+examples": arm(24), "rag+finetuned": arm(36)})
+    assert [(gain.arm, gain.over) for gain in found.gains] == [
+        ("rag+examples", "rag"),
+        ("rag+finetuned", "rag"),
+        ("rag+finetuned", "rag+examples"),
+    ]
+    assert "worth its training" in found.advice
+    assert "Examples in the prompt give more" in compare({"rag": arm(9), EXAMPLES: arm(36), BOTH: arm(12)}).advice
+    assert "Examples in the prompt help" in compare({"rag": arm(9), EXAMPLES: arm(36)}).advice
+    assert "Examples in the prompt do not help" in compare({"rag": arm(9), EXAMPLES: arm(9)}).advice
+
+
+def test_of_two_ways_to_the_same_quality_the_cheaper_is_named() -> None:
+    """Examples cost tokens and time at each question, an adapter its training."""
+    arms = {
+        "rag": shown(20, tokens=600, seconds=2.0),
+        EXAMPLES: shown(30, tokens=750, seconds=2.5),
+        BOTH: shown(30, tokens=600, seconds=2.0),
+    }
+    found = compare(arms, 90, training_seconds=1800)
+    assert "+150 tokens and +0.50 s a question" in found.advice
+    assert "up to 3,600 questions" in found.advice
+    assert "750" in found.table()
+    assert Comparison.from_dict(found.as_dict()) == found
+    assert "nothing is known" in compare(arms).advice
+    fast = compare({**arms, EXAMPLES: shown(30, tokens=750, seconds=1.9)}, training_seconds=1800)
+    assert "cheaper way is examples" in fast.advice
+
+
+def test_comparisons_of_before_are_read() -> None:
+    """They have neither tokens nor the time of training."""
+    data = compare({"base": arm(4), "rag": arm(30)}).as_dict()
+    del data["training_seconds"]
+    for one in [*data["answers"]["base"], *data["answers"]["rag"]]:
+        del one["tokens"]
+    assert Comparison.from_dict(data).arms[0].tokens == 0

@@ -141,3 +141,24 @@ def test_an_interval_covers_what_it_should() -> None:
 def test_mcnemar_is_exact(better: int, worse: int, p: float) -> None:
     """Against the binomial's table."""
     assert mcnemar(better, worse) == pytest.approx(p, abs=5e-4)
+
+
+def test_an_adapter_must_beat_examples_in_the_prompt() -> None:
+    """What it learnt from, shown to the model without it, may do as well: then it was not worth its training."""
+    before = outcomes(1, share=0.2) + unanswerable(9)
+    better = outcomes(1, share=0.8) + unanswerable(9)
+    assert decide(better, before, GUARDS, examples=outcomes(1, share=0.3) + unanswerable(9)).decision == "promote"
+    verdict = decide(better, before, GUARDS, examples=better)
+    assert verdict.decision == "refuse"
+    assert "examples in the prompt" in verdict.reason
+    assert verdict.over_examples is not None
+    assert (verdict.over_examples.value, verdict.over_examples.low) == (0, 0)
+
+
+def test_examples_save_no_adapter_that_fails() -> None:
+    """The gain over them is told beside the reason."""
+    before = outcomes(1, share=0.8) + unanswerable(9)
+    verdict = decide(before, before, GUARDS, examples=outcomes(1, share=0.3) + unanswerable(9))
+    assert verdict.decision == "refuse"
+    assert verdict.over_examples is not None
+    assert verdict.over_examples.low > 0

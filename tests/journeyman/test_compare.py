@@ -5,9 +5,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pgvector.psycopg import register_vector
 
 from finetune.comparisons import latest
 from finetune.registry import Made, add, promote
+from retrieval.embedding import MiniLM
+from retrieval.verified import prepare, put_verified
 from tests.finetune.conftest import tiny_phi3, write_tiny  # noqa: F401 - fixtures
 from tests.finetune.test_loading import write_adapter
 from tests.journeyman.conftest import Run, one_sentence
@@ -85,6 +88,26 @@ def test_follow_ups_are_rewritten_as_where_the_bot_answers(indexed: Run, tmp_pat
         turns.clear()
         indexed("compare", file, JOURNEYMAN_MODEL_URL=url)
         assert not any(turn.endswith("Rewritten question:") for turn in turns)
+
+
+def test_verified_answers_are_an_arm_of_their_own(indexed: Run, questions: Path, database: str) -> None:
+    """Where there are any: shown as examples, with the tokens that they cost; else the arm cannot be had."""
+    with model_server() as url:
+        assert "no verified answers" in one_sentence(indexed("compare", questions, "--arms", "rag,rag+examples"))
+        with psycopg.connect(database, autocommit=True) as conn:
+            register_vector(conn)
+            (now,) = conn.execute("SELECT now()").fetchone() or (None,)
+            for number in range(12):
+                text = f"Gate {number} is locked by the shift leader of hall {number}."
+                prepared = prepare(MiniLM(), f"Who locks gate {number}?", text)
+                put_verified(conn, prepared, collection="default", name=f"no. {number}", verified_at=now)
+        done = indexed("compare", questions, "--json", JOURNEYMAN_MODEL_URL=url)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [arm["name"] for arm in found["arms"]] == ["base", "rag", "rag+examples"]
+    tokens = {arm["name"]: arm["tokens"] for arm in found["arms"]}
+    assert tokens["base"] < tokens["rag"] < tokens["rag+examples"]
+    assert "Examples in the prompt" in found["advice"]
 
 
 @pytest.mark.slow

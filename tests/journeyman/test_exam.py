@@ -25,9 +25,11 @@ from journeyman.exam import (
     HELD_OUT,
     REGRESSION,
     REQUIRED,
+    SHOWN,
     UNANSWERABLE,
     Examination,
     Item,
+    Shown,
     documents_alone,
     figures,
     guards_for,
@@ -35,6 +37,7 @@ from journeyman.exam import (
     one_voice,
 )
 from journeyman.scoring import bare, quoted, says_nothing, worth
+from retrieval.answering.examples import nearest_examples
 from retrieval.chain import QUOTES_ALONE, blockquote
 from retrieval.evaluation import LabelledQuestion
 from retrieval.index import index_sources, register_sources
@@ -337,3 +340,28 @@ def test_figures_are_means_by_set_and_arm() -> None:
         UNANSWERABLE: {"refused": {"candidate": 1, "base": 0, "n": 1}},
         ABSTAINING: {"precision": {"candidate": 0.5, "n": 3}, "recall": {"candidate": 1, "base": 0, "n": 3}},
     }
+
+
+def test_an_arm_that_is_shown_examples(pool: ConnectionPool[Any], tmp_path: Path) -> None:
+    """Beside the passages, also where these are not the question's own; the same model without them is another arm."""
+    read: list[str] = []
+    model = Saying(say=noted(read, GREASED))
+    examples = nearest_examples(pool, EMBEDDER, 2)
+    with pool.connection() as conn:
+        hidden = verified_passages(conn, VERIFIED)
+    items = [ASKED, replace(ASKED, set=DISTRACTED, given=LOCKED)]
+    exam = Examination(pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, hidden), items, tmp_path)
+    outcomes = exam.sit("test", {"base": model, SHOWN: Shown(model, examples)})
+    assert ["with love" in text for text in read] == [False, True, False, True]
+    assert outcomes[SHOWN][0].scores["answer"] == pytest.approx(1)
+    assert outcomes[SHOWN][0].scores["tokens"] > outcomes["base"][0].scores["tokens"]
+
+
+def test_an_answer_that_is_asked_about_is_no_example(pool: ConnectionPool[Any], tmp_path: Path) -> None:
+    """What is held out stays hidden from the arm that is shown examples."""
+    read: list[str] = []
+    with pool.connection() as conn:
+        hidden = verified_passages(conn, VERIFIED)
+    shown: Any = Shown(Saying(say=noted(read, GREASED)), nearest_examples(pool, EMBEDDER, 2, hidden))
+    sat(pool, tmp_path, [ASKED], examples=shown)
+    assert "<example>" not in read[0]

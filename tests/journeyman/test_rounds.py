@@ -16,13 +16,13 @@ from finetune.chat_model import Phi3Chat
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
 from finetune.files import file_sha256
-from finetune.gate import Interval, Verdict
+from finetune.gate import Interval, Outcome, Verdict
 from finetune.rounds import begin, end, new_clusters, note_dataset, of_job, rounds
 from finetune.training.spec import Trained, TrainingFailed
 from journeyman.asking import ask
 from journeyman.cli_finetune import describe_costs
 from journeyman.composition import Application
-from journeyman.rounds import Rounds, Wanted, estimate, place, told_estimate
+from journeyman.rounds import Rounds, Wanted, beside_examples, estimate, place, told_estimate
 from journeyman.stack import Stack
 from retrieval.answer import Question
 from retrieval.jobs import carry_out_job, request_job
@@ -188,6 +188,18 @@ def test_cost_is_of_the_steps_that_follow() -> None:
     assert told_estimate(estimate(trained, None)) == "Training will take about 80 s and 0.9 GB"
     told = told_estimate(estimate(trained, None) | {"examination": 1200})
     assert told == "Training will take about 80 s and 0.9 GB, and the examination about 20 min"
+
+
+def test_examples_and_an_adapter_cost_different_things() -> None:
+    """Tokens and time at each question, or training: of answers that both gave."""
+
+    def answered(tokens: float, seconds: float) -> list[Outcome]:
+        told = {"answer": 1.0, "tokens": tokens, "seconds": seconds}
+        return [Outcome("a", told), Outcome("b", told), Outcome("c", {"answer": 0.0})]
+
+    told = beside_examples(answered(600, 2.0), answered(750, 2.5), 600.0)
+    assert "+150 tokens and +0.50 s a question" in told
+    assert "up to 1,200 questions" in told
 
 
 def test_one_round_at_a_time(app: Application) -> None:

@@ -106,3 +106,10 @@ def test_admins_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several admins are separated by commas."""
     monkeypatch.setenv("JOURNEYMAN_ADMINS", "U1, U2,")
     assert Settings().admins == ("U1", "U2")
+
+
+@pytest.mark.parametrize(("value", "meant"), [("true", "on"), ("False", "off"), ("auto", "auto"), ("on", "on")])
+def test_whether_follow_ups_are_rewritten(monkeypatch: pytest.MonkeyPatch, value: str, meant: str) -> None:
+    """It was yes or no before it could be measured, and installations still say so."""
+    monkeypatch.setenv("JOURNEYMAN_REWRITE_FOLLOWUPS", value)
+    assert Settings().rewrite_followups == meant
