@@ -46,12 +46,18 @@ def standalone(question: Question) -> str:
 
 def is_follow_up(question: Question) -> bool:
     """Whether it leans on a question before it, by its words."""
-    words = content(question.text) - _COMMON_ELSEWHERE
-    leans = _points_back(question.text) or (len(words) <= FEW_WORDS and not any(map(is_number, words)))
+    words = subject(question.text)
+    leans = points_back(question.text) or (len(words) <= FEW_WORDS and not any(map(is_number, words)))
     return leans and any(turn.role == "user" for turn in question.history)
 
 
-def _points_back(text: str) -> bool:
+def subject(text: str) -> set[str]:
+    """The words that say what a text is about, lower-cased."""
+    return content(text) - _COMMON_ELSEWHERE
+
+
+def points_back(text: str) -> bool:
+    """Whether a word in it stands for something that was said before."""
     return bool(_LEANS.search(text) or (_GERMAN.search(text) and _LEANS_IN_GERMAN.search(text)))
 
 

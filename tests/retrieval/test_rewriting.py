@@ -58,6 +58,43 @@ def test_a_rewrite_that_drops_or_invents_is_not_used(text: str) -> None:
     assert rewritten(FOLLOW_UP, Says(text=text)) == standalone(FOLLOW_UP)
 
 
+@pytest.mark.parametrize(
+    ("before", "said", "asked", "text"),
+    [
+        ("Which colours are there?", "Yellow to white.", "And which is the hardest?", "What is the hardest colour?"),
+        ("Can I rent a harness?", "Yes, for 3 euros.", "Is there a rope I could use?", "Is a rope available for rent?"),
+        ("Was kostet die Sauna?", "Acht Euro.", "Und wann hat sie offen?", "Wann hat die Sauna offen?"),
+        ("Why is PVC out?", "Its fumes are poisonous.", "Why isn't it cut then?", "Why isn't PVC cut?"),
+    ],
+)
+def test_a_rewrite_may_say_it_in_its_own_words(before: str, said: str, asked: str, text: str) -> None:
+    """A word of its own, or one that is left out: it asks the same."""
+    question = Question(asked, (Turn("user", before), Turn("assistant", said)))
+    assert rewritten(question, Says(text=f"Rewritten question: {text}")) == text
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ("and why may it not be started?", "Why may power unit PU-63 be started?"),  # lost its "not"
+        ("and with alarm A207?", "What happens with power unit PU-63?"),  # lost a code
+        ("und wann darf sie wieder starten?", "When may power unit PU-63 start again?"),  # another language
+        ("and at what oil level?", "The power unit switches itself off at oil level 70."),  # answers
+    ],
+)
+def test_a_rewrite_that_asks_something_else_is_not_used(asked: str, text: str) -> None:
+    """However much of it comes from the conversation."""
+    question = Question(asked, HISTORY)
+    assert rewritten(question, Says(text=text)) == standalone(question)
+
+
+def test_a_rewrite_that_still_leans_is_searched_behind_the_question_before_it() -> None:
+    """What it names is kept, and what it leaves open is not lost."""
+    text = "At what temperature may the unit be started again after it switched off?"
+    asked = rewritten(FOLLOW_UP, Says(text=text))
+    assert asked == f"{HISTORY[0].text} {text}"
+
+
 def test_what_stands_alone_is_not_rewritten() -> None:
     """The model is not asked: it would take time for nothing."""
     model = Says(text="Something.")
