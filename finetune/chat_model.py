@@ -19,6 +19,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
 
+from finetune import first_token
 from finetune.errors import PromptTooLong
 from finetune.generation import Decoding, StopStrings, TextDecoder, stream_tokens
 from finetune.likelihood import mean_log_likelihoods, split_pair
@@ -131,6 +132,19 @@ class Phi3Chat(BaseChatModel):
             return mean_log_likelihoods(self._loaded.model, texts)
 
         return self._worker.submit(score).result()
+
+    def probability_of_yes(self, messages: Sequence[BaseMessage]) -> float | None:
+        """How likely the model's answer begins with yes rather than no, in [0, 1]; a server may give None here.
+
+        Waits for its turn as a generation does. Raises PromptTooLong.
+        """
+        prompt = self._tokens(self.render(messages))
+
+        def judge() -> float:
+            self._ready()
+            return first_token.judged(self._loaded.model, self._loaded.tokenizer, prompt)
+
+        return self._worker.submit(judge).result()
 
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -16,11 +16,16 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
+from finetune import first_token
 from finetune.errors import ModelUnusable
 
 SECONDS = 120  # to the first byte of an answer, and between two of them
 LISTING_SECONDS = 10
 UNNAMED = "default"  # for a server that serves one model and lists none
+ALTERNATIVES = 20
+"""First tokens that a server is asked to tell, as many as OpenAI's API allows:
+https://platform.openai.com/docs/api-reference/chat/create
+"""
 NO_KEY = "none"  # a server without keys takes any, but the client insists on one
 
 
@@ -132,6 +137,26 @@ class RemoteChat(BaseChatModel):
         if not finished:
             raise ModelUnusable(f"The model server {self.url} broke off in the middle of an answer: ask again.")
 
+    def probability_of_yes(self, messages: Sequence[BaseMessage]) -> float | None:
+        """How likely the answer begins with yes rather than no, in [0, 1]; None where the server gives no `logprobs`,
+        or neither word is among its first ALTERNATIVES. Raises ModelUnusable.
+        """
+        import openai
+
+        told = {"logprobs": True, "top_logprobs": ALTERNATIVES, "model": self.adapter or self.model_name}
+        try:
+            with (
+                self._failures_explained(openai.BadRequestError, openai.UnprocessableEntityError),
+                closing(self._begun(list(messages), None, extra_body={"max_tokens": 1}, **told)) as chunks,
+            ):
+                first = next((found for chunk in chunks if (found := _alternatives(chunk))), [])
+        except (
+            openai.BadRequestError,
+            openai.UnprocessableEntityError,
+        ):  # one that knows no `logprobs` may refuse them
+            return None
+        return first_token.probability_of_yes(first)
+
     def _begun(self, messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any) -> Any:
         """The server's stream; one that does not know the adapter yet, as after a restart, is told where it lies."""
         import openai
@@ -169,12 +194,15 @@ class RemoteChat(BaseChatModel):
         return {"Authorization": f"Bearer {self._key}"}
 
     @contextmanager
-    def _failures_explained(self) -> Iterator[None]:
+    def _failures_explained(self, *but: type[Exception]) -> Iterator[None]:
+        """Raises ModelUnusable for what the server fails in; `but` rises as it is."""
         import httpx
         import openai
 
         try:
             yield
+        except but:
+            raise
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise ModelUnusable(
                 f"The model server {self.url} refuses the key: check JOURNEYMAN_MODEL_API_KEY."
@@ -192,6 +220,12 @@ class RemoteChat(BaseChatModel):
             raise ModelUnusable(
                 f"The model server {self.url} does not answer: check that it runs, and JOURNEYMAN_MODEL_URL."
             ) from error
+
+
+def _alternatives(chunk: ChatGenerationChunk) -> list[tuple[str, float]]:
+    """The tokens that may stand first, with their log probabilities, if the piece tells them."""
+    content = ((chunk.generation_info or {}).get("logprobs") or {}).get("content") or [{}]
+    return [(told["token"], told["logprob"]) for told in content[0].get("top_logprobs") or ()]
 
 
 def _under_way(chunks: Any) -> Any:

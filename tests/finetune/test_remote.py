@@ -34,6 +34,8 @@ class ModelServer(ThreadingHTTPServer):
         self.can_load = True
         self.rival = False  # another question has the adapter loaded while this one is about to
         self.hung_up = threading.Event()
+        self.alternatives: list[tuple[str, float]] | None = None  # to the first token, where it is asked for them
+        self.refuses_logprobs = 0  # with this status
 
     @property
     def url(self) -> str:
@@ -73,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             return 400 if known else 200
         if call == "load_lora_adapter":
             return 400
+        if told.get("logprobs") and self.server.refuses_logprobs:
+            return self.server.refuses_logprobs
         return 404 if adapters is not None and told["model"] not in adapters else self.server.status
 
     def do_GET(self) -> None:
@@ -85,12 +89,20 @@ class Handler(BaseHTTPRequestHandler):
         while self.server.endless:
             self.event([{"index": 0, "delta": {"role": "assistant", "content": "again "}}])
         for word in WORDS:
-            self.event([{"index": 0, "delta": {"role": "assistant", "content": word}}])
+            self.event([{"index": 0, "delta": {"role": "assistant", "content": word}, **self.logprobs()}])
         if self.server.breaks_off:
             return
         self.event([{"index": 0, "delta": {}, "finish_reason": "stop"}])
         self.event([], usage={"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15})
         self.wfile.write(b"data: [DONE]\n\n")
+
+    def logprobs(self) -> dict[str, Any]:
+        """Of a token, as OpenAI's API has them (https://platform.openai.com/docs/api-reference/chat-streaming)."""
+        asked = self.server.requests[-1].get("logprobs") and self.server.alternatives is not None
+        if not asked:
+            return {}
+        told = [{"token": token, "logprob": value, "bytes": None} for token, value in self.server.alternatives or ()]
+        return {"logprobs": {"content": [{**told[0], "top_logprobs": told}], "refusal": None}}
 
     def event(self, choices: list[dict[str, Any]], **fields: Any) -> None:
         chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "phi", "choices": choices}
@@ -263,3 +275,34 @@ def test_an_adapter_is_unloaded(server: ModelServer) -> None:
         assert server.adapters == {"phi-3-served"}
     assert tuned.invoke(QUESTION).text == "".join(WORDS)
     remote_chat_model("http://127.0.0.1:9/v1", "phi-3", None, 16).with_adapter(Path("/adapters/round-7")).unload()
+
+
+def test_the_probability_of_yes_is_the_first_tokens(server: ModelServer) -> None:
+    """One token is asked for, with what else might have stood there."""
+    server.alternatives = [("No", -0.2231), ("Yes", -1.6094), ("It", -9.0)]
+    model = remote_chat_model(server.url, "phi-3", None, 50)
+    assert model.probability_of_yes(QUESTION) == pytest.approx(0.2, abs=1e-3)
+    asked = server.requests[-1]
+    assert (asked["max_tokens"], asked["logprobs"], asked["top_logprobs"]) == (1, True, 20)
+
+
+def test_the_adapter_judges_where_there_is_one(server: ModelServer) -> None:
+    """The verdict is that of the model that answers."""
+    server.alternatives, server.adapters = [("yes", -0.1), ("no", -3.0)], {"phi-3"}
+    model = remote_chat_model(server.url, "phi-3", None, 50).with_adapter(Path("/adapters/tuned"))
+    assert (model.probability_of_yes(QUESTION) or 0) > 0.9
+    assert server.requests[-1]["model"] == "tuned"
+
+
+@pytest.mark.parametrize("status", [0, 400, 422])
+def test_a_server_without_logprobs_gives_no_verdict(server: ModelServer, status: int) -> None:
+    """Whether it leaves them out in silence or refuses to be asked."""
+    server.refuses_logprobs = status
+    assert remote_chat_model(server.url, "phi-3", None, 50).probability_of_yes(QUESTION) is None
+
+
+def test_a_server_that_fails_is_told_of_when_it_judges(server: ModelServer) -> None:
+    """That is no verdict, and no silence either."""
+    server.status = 503
+    with pytest.raises(ModelUnusable, match="503"):
+        remote_chat_model(server.url, "phi-3", None, 50).probability_of_yes(QUESTION)
