@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from retrieval.chunking import Chunk, chunk_document, embedding_text  # noqa: E402 - the repository's root comes first
+from retrieval.indexing.chunking import Chunk, chunk_document, embedding_text  # noqa: E402 - the repository's root comes first
 from retrieval.loading import LoadError  # noqa: E402
 from retrieval.loading.isolated import IsolatedParser  # noqa: E402
 

@@ -71,7 +71,7 @@ def main() -> None:
 
 def passages(folders: list[Path]) -> list[str]:
     """What the embedder reads of the folders' documents."""
-    from retrieval.chunking import chunk_document, embedding_text
+    from retrieval.indexing.chunking import chunk_document, embedding_text
     from retrieval.loading import load
     from retrieval.loading.files import scan
 
@@ -89,7 +89,7 @@ def run(side: str, texts: list[str]) -> dict[str, list[float] | float]:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM")
     for name in names:
         environment.pop(name, None)
-    if side != THEIRS:  # as `journeyman` sets them: journeyman/cli.py
+    if side != THEIRS:  # as `journeyman` sets them: journeyman/cli/__init__.py
         environment |= dict(zip(names, ("1", "1", "PASSIVE", "false"), strict=True))
     command = [sys.executable, __file__, "--side", side]
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])

@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
-from retrieval.answer import Question
-from retrieval.chain import passages_for
-from retrieval.evaluation import LabelledQuestion, load_questions
-from retrieval.followup import standalone
-from retrieval.rewriting import checked, proposed
+from retrieval.answering.answer import Question
+from retrieval.answering.chain import passages_for
+from retrieval.answering.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.followup import standalone
+from retrieval.answering.rewriting import checked, proposed
 
 RESAMPLES = 10_000
 NOWHERE = 99

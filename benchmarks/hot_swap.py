@@ -35,16 +35,16 @@ from bot.app import build_app
 from finetune import registry
 from finetune.chat_model import ROLES, Phi3Chat, load_chat_model
 from finetune.loading import load_model
+from finetune.serving import Serving
 from finetune.training.process import run
 from finetune.training.run import ADAPTER, file_sha256
 from finetune.training.spec import TrainingSpec
-from journeyman.asking import ask
+from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
-from journeyman.serving import Serving
 from journeyman.settings import Settings
-from retrieval.answer import Question
-from retrieval.chain import AnswerChain
-from retrieval.prompt import answer_prompt
+from retrieval.answering.answer import Question
+from retrieval.answering.chain import AnswerChain
+from retrieval.answering.prompt import answer_prompt
 
 HOURS = {"mill": 40, "lathe": 120, "saw": 250, "press": 500, "drill": 60, "robot": 80, "grinder": 300, "oven": 750}
 NAME = "house"

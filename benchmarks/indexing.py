@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psycopg
 
-from journeyman.stack import running_stack
+from journeyman.servers.stack import running_stack
 from migrations import migrate
 from retrieval.embedders.bulk import BulkMiniLM
-from retrieval.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources, register_sources
 
 
 class Counting(BulkMiniLM):

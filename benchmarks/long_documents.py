@@ -1,4 +1,5 @@
-"""Documents of many passages: how much may one of them take the places of others? Chooses `retrieval.reranking.SPREAD`.
+"""Documents of many passages: how much may one of them take the places of others? Chooses
+`retrieval.searching.reranking.SPREAD`.
 
     pip install --no-deps zaragoza-construction-faq==1.2.1
     pip download --no-deps --no-binary :all: --no-build-isolation Django==5.2.19 celery==5.7.0 SQLAlchemy==2.1.9 \\
@@ -28,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
 from retrieval.embedding import MiniLM
-from retrieval.index import index_sources, register_sources
-from retrieval.reranking import LateInteraction, spread_out
-from retrieval.search import search
+from retrieval.indexing.index import index_sources, register_sources
+from retrieval.searching.reranking import LateInteraction, spread_out
+from retrieval.searching.search import search
 
 PAGE = 8
 DEEP = 60

@@ -30,21 +30,21 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bot.complaints import complain
-from bot.feedback import vote
-from bot.review import reject, save_verified, withdraw
+from bot.feedback.complaints import complain
+from bot.feedback.review import reject, save_verified, withdraw
+from bot.feedback.votes import vote
 from finetune import registry
+from finetune.dataset.learning import judges, rests_on
 from finetune.dataset.rows import PassageRow
-from finetune.rounds import of_job
-from finetune.scores import facts
-from journeyman.asking import ask
+from finetune.evaluation.scores import facts
+from finetune.round_rows import of_job
+from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
-from journeyman.learning import judges, rests_on
 from journeyman.rounds import Wanted
 from journeyman.settings import Settings
-from retrieval.answer import Question
-from retrieval.chain import written_by_model
-from retrieval.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.answer import Question
+from retrieval.answering.chain import written_by_model
+from retrieval.answering.evaluation import LabelledQuestion, load_questions
 from retrieval.jobs import carry_out_job
 
 EMPLOYEES = [f"U{number:02}" for number in range(1, 13)]

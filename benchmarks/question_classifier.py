@@ -1,10 +1,11 @@
-"""Fits and measures what tells questions for the documents from other talk (`bot/classifier.py`).
+"""Fits and measures what tells questions for the documents from other talk (`bot/questions/classifier.py`).
 
     pip install --no-deps --target data zaragoza-construction-faq fitz-gov chatterbot-corpus
     python benchmarks/question_classifier.py data --write
 
-Fitted on half of three open collections and on tests/bot/channel_messages.py; measured on the other halves and on
-tests/bot/held_out_messages.py, with 95 % intervals. `--write` keeps the weights in bot/question_weights.json.
+Fitted on half of three open collections and on tests/bot/questions/channel_messages.py; measured on the other halves
+and on tests/bot/questions/held_out_messages.py, with 95 % intervals. `--write` keeps the weights in
+bot/questions/question_weights.json.
 
 The collections, which are not part of Journeyman: zaragoza-construction-faq (CC-BY-4.0: questions and sentences of
 answers), fitz-gov (MIT: questions and sentences of passages), chatterbot-corpus (BSD: English and German talk). L2 was
@@ -28,13 +29,13 @@ import yaml
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bot.channels import ChannelSettings  # noqa: E402 - the repository's root comes first
-from bot.classifier import READ, WEIGHTS, question_score, traits  # noqa: E402
+from bot.questions.channels import ChannelSettings  # noqa: E402 - the repository's root comes first
+from bot.questions.classifier import READ, WEIGHTS, question_score, traits  # noqa: E402
 from retrieval.embedding import MiniLM  # noqa: E402
-from tests.bot.channel_messages import OTHERS, QUESTIONS  # noqa: E402
-from tests.bot.held_out_messages import ASKED, OTHER  # noqa: E402
+from tests.bot.questions.channel_messages import OTHERS, QUESTIONS  # noqa: E402
+from tests.bot.questions.held_out_messages import ASKED, OTHER  # noqa: E402
 
-KEPT = ROOT / "bot" / "question_weights.json"
+KEPT = ROOT / "bot" / "questions" / "question_weights.json"
 L2 = 3e-4
 MOST = 500  # messages of one kind from one collection, in each half
 TALK = ("botprofile", "conversations", "emotion", "food", "gossip", "greetings", "humor", "psychology")
@@ -220,7 +221,7 @@ def interval(share: float, n: int) -> str:
 
 
 def keep(weights: Array, embedder: str) -> None:
-    """Writes what `bot.classifier` reads."""
+    """Writes what `bot.questions.classifier` reads."""
     *vector, bias = [round(float(weight), 4) for weight in weights]
     named = dict(zip(WEIGHTS, vector[-len(WEIGHTS) :], strict=True))
     kept = {"embedder": embedder, "bias": bias, "traits": named, "vector": vector[: -len(WEIGHTS)]}

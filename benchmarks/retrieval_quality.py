@@ -36,19 +36,19 @@ from pgvector.psycopg import register_vector
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
-from retrieval.answer import Passage, Question
-from retrieval.calibration import fit, risk_coverage, separation
-from retrieval.chain import DRAWN, PASSAGES, passages_for
-from retrieval.confidence import marks
+from retrieval.answering.answer import Passage, Question
+from retrieval.answering.calibration import fit, risk_coverage, separation
+from retrieval.answering.chain import DRAWN, PASSAGES, passages_for
+from retrieval.answering.confidence import marks
+from retrieval.answering.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.evidence import choose_quotes
+from retrieval.answering.followup import standalone
+from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS
 from retrieval.embedders import Api, embedder_named
-from retrieval.evaluation import LabelledQuestion, load_questions
-from retrieval.evidence import choose_quotes
-from retrieval.followup import standalone
-from retrieval.index import index_sources, register_sources
-from retrieval.prompt import MAX_PASSAGES, MAX_WORDS
-from retrieval.reading import distinct, grown
-from retrieval.reranking import LateInteraction, reranked
-from retrieval.search import search
+from retrieval.indexing.index import index_sources, register_sources
+from retrieval.searching.reading import distinct, grown
+from retrieval.searching.reranking import LateInteraction, reranked
+from retrieval.searching.search import search
 
 DEEP = 60
 FUSION_K = 60

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
-from tests.retrieval.swaps import search_during_swaps
+from tests.retrieval.indexing.swaps import search_during_swaps
 
 
 def main() -> int:

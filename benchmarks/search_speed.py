@@ -32,14 +32,14 @@ from psycopg import Connection, sql
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import retrieval.search as searching
+import retrieval.searching.search as searching
 from benchmarks.server import benchmark_database
 from benchmarks.synthetic_corpus import COLLECTIONS, AskedQuestion, KnownVectors, SyntheticCorpus, load
 from migrations import migrate
-from retrieval.models import Model, active_model
-from retrieval.scope import EVERYTHING, Scope
-from retrieval.search import POOL, ef_search, search
-from retrieval.terms import candidates
+from retrieval.indexing.models import Model, active_model
+from retrieval.searching.scope import EVERYTHING, Scope
+from retrieval.searching.search import POOL, ef_search, search
+from retrieval.searching.terms import candidates
 
 K = 10
 UNLIMITED = 10**9

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from journeyman.embedded_postgres import EmbeddedPostgres
+from journeyman.servers.embedded_postgres import EmbeddedPostgres
 from migrations import migrate
 
 SETTINGS = {

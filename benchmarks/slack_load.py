@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.bot_process import BotProcess  # noqa: E402 - the repository's root comes first
-from tests.journeyman.model_server import model_server  # noqa: E402
+from tests.finetune.model_server import model_server  # noqa: E402
 from tests.slack_workspace import Workspace  # noqa: E402
 from tests.slack_workspace.model import Channel, Message  # noqa: E402
 

@@ -29,19 +29,19 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from finetune.dataset.guards import without_markers
-from finetune.gate import paired_gain
-from finetune.scores import token_f1
+from finetune.evaluation.gate import paired_gain
+from finetune.evaluation.scores import token_f1
 from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
-from retrieval.answer import Passage, Question
-from retrieval.chain import AnswerChain, remembered
-from retrieval.evaluation import evaluate, load_questions
-from retrieval.evidence import choose_quotes
-from retrieval.prompt import answer_prompt, numbered
-from retrieval.reading import grown
-from retrieval.sentences import split
+from retrieval.answering.answer import Passage, Question
+from retrieval.answering.chain import AnswerChain, remembered
+from retrieval.answering.evaluation import evaluate, load_questions
+from retrieval.answering.evidence import choose_quotes
+from retrieval.answering.prompt import answer_prompt, numbered
+from retrieval.searching.reading import grown
+from retrieval.text.sentences import split
 
 FILES = ("trustworthy_direct", "trustworthy_hedged", "abstention")
 REFUSAL = "The passages do not say."

@@ -16,7 +16,7 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, sql
 
 from retrieval.embedding import Vectors
-from retrieval.models import Model, index_vectors, require_active
+from retrieval.indexing.models import Model, index_vectors, require_active
 
 DIMENSIONS = 384
 VOCABULARY = 50_000

@@ -24,20 +24,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from finetune.comparison import ARMS, Comparison, Written, compare
+from finetune.dataset.general import general_questions
 from finetune.dataset.guards import without_markers
-from finetune.gate import Guard, Outcome, decide
-from finetune.general import general_questions
-from finetune.scores import chrf, facts
+from finetune.dataset.learning import judges, like, prompt
+from finetune.evaluation.comparison import ARMS, Comparison, Written, compare
+from finetune.evaluation.gate import Guard, Outcome, decide
+from finetune.evaluation.scores import chrf, facts
+from finetune.evaluation.scoring import bare
 from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
-from journeyman.learning import judges, like, prompt
-from journeyman.scoring import bare
 from journeyman.settings import Settings
-from retrieval.evaluation import LabelledQuestion
-from retrieval.prompt import unaided_prompt
-from retrieval.words import numerals
+from retrieval.answering.evaluation import LabelledQuestion
+from retrieval.answering.prompt import unaided_prompt
+from retrieval.text.words import numerals
 
 FIRM = re.compile("zaragoza", re.IGNORECASE)
 HELD_OUT = 5  # one cluster in so many

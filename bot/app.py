@@ -24,19 +24,19 @@ from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.server import create_server  # type: ignore[import-untyped]
 from waitress.trigger import trigger  # type: ignore[import-untyped]
 
-from bot.answering import on_changed
-from bot.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
-from bot.authorization import configure_admins
+from bot.admin.authorization import configure_admins
 from bot.inbox import Inbox
-from bot.limits import Limits
 from bot.listeners import on_kept, register
 from bot.operations import Operations
 from bot.presence import Presence
+from bot.questions.answering import on_changed
+from bot.questions.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
+from bot.questions.in_flight import Underway
+from bot.questions.limits import Limits
 from bot.recovery import Recovery
-from bot.routing import Identity
-from bot.socket_mode import CONNECTION_ERRORS, Link
-from bot.underway import Underway
-from bot.workspace import SLACK_ERRORS, error_code, web_client
+from bot.slack.routing import Identity
+from bot.slack.socket_mode import CONNECTION_ERRORS, Link
+from bot.slack.workspace import SLACK_ERRORS, error_code, web_client
 from retrieval.embedding import Embedder
 
 log = structlog.get_logger(__name__)

@@ -23,10 +23,10 @@ from psycopg.types.json import Json
 from slack_bolt import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.feedback import thumb_of
-from bot.routing import Identity, change, route
+from bot.feedback.votes import thumb_of
 from bot.runtime import Pool
-from bot.workspace import error_code
+from bot.slack.routing import Identity, change, route
+from bot.slack.workspace import error_code
 
 log = structlog.get_logger(__name__)
 

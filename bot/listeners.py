@@ -12,29 +12,18 @@ import structlog
 from slack_bolt import App
 from structlog.contextvars import bound_contextvars
 
-from bot import (
-    admin,
-    asking_privately,
-    channel_modal,
-    collection_words,
-    comparing,
-    experts,
-    export,
-    home,
-    passages,
-    reindexing,
-    reviewing,
-    thumbs,
-    tuning,
-)
-from bot.asking import Runtime, receive, receive_change
-from bot.commands import Word, on_command
-from bot.experts import heard_expert
+from bot.admin import channel_modal, collections, comparison, export, installation, reindexing, tuning
+from bot.admin.commands import Word, on_command
+from bot.admin.reindex_view import CANCEL_ACTION
+from bot.feedback import review_listeners, thumbs
+from bot.home import tab
 from bot.inbox import Inbox, keep_first
-from bot.reindex_view import CANCEL_ACTION
-from bot.routing import change, route
-from bot.suggestions import suggest
-from bot.workspace import error_code
+from bot.questions import asking_privately, experts, passages
+from bot.questions.asking import Runtime, receive, receive_change
+from bot.questions.experts import heard_expert
+from bot.questions.suggestions import suggest
+from bot.slack.routing import change, route
+from bot.slack.workspace import error_code
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +31,12 @@ log = structlog.get_logger(__name__)
 WORDS: dict[str, Word] = {
     word.name: word
     for word in (
-        *admin.WORDS,
+        *installation.WORDS,
         *channel_modal.WORDS,
-        *collection_words.WORDS,
-        *comparing.WORDS,
+        *collections.WORDS,
+        *comparison.WORDS,
         *export.WORDS,
-        *reviewing.WORDS,
+        *review_listeners.WORDS,
         *tuning.WORDS,
     )
 }
@@ -62,8 +51,8 @@ def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     app.event("reaction_removed")(partial(thumbs.on_reaction, runtime=runtime))
     app.event("app_home_opened")(partial(on_app_opened, runtime=runtime))
     thumbs.register(app, runtime)
-    reviewing.register(app, runtime)
-    home.register(app, runtime)
+    review_listeners.register(app, runtime)
+    tab.register(app, runtime)
     asking_privately.register(app, runtime)
     channel_modal.register(app, runtime)
     experts.register(app, runtime)
@@ -101,7 +90,7 @@ def on_kept(event_id: str, event: Mapping[str, Any], *, runtime: Runtime) -> Non
 def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
     """Somebody looks at one of the app's tabs."""
     if event.get("tab") == "home":
-        home.on_home_opened(event, runtime=runtime)
+        tab.on_home_opened(event, runtime=runtime)
     elif event.get("tab") == "messages":
         suggest(str(event.get("channel", "")), str(event.get("user", "")), runtime)
 

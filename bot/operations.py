@@ -22,8 +22,8 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """`reindex` has the run with this id (of `retrieval.reindexing`) done by a worker. `finetune` has a round done
-    for a person, now whether or not there is much to learn from, and returns its number.
+    """`reindex` has the run with this id (of `retrieval.indexing.reindexing`) done by a worker. `finetune` has a round
+    done for a person, now whether or not there is much to learn from, and returns its number.
     """
 
     reindex: Callable[[int], None] | None = None

@@ -19,9 +19,9 @@ import psycopg
 import structlog
 from psycopg import Connection, sql
 
-from bot.answers import CHANGED
+from bot.questions.answers import CHANGED
 from bot.runtime import Pool
-from bot.workspace import error_code
+from bot.slack.workspace import error_code
 
 log = structlog.get_logger(__name__)
 

@@ -16,9 +16,13 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from bot import experts, reindexing, tuning, views
-from bot.answering import begin, reply_to, withdraw
-from bot.answers import (
+from bot.admin import reindexing, tuning
+from bot.admin.reindexing import Place
+from bot.events import forget_events
+from bot.inbox import Inbox
+from bot.questions import experts, views
+from bot.questions.answering import begin, reply_to, withdraw
+from bot.questions.answers import (
     UNFINISHED,
     Shared,
     Unfinished,
@@ -28,21 +32,18 @@ from bot.answers import (
     take_over_answers,
     take_over_shared,
 )
-from bot.asking_privately import Asked, post_shared, private_reply
-from bot.channels import channel_settings
-from bot.events import forget_events
-from bot.experts import Request
-from bot.inbox import Inbox
-from bot.limits import forget_deleted
-from bot.posting import StoppedByPerson
-from bot.readers import may_read_answer, readers
-from bot.reindexing import Place
-from bot.replies import Replying
-from bot.routing import Post
+from bot.questions.asking_privately import Asked, post_shared, private_reply
+from bot.questions.channels import channel_settings
+from bot.questions.experts import Request
+from bot.questions.in_flight import Job
+from bot.questions.limits import forget_deleted
+from bot.questions.posting import StoppedByPerson
+from bot.questions.readers import may_read_answer, readers
+from bot.questions.replies import Replying
 from bot.runtime import INTAKE_TIMEOUT, Runtime
-from bot.underway import Job
-from bot.workspace import SLACK_ERRORS, error_code
-from retrieval.answer import Question, Source, Turn
+from bot.slack.routing import Post
+from bot.slack.workspace import SLACK_ERRORS, error_code
+from retrieval.answering.answer import Question, Source, Turn
 
 log = structlog.get_logger(__name__)
 

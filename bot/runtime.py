@@ -12,12 +12,12 @@ from psycopg_pool import ConnectionPool
 from slack_sdk import WebClient
 
 from bot.events import Recent
-from bot.limits import Limits
 from bot.operations import Operations
-from bot.routing import Identity
-from bot.underway import Underway
-from bot.workspace import Capabilities
-from retrieval.answer import Event, Question
+from bot.questions.in_flight import Underway
+from bot.questions.limits import Limits
+from bot.slack.routing import Identity
+from bot.slack.workspace import Capabilities
+from retrieval.answering.answer import Event, Question
 from retrieval.embedding import Embedder
 
 Answerer = Callable[[Question], Iterator[Event]]

@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from finetune.gate import Decision
+from finetune.evaluation.gate import Decision
 
 Kind = Literal["promote", "try", "rollback"]
 

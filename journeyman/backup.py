@@ -197,7 +197,7 @@ def find_program(name: str, major: int) -> str:
 
     Raises PartMissing.
     """
-    from journeyman.embedded_postgres import binaries
+    from journeyman.servers.embedded_postgres import binaries
 
     candidates = [shutil.which(name)]
     with suppress(PartMissing):

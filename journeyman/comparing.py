@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from finetune.comparison import ARMS, EXAMPLES, Comparison, Written, compare
+from finetune.evaluation.comparison import ARMS, EXAMPLES, Comparison, Written, compare
+from finetune.evaluation.scoring import about_tokens, worth
 from journeyman.errors import WrongInput
-from journeyman.scoring import about_tokens, worth
 
 if TYPE_CHECKING:
-    from retrieval.answer import Event, Question
-    from retrieval.evaluation import LabelledQuestion, Row
+    from retrieval.answering.answer import Event, Question
+    from retrieval.answering.evaluation import LabelledQuestion, Row
 
     Stream = Callable[[Question], Iterator[Event]]
 
@@ -46,7 +46,7 @@ def run(
     """Asks every arm every question. `progress` is called after each answer; `clusters` names what is alike; `count`
     counts the tokens of a text.
     """
-    from retrieval.evaluation import evaluate
+    from retrieval.answering.evaluation import evaluate
 
     answers = {}
     for name, stream in arms.items():
@@ -59,7 +59,7 @@ def run(
 
 def counted(stream: "Stream", count: Callable[[str], int] | None, tokens: list[int]) -> "Stream":
     """The same answers, of each of which it is noted how many tokens its prompt and its text have."""
-    from retrieval.answer import Done
+    from retrieval.answering.answer import Done
 
     tokens_of = count or about_tokens
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from journeyman.errors import WrongInput, WrongSetting
+from journeyman.servers.stack import Stack, running_stack
 from journeyman.settings import Settings
-from journeyman.stack import Stack, running_stack
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
     from bot.app import SlackApp
     from bot.operations import ModelState
-    from finetune.comparison import Comparison
     from finetune.dataset.rows import Dataset, Options
     from finetune.dataset.storage import Stored
-    from journeyman.judging import Judge
-    from journeyman.metrics import Metrics
-    from journeyman.monitoring import Check, Monitor
+    from finetune.evaluation.comparison import Comparison
+    from finetune.evaluation.judging import Judge
+    from finetune.serving import Serving
+    from journeyman.observing.metrics import Metrics
+    from journeyman.observing.monitoring import Check, Monitor
+    from journeyman.observing.tracing import Tracing
     from journeyman.rounds import Rounds, Wanted
-    from journeyman.serving import Serving
-    from journeyman.tracing import Tracing
-    from retrieval.answer import Event, Passage, Question
+    from retrieval.answering.answer import Event, Passage, Question
+    from retrieval.answering.calibration import Fitted
+    from retrieval.answering.chain import AnswerChain
+    from retrieval.answering.evaluation import LabelledQuestion
     from retrieval.answering.examples import Examples
-    from retrieval.building import Progress as Built
-    from retrieval.calibration import Fitted
-    from retrieval.chain import AnswerChain
     from retrieval.embedders import Api, Embedders
-    from retrieval.evaluation import LabelledQuestion
-    from retrieval.index import IndexReport, Progress, SourceRow
+    from retrieval.indexing.building import Progress as Built
+    from retrieval.indexing.index import IndexReport, Progress, SourceRow
+    from retrieval.indexing.preview import Preview
+    from retrieval.indexing.reindexing import Run
     from retrieval.loading.isolated import IsolatedParser
     from retrieval.origins import Access
-    from retrieval.preview import Preview
-    from retrieval.reindexing import Run
-    from retrieval.reranking import Reranker
+    from retrieval.searching.reranking import Reranker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -137,7 +137,7 @@ class Application:
         return Embedders(make, self._active_embedder, settings.embedder)
 
     def _active_embedder(self) -> str | None:
-        from retrieval.models import active_model
+        from retrieval.indexing.models import active_model
 
         with self.pool.connection() as conn:
             model = active_model(conn)
@@ -154,7 +154,7 @@ class Application:
 
     @cached_property
     def _chain(self) -> "AnswerChain":
-        from retrieval.chain import AnswerChain
+        from retrieval.answering.chain import AnswerChain
 
         rewrites, examples = self.rewrites, self.examples(self.settings.examples)
         return AnswerChain(self.pool, self.embedder, self.model, None, self.reranker, rewrites, examples)
@@ -176,7 +176,7 @@ class Application:
     @cached_property
     def reranker(self) -> "Reranker | None":
         """What reorders the passages that were found, unless the settings say none."""
-        from retrieval.reranking import LATE_INTERACTION, CrossEncoder, LateInteraction
+        from retrieval.searching.reranking import LATE_INTERACTION, CrossEncoder, LateInteraction
 
         named = self.settings.reranker
         if named == LATE_INTERACTION:
@@ -195,7 +195,7 @@ class Application:
         if self.tracing:
             events = self.tracing.watch(events)
         if self.settings.log_messages:
-            from journeyman.logs import with_texts
+            from journeyman.observing.logs import with_texts
 
             events = with_texts(question, events)
         return events
@@ -203,7 +203,7 @@ class Application:
     @cached_property
     def serving(self) -> "Serving":
         """Which adapter answers whom; the first use loads the model."""
-        from journeyman.serving import Serving
+        from finetune.serving import Serving
 
         return Serving(self.pool, self.chain(), self.model, self.adapters, self.base)
 
@@ -231,7 +231,7 @@ class Application:
         if not shared or self.settings.gpu_first != "answers":
             yield
             return
-        from workers.card import wanted
+        from workers.gpu_priority import wanted
 
         with self.connect() as conn, wanted(conn):
             yield
@@ -239,7 +239,7 @@ class Application:
     @cached_property
     def metrics(self) -> "Metrics":
         """What this process counts."""
-        from journeyman.metrics import Metrics
+        from journeyman.observing.metrics import Metrics
 
         return Metrics()
 
@@ -248,7 +248,7 @@ class Application:
         """Where spans go, if the settings name a collector."""
         if self.settings.traces_url is None:
             return None
-        from journeyman.tracing import Tracing
+        from journeyman.observing.tracing import Tracing
 
         return Tracing(self.settings.traces_url)
 
@@ -260,7 +260,7 @@ class Application:
         """What is served about this process, which has checks of its own, and about what it shares with others."""
         import redis
 
-        from journeyman.monitoring import Monitor
+        from journeyman.observing.monitoring import Monitor
         from workers.topology import QUEUES
 
         self.metrics.add_shared(self.connect, self.stack.redis_url, QUEUES, self.model_state)
@@ -274,8 +274,8 @@ class Application:
 
     def search(self, text: str, *, k: int, collections: Sequence[str] | None) -> "list[Passage]":
         """The `k` best passages."""
-        from retrieval.reranking import search_and_rerank
-        from retrieval.scope import Scope
+        from retrieval.searching.reranking import search_and_rerank
+        from retrieval.searching.scope import Scope
 
         scope = Scope(None if collections is None else tuple(collections))
         with self.pool.connection() as conn:
@@ -290,11 +290,11 @@ class Application:
         progress: Callable[[], None],
     ) -> "Fitted":
         """Fit abstention to labelled questions, and go by it from now on."""
-        from retrieval.answer import Question
-        from retrieval.calibration import calibrate, store
-        from retrieval.chain import passages_for
-        from retrieval.followup import standalone
-        from retrieval.scope import Scope
+        from retrieval.answering.answer import Question
+        from retrieval.answering.calibration import calibrate, store
+        from retrieval.answering.chain import passages_for
+        from retrieval.answering.followup import standalone
+        from retrieval.searching.scope import Scope
 
         scope = Scope((collection,) if collection else None)
         with self.pool.connection() as conn:
@@ -318,13 +318,13 @@ class Application:
         progress: Callable[[], None],
     ) -> "Comparison":
         """Ask the questions of every arm, over the same passages, and keep what comes out under this name."""
-        from finetune.comparison import EXAMPLES
-        from finetune.comparisons import store
+        from finetune.dataset.learning import like
+        from finetune.evaluation.comparison import EXAMPLES
+        from finetune.evaluation.comparison_rows import store
         from finetune.registry import training_of
         from journeyman.comparing import run
-        from journeyman.learning import like
-        from retrieval.chain import AnswerChain, remembered
-        from retrieval.unaided import unaided
+        from retrieval.answering.chain import AnswerChain, remembered
+        from retrieval.answering.closed_book import unaided
 
         names = [collection] if collection else None
         with self.pool.connection() as conn:
@@ -356,7 +356,7 @@ class Application:
     def has_examples(self) -> bool:
         """Whether there is a verified answer that could be shown as an example."""
         from finetune.dataset.storage import verified_passages
-        from retrieval.sources import VERIFIED
+        from retrieval.indexing.sources import VERIFIED
 
         with self.pool.connection() as conn:
             return bool(verified_passages(conn, VERIFIED))
@@ -390,10 +390,10 @@ class Application:
 
         from finetune.dataset.build import build
         from finetune.dataset.freezing import freeze, sweep
+        from finetune.dataset.learning import judges, writer
         from finetune.dataset.storage import read_answers, read_splits, sample_passages
         from finetune.dataset.synthetic import written_from
-        from journeyman.learning import judges, writer
-        from retrieval.sources import VERIFIED
+        from retrieval.indexing.sources import VERIFIED
 
         judged, counts = judges(self.pool, self.embedder, self.model), Counter[str]()
         with self.connect() as conn:
@@ -424,7 +424,7 @@ class Application:
 
     def golden(self) -> "list[LabelledQuestion]":
         """The questions that every adapter is examined with. Raises WrongSetting."""
-        from retrieval.evaluation import QuestionSetError, load_questions
+        from retrieval.answering.evaluation import QuestionSetError, load_questions
 
         if self.settings.golden_questions is None:
             return []
@@ -438,8 +438,8 @@ class Application:
         settings = self.settings
         if settings.judge_url is None:
             return None
+        from finetune.evaluation.judging import Judge
         from finetune.remote import remote_chat_model
-        from journeyman.judging import Judge
 
         model = remote_chat_model(
             settings.judge_url, settings.judge_model, reveal(settings.judge_api_key), JUDGE_TOKENS
@@ -472,7 +472,7 @@ class Application:
         """Whether fine-tuning is to wait, because somebody answers or embeds on the GPU."""
         if not self.settings.on_gpu or self.settings.gpu_first != "answers":
             return False
-        from workers.card import is_wanted
+        from workers.gpu_priority import is_wanted
 
         return is_wanted(conn)
 
@@ -496,7 +496,7 @@ class Application:
         """Register folders, files or addresses as sources and index what changed in them. A new collection is for
         `audience` from the beginning.
         """
-        from retrieval.index import register_sources
+        from retrieval.indexing.index import register_sources
 
         with self.connect() as conn:
             sources = register_sources(conn, paths, collection, audience)
@@ -504,7 +504,7 @@ class Application:
 
     def index_due(self, conn: "Connection[Any]", progress: "Callable[[Progress], None] | None" = None) -> "IndexReport":
         """Index what changed in the sources whose time has come."""
-        from retrieval.sources import due_sources
+        from retrieval.indexing.sources import due_sources
 
         return self.index_sources(conn, due_sources(conn), progress)
 
@@ -515,7 +515,7 @@ class Application:
         progress: "Callable[[Progress], None] | None",
     ) -> "IndexReport":
         """Index what changed in these sources."""
-        from retrieval.index import index_sources
+        from retrieval.indexing.index import index_sources
 
         with self.card():
             return index_sources(
@@ -530,7 +530,7 @@ class Application:
 
     def preview(self, source: "SourceRow", count: int) -> "Preview":
         """What a source holds, and what becomes of its first `count` documents; nothing is written."""
-        from retrieval.preview import preview
+        from retrieval.indexing.preview import preview
 
         return preview(source, self.access, count, self.max_file_bytes, self.parser)
 
@@ -573,7 +573,7 @@ class Application:
             return None
         from slack_sdk import WebClient
 
-        from bot.pins import pinned
+        from bot.slack.pins import pinned
 
         return partial(pinned, WebClient(token=token, base_url=self.settings.slack_api_url, timeout=20))
 
@@ -581,7 +581,7 @@ class Application:
         self, conn: "Connection[Any]", run_id: int, progress: "Callable[[Progress], None] | None" = None
     ) -> "Run | None":
         """Carry out a run that somebody asked for, in this process; None if another one does."""
-        from retrieval.reindexing import carry_out
+        from retrieval.indexing.reindexing import carry_out
 
         with self.card():
             return carry_out(
@@ -598,14 +598,14 @@ class Application:
         self, conn: "Connection[Any]", name: str, progress: "Callable[[Built], None]" = lambda _: None
     ) -> None:
         """Make the vectors of the embedding model with this name beside those that are searched with."""
-        from retrieval.building import build
+        from retrieval.indexing.building import build
 
         with self.card():
             build(conn, self.embedder.named(name), progress)
 
     def start_build(self, name: str) -> None:
         """Have a worker make the vectors of the embedding model with this name, as soon as one comes."""
-        from journeyman.asking import PERSON
+        from journeyman.cli.asking import PERSON
         from retrieval.jobs import request_job
         from workers.app import enqueue_build
 
@@ -709,8 +709,8 @@ class Application:
                 "SLACK_SIGNING_SECRET for HTTP (docs/slack.md shows where to find them)."
             )
         from bot.app import build_app
-        from bot.limits import Limits
         from bot.operations import Operations
+        from bot.questions.limits import Limits
 
         return build_app(
             pool=self.pool,

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from journeyman.composition import EMBEDDED_MODEL, embedded_model_folder, embedding_api, reveal, slack_is_set_up
 from journeyman.errors import JourneymanError
 from journeyman.failures import explain
+from journeyman.servers.stack import Stack, prepare_home, running_stack
 from journeyman.settings import Settings
-from journeyman.stack import Stack, prepare_home, running_stack
 
 State = Literal["ok", "broken", "off"]
 OK: State = "ok"

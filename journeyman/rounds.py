@@ -16,18 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from finetune import registry, rounds
-from finetune.card import CARD, CHART, SCORES, card, loss_chart, scores_chart
-from finetune.comparison import cheaper
+from finetune import registry, round_rows
 from finetune.dataset.rows import SPLITS
-from finetune.files import WEIGHTS, file_sha256
-from finetune.gate import Outcome, Verdict, decide
-from finetune.lineage import base_hashes, machine
-from finetune.loading import Quantize
-from finetune.training.process import POLL_SECONDS, probe, run
-from finetune.training.run import ADAPTER
-from finetune.training.spec import Method, Step, Trained, TrainingFailed, TrainingSpec
-from journeyman.exam import (
+from finetune.evaluation.comparison import cheaper
+from finetune.evaluation.gate import Outcome, Verdict, decide
+from finetune.evaluation.judging import Judge, calibrated, safely
+from finetune.evaluation.judging import guards as judging_guards
+from finetune.evaluation.run import (
     DECIDING,
     JUDGED,
     SHOWN,
@@ -39,9 +34,14 @@ from journeyman.exam import (
     items_of,
     one_voice,
 )
-from journeyman.judging import Judge, calibrated, safely
-from journeyman.judging import guards as judging_guards
-from retrieval.index import Progress
+from finetune.files import WEIGHTS, file_sha256
+from finetune.lineage import base_hashes, machine
+from finetune.loading import Quantize
+from finetune.model_card import CARD, CHART, SCORES, card, loss_chart, scores_chart
+from finetune.training.process import POLL_SECONDS, probe, run
+from finetune.training.run import ADAPTER
+from finetune.training.spec import Method, Step, Trained, TrainingFailed, TrainingSpec
+from retrieval.indexing.index import Progress
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -78,14 +78,14 @@ class Rounds:
     def __init__(self, app: "Application") -> None:
         self._app = app
 
-    def request(self, conn: "Connection[Any]", wanted: Wanted, started_by: str) -> rounds.Round:
+    def request(self, conn: "Connection[Any]", wanted: Wanted, started_by: str) -> round_rows.Round:
         """A new round, or the one that is open already."""
         from retrieval.jobs import request_job
 
-        rounds.rounds(conn, 0)  # those whose jobs were given up have ended
+        round_rows.rounds(conn, 0)  # those whose jobs were given up have ended
         with conn.transaction():
             job = request_job(conn, "finetune", "adapter", started_by=started_by)
-            return rounds.begin(conn, job.id, started_by=started_by, requested=asdict(wanted))
+            return round_rows.begin(conn, job.id, started_by=started_by, requested=asdict(wanted))
 
     def costs(self, wanted: Wanted, tell: Tell) -> "dict[Quantize, Trained | str]":
         """What a few steps of LoRA and of QLoRA cost over the same examples; where one cannot be, why."""
@@ -106,9 +106,9 @@ class Rounds:
 
     def carry_out(self, conn: "Connection[Any]", job_id: int, tell: Tell) -> dict[str, Any]:
         """Does the round of a job, or goes on with it; returns its report. Raises what `tell` raises, and failures."""
-        found = rounds.of_job(conn, job_id)
+        found = round_rows.of_job(conn, job_id)
         if found is None:
-            found = rounds.begin(conn, job_id, started_by="schedule", requested=asdict(self._app.wanted()))
+            found = round_rows.begin(conn, job_id, started_by="schedule", requested=asdict(self._app.wanted()))
         if found.state != "open":
             return {"state": found.state, "reason": found.reason}
         wanted = Wanted(**found.requested)
@@ -117,13 +117,13 @@ class Rounds:
         except Exception as error:
             self._failed(conn, found, error)
             raise
-        rounds.end(conn, found.id, state, reason)
+        round_rows.end(conn, found.id, state, reason)
         log.info("round_ended", round=found.id, state=state)
         return {"state": state, "reason": reason}
 
     def _round(
-        self, conn: "Connection[Any]", found: rounds.Round, wanted: Wanted, tell: Tell
-    ) -> tuple[rounds.State, str]:
+        self, conn: "Connection[Any]", found: round_rows.Round, wanted: Wanted, tell: Tell
+    ) -> tuple[round_rows.State, str]:
         kept, clusters = self._dataset(conn, found, wanted, tell)
         floor = self._app.settings.finetune_floor
         if kept is None or kept.report.get(f"train.{wanted.method}", 0) == 0:
@@ -140,7 +140,7 @@ class Rounds:
         return self._decide(conn, found, verdict)
 
     def _dataset(
-        self, conn: "Connection[Any]", found: rounds.Round, wanted: Wanted, tell: Tell
+        self, conn: "Connection[Any]", found: round_rows.Round, wanted: Wanted, tell: Tell
     ) -> "tuple[Stored | None, int]":
         from finetune.dataset.freezing import DatasetUnusable, find
 
@@ -153,15 +153,15 @@ class Rounds:
             if wanted.dataset is not None:
                 raise
             # Somebody had their data deleted since: what was learnt of it is thrown away.
-            rounds.note_cost(conn, found.id, stale_dataset=number)
+            round_rows.note_cost(conn, found.id, stale_dataset=number)
             return self._dataset(conn, replace(found, dataset_id=None), wanted, tell)
         if stored.outdated and found.dataset_id is None and wanted.dataset is not None:
             raise DatasetUnusable(
                 f"{stored.outdated} examples of dataset {number} rest on documents that changed or were deleted: make "
                 "another with `journeyman dataset build`."
             )
-        clusters = rounds.new_clusters(conn, number, wanted.method)
-        rounds.note_dataset(conn, found.id, number, clusters)
+        clusters = round_rows.new_clusters(conn, number, wanted.method)
+        round_rows.note_dataset(conn, found.id, number, clusters)
         return stored, clusters
 
     def _build(self, wanted: Wanted, tell: Tell) -> int | None:
@@ -196,7 +196,7 @@ class Rounds:
     def _train(
         self,
         conn: "Connection[Any]",
-        found: rounds.Round,
+        found: round_rows.Round,
         kept: "Stored",
         spec: TrainingSpec,
         folder: Path,
@@ -207,8 +207,8 @@ class Rounds:
             measuring = Progress("Measuring what training will cost", 0, 0, 0)
             tell(measuring)
             cost = estimate(probe(folder, spec, lambda _: tell(measuring), must_wait, environment), spec.max_steps)
-            rounds.note_cost(conn, found.id, estimate=cost | {"examination": self._examination_seconds(conn, kept)})
-            found = rounds.of_job(conn, found.job_id or 0) or found
+            round_rows.note_cost(conn, found.id, estimate=cost | {"examination": self._examination_seconds(conn, kept)})
+            found = round_rows.of_job(conn, found.job_id or 0) or found
         last = Progress(told_estimate(found.cost.get("estimate")), 0, 0, 0)
         tell(last)
         written = float("-inf")
@@ -219,7 +219,7 @@ class Rounds:
                 last = Progress(told_step(step), step.step, step.steps, 0)
                 if time.monotonic() - written > PACE or step.step == step.steps:
                     written = time.monotonic()
-                    rounds.note_cost(
+                    round_rows.note_cost(
                         conn,
                         found.id,
                         loss=step.loss,
@@ -231,7 +231,7 @@ class Rounds:
             tell(last)
 
         trained = run(folder, spec, on_step, must_wait, environment=environment)
-        rounds.note_cost(
+        round_rows.note_cost(
             conn,
             found.id,
             seconds=trained.seconds,
@@ -245,31 +245,31 @@ class Rounds:
 
     def _examination_seconds(self, conn: "Connection[Any]", kept: "Stored") -> float:
         """What the examination may take: every question is answered by each arm, as fast as people were lately."""
-        items = items_of(self._app.datasets / str(kept.id), rounds.clusters_of(conn, kept.id), self._app.golden())
+        items = items_of(self._app.datasets / str(kept.id), round_rows.clusters_of(conn, kept.id), self._app.golden())
         now = registry.in_use(conn)
-        arms = 2 + bool(now and now.active) + bool(rounds.learnt_from(conn, kept.id))
-        return round(len(items) * arms * rounds.seconds_an_answer(conn), 1)
+        arms = 2 + bool(now and now.active) + bool(round_rows.learnt_from(conn, kept.id))
+        return round(len(items) * arms * round_rows.seconds_an_answer(conn), 1)
 
     def _examine(
         self,
         conn: "Connection[Any]",
-        found: rounds.Round,
+        found: round_rows.Round,
         kept: "Stored",
         training_seconds: float,
         tell: Tell,
     ) -> tuple[Verdict, dict[str, Any]]:
         from finetune.dataset.storage import verified_passages
         from journeyman.composition import USUAL_EXAMPLES
-        from retrieval.followup import standalone
-        from retrieval.rewriting import rewritten
-        from retrieval.sources import VERIFIED
+        from retrieval.answering.followup import standalone
+        from retrieval.answering.rewriting import rewritten
+        from retrieval.indexing.sources import VERIFIED
 
         app = self._app
-        clusters = one_voice(rounds.clusters_of(conn, kept.id), rounds.writers_of(conn, kept.id))
+        clusters = one_voice(round_rows.clusters_of(conn, kept.id), round_rows.writers_of(conn, kept.id))
         items = items_of(app.datasets / str(kept.id), clusters, app.golden())
         judge, told = self._judge(conn)
         model: Any = app.model
-        verified, learnt = verified_passages(conn, VERIFIED), rounds.learnt_from(conn, kept.id)
+        verified, learnt = verified_passages(conn, VERIFIED), round_rows.learnt_from(conn, kept.id)
         examples = app.examples(app.settings.examples or USUAL_EXAMPLES, verified - learnt) if learnt else None
         exam = Examination(
             app.pool,
@@ -318,7 +318,7 @@ class Rounds:
 
     def _judge(self, conn: "Connection[Any]") -> tuple[Judge | None, dict[str, Any]]:
         from finetune.dataset.storage import read_answers
-        from retrieval.sources import VERIFIED
+        from retrieval.indexing.sources import VERIFIED
 
         judge = self._app.judge()
         if judge is None:
@@ -328,7 +328,7 @@ class Rounds:
     def _list(
         self,
         conn: "Connection[Any]",
-        found: rounds.Round,
+        found: round_rows.Round,
         kept: "Stored",
         spec: TrainingSpec,
         trained: Trained,
@@ -372,7 +372,9 @@ class Rounds:
             ),
         )
 
-    def _decide(self, conn: "Connection[Any]", found: rounds.Round, verdict: Verdict) -> tuple[rounds.State, str]:
+    def _decide(
+        self, conn: "Connection[Any]", found: round_rows.Round, verdict: Verdict
+    ) -> tuple[round_rows.State, str]:
         if verdict.decision != "promote":
             return ("refused" if verdict.decision == "refuse" else "inconclusive"), verdict.reason
         settings = self._app.settings
@@ -402,16 +404,16 @@ class Rounds:
             return "proved", told
         return "promoted", verdict.reason
 
-    def _failed(self, conn: "Connection[Any]", found: rounds.Round, error: Exception) -> None:
+    def _failed(self, conn: "Connection[Any]", found: round_rows.Round, error: Exception) -> None:
         from journeyman.failures import explain
         from retrieval.jobs import Cancelled, HandedBack
 
         if conn.closed or isinstance(error, HandedBack):
             return  # another process goes on with it
         if isinstance(error, Cancelled):
-            rounds.end(conn, found.id, "cancelled", "It was cancelled.")
+            round_rows.end(conn, found.id, "cancelled", "It was cancelled.")
         else:
-            rounds.end(conn, found.id, "failed", explain(error).sentence)
+            round_rows.end(conn, found.id, "failed", explain(error).sentence)
 
 
 def beside_examples(candidate: Sequence[Outcome], examples: Sequence[Outcome], training_seconds: float) -> str:

@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from structlog.contextvars import get_contextvars
 
-from retrieval.index import Progress
+from retrieval.indexing.index import Progress
 
 ATTEMPTS = 10
 """Processes that may begin a job without any of them getting on. A document that ends them is set aside after three."""

@@ -14,7 +14,7 @@ import structlog
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from journeyman.stack import Stack, running_stack
+from journeyman.servers.stack import Stack, running_stack
 from migrations import migrate
 
 pytest_plugins = ["tests.slack_workspace.fixtures"]

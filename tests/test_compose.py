@@ -16,7 +16,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from journeyman.metrics import GAUGES, Metrics
+from journeyman.observing.metrics import GAUGES, Metrics
 from journeyman.settings import Settings
 from workers.topology import GPU_QUEUES, QUEUES
 

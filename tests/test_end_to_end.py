@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from journeyman.stack import running_stack
+from journeyman.servers.stack import running_stack
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
 from tests.slack_workspace.looking import visible_text

@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot import views
 from bot.presence import LOOK_EVERY
-from journeyman.stack import running_stack
+from bot.questions import views
+from journeyman.servers.stack import running_stack
 from tests.bot_process import BotProcess
-from tests.journeyman.model_server import Handler
+from tests.finetune.model_server import Handler
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
 from tests.slack_workspace.looking import visible_text

@@ -11,14 +11,14 @@ from psycopg import Connection
 from structlog.contextvars import bound_contextvars
 
 from finetune.watching import watch
-from retrieval.building import BeingBuilt
-from retrieval.building import Progress as Built
-from retrieval.index import IndexReport, Progress
+from retrieval.indexing.building import BeingBuilt
+from retrieval.indexing.building import Progress as Built
+from retrieval.indexing.index import IndexReport, Progress
+from retrieval.indexing.models import active_model, measure_cosines
+from retrieval.indexing.reindexing import Run
+from retrieval.indexing.vector_cache import prune_vectors
 from retrieval.jobs import HandedBack, Job, Tell, carry_out_job, read_job, request_job, unattended_jobs
-from retrieval.models import active_model, measure_cosines
-from retrieval.reindexing import Run
-from retrieval.statistics import compact
-from retrieval.vector_cache import prune_vectors
+from retrieval.searching.statistics import compact
 from workers.schedule import SWEEP_SECONDS
 from workers.topology import (
     BUILD_EMBEDDER,

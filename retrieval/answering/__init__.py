@@ -1,1 +1,1 @@
-"""From a question to an answer that is checked: what is asked, what is read, what is written, what may be shown."""
+"""From a question to a cited answer: the LangChain chain, its evidence, its prompt, its checks."""

@@ -16,13 +16,13 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool
 
-from retrieval.answer import Passage, Question
+from retrieval.answering.answer import Passage, Question
 from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder
-from retrieval.models import Model, active_model
-from retrieval.scope import EVERYTHING, Scope, scope_of
-from retrieval.search import ALLOWED
-from retrieval.sources import VERIFIED
+from retrieval.indexing.models import Model, active_model
+from retrieval.indexing.sources import VERIFIED
+from retrieval.searching.scope import EVERYTHING, Scope, scope_of
+from retrieval.searching.search import ALLOWED
 
 MOST_WORDS = 60
 """Of an example's question and of its answer: a longer one shows no more of the tone, and takes the passages' room."""

@@ -1,7 +1,7 @@
 """Where documents come from: each kind of source lists its items and fetches the bytes of one.
 
-The index is one loop over items (retrieval/index.py); it knows no kinds. `open_origin` finds the kind by the source's
-address and imports that kind alone, so that a folder needs no client of anything.
+The index is one loop over items (retrieval/indexing/index.py); it knows no kinds. `open_origin` finds the kind by the
+source's address and imports that kind alone, so that a folder needs no client of anything.
 """
 
 import traceback
@@ -103,7 +103,7 @@ class Origin(Protocol):
 
 
 class Address(Protocol):
-    """What opening a source needs of it; a retrieval.sources.SourceRow is one."""
+    """What opening a source needs of it; a retrieval.indexing.sources.SourceRow is one."""
 
     @property
     def uri(self) -> str: ...

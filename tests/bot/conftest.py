@@ -12,9 +12,9 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp, build_app, run_http, run_socket_mode
-from bot.asking import Answerer
-from bot.limits import Limits
 from bot.operations import Operations
+from bot.questions.asking import Answerer
+from bot.questions.limits import Limits
 from retrieval.embedding import MiniLM
 from tests.bot.samples import stand_in_chain
 from tests.slack_workspace import Workspace

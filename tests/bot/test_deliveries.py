@@ -10,8 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
-from bot import views
-from retrieval.answer import Event, Question
+from bot.questions import views
+from retrieval.answering.answer import Event, Question
 from tests.bot.conftest import ASKED, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, stand_in_chain
 from tests.slack_workspace import Workspace, events

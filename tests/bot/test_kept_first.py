@@ -15,12 +15,13 @@ import pytest
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 
-from bot import home_views, review_views
-from bot.answers import begin_answer, finish_answer
-from bot.asking_privately import SHORTCUT
-from bot.complaints import complain
+from bot.feedback import review_views
+from bot.feedback.complaints import complain
+from bot.home import tab_views
 from bot.operations import Operations
-from retrieval.answer import Done, Event, Question, Text
+from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.asking_privately import SHORTCUT
+from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
 from tests.bot.test_connecting import free_port
@@ -188,7 +189,7 @@ CASES: dict[str, tuple[str, Prepare]] = {
     "a channel's settings": ("channel", settings),
     "a new admin": ("admin", typed("/journeyman", "admins add U012AB3CD")),
     "/reindex": ("job", typed("/reindex", "all")),
-    "deleting my data": ("feedback", pressed(home, home_views.DELETE)),
+    "deleting my data": ("feedback", pressed(home, tab_views.DELETE)),
 }
 
 

@@ -55,7 +55,7 @@ def manifest() -> dict[str, Any]:
 
 def test_scopes_are_exactly_those_used(manifest: dict[str, Any]) -> None:
     """One for each method that is called and each event that is received, and `commands`; none besides."""
-    source = "\n".join(path.read_text() for path in BOT.glob("*.py"))
+    source = "\n".join(path.read_text() for path in BOT.rglob("*.py"))
     called = set(re.findall(r"client\.([a-z]+_[a-zA-Z0-9_]+)\(", source))
     assert called == SCOPES_OF_METHODS.keys()
     events = manifest["settings"]["event_subscriptions"]["bot_events"]

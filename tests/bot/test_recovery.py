@@ -11,14 +11,14 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from bot.answers import begin_answer, change_question
-from bot.expert_views import request_text
 from bot.operations import Operations
 from bot.presence import LOOK_EVERY, Presence
+from bot.questions.answers import begin_answer, change_question
+from bot.questions.expert_views import request_text
 from bot.recovery import Left, take_over
-from retrieval.answer import Event, Question, Text
-from retrieval.index import register_sources
-from retrieval.reindexing import find_target, request_run
+from retrieval.answering.answer import Event, Question, Text
+from retrieval.indexing.index import register_sources
+from retrieval.indexing.reindexing import find_target, request_run
 from tests.bot.conftest import ASKED, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, stand_in_chain
 from tests.slack_workspace import Workspace

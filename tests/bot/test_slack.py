@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 from psycopg_pool import ConnectionPool
 
-from bot import views
-from bot.answers import begin_answer, finish_answer, place_answer
 from bot.app import SlackApp, build_app
+from bot.questions import views
+from bot.questions.answers import begin_answer, finish_answer, place_answer
 from finetune.errors import ModelUnusable
-from retrieval.answer import Done, Event, Question, Text
+from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, EMBEDDER, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
 from tests.slack_workspace import Workspace

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from journeyman.embedded_redis import EmbeddedRedis
+from journeyman.servers.embedded_redis import EmbeddedRedis
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot import views
-from journeyman.embedded_postgres import EmbeddedPostgres
-from journeyman.stack import running_stack, runtime_folder
-from retrieval.index import register_sources
+from bot.questions import views
+from journeyman.servers.embedded_postgres import EmbeddedPostgres
+from journeyman.servers.stack import running_stack, runtime_folder
+from retrieval.indexing.index import register_sources
 from tests.bot_process import BotProcess
 from tests.faults.conftest import ROOT, said, write_documents
-from tests.journeyman.model_server import model_server
+from tests.finetune.model_server import model_server
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
 from tests.slack_workspace.looking import visible_text
@@ -31,7 +31,7 @@ __all__ = ["workspace"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
-MANIFEST = Path(views.__file__).with_name("manifest.yaml")
+MANIFEST = Path(views.__file__).parent.with_name("manifest.yaml")
 QUESTION = "what colour is the coolant pump P7?"
 REASONS = (views.NO_DATABASE, views.RESTARTED, views.FAILED)
 PATIENCE = 90.0  # seconds, on a busy machine

@@ -17,13 +17,13 @@ import pytest
 
 from finetune import registry
 from finetune.files import file_sha256
-from finetune.rounds import of_job, rounds
+from finetune.round_rows import of_job, rounds
 from finetune.training.process import run
 from finetune.training.spec import TrainingFailed, TrainingSpec
-from journeyman.asking import ask
+from journeyman.cli.asking import ask
 from journeyman.composition import Application
 from journeyman.rounds import Wanted
-from retrieval.answer import Question
+from retrieval.answering.answer import Question
 from retrieval.jobs import cancel_job, carry_out_job, read_job
 from tests.conftest import clone
 from tests.faults.conftest import Services, wait_until

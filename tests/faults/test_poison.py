@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from retrieval.attempts import documents_set_aside
-from retrieval.index import register_sources
-from retrieval.reindexing import find_target, read_run, request_run
+from retrieval.indexing.attempts import documents_set_aside
+from retrieval.indexing.index import register_sources
+from retrieval.indexing.reindexing import find_target, read_run, request_run
 from tests.faults.conftest import ROOT, write_documents
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -19,8 +19,8 @@ WORKER = """
 import os, signal, sys
 import psycopg
 from retrieval.loading import load
-from retrieval.reindexing import carry_out
-from tests.retrieval.test_index import HashEmbedder
+from retrieval.indexing.reindexing import carry_out
+from tests.retrieval.indexing.test_index import HashEmbedder
 
 def parse(name, data, suffix):
     if b"deadly" in data:

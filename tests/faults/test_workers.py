@@ -14,18 +14,18 @@ import pytest
 from celery import Celery
 from pgvector.psycopg import register_vector
 
-from bot.answers import begin_answer, finish_answer
-from bot.feedback import vote
-from retrieval.answer import Question
+from bot.feedback.votes import vote
+from bot.questions.answers import begin_answer, finish_answer
+from retrieval.answering.answer import Question
 from retrieval.embedding import MiniLM
-from retrieval.index import register_sources
+from retrieval.indexing.index import register_sources
+from retrieval.indexing.models import active_model
+from retrieval.indexing.reindexing import find_target, read_run, request_run
 from retrieval.jobs import read_job, request_job
-from retrieval.models import active_model
-from retrieval.reindexing import find_target, read_run, request_run
-from retrieval.search import search
+from retrieval.searching.search import search
 from tests.bot.samples import answer_to
 from tests.faults.conftest import Services, wait_until, write_documents
-from tests.retrieval.embedding_server import embedding_server
+from tests.retrieval.embedders.embedding_server import embedding_server
 from tests.workers.work import work
 from workers.app import build_app, enqueue_build, enqueue_reindex
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from journeyman.stack import Stack
+from journeyman.servers.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

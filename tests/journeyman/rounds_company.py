@@ -6,13 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bot.complaints import complain
-from bot.feedback import vote
-from bot.review import save_verified
-from journeyman.asking import ask
+from bot.feedback.complaints import complain
+from bot.feedback.review import save_verified
+from bot.feedback.votes import vote
+from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
-from retrieval.answer import Question
+from retrieval.answering.answer import Question
 from tests.finetune.conftest import tiny_model, tiny_tokenizer
 
 MACHINES = ("mill", "lathe", "saw", "press", "drill", "robot")

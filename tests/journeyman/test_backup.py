@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from journeyman.backup import BackupFailed, find_program, make_backup, read_backup, restore_backup
 from journeyman.errors import PartMissing, WrongInput
-from journeyman.stack import Stack
+from journeyman.servers.stack import Stack
 from tests.conftest import clone
 from tests.journeyman.conftest import Run, one_sentence
 

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 
 from journeyman.composition import Application
+from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
-from journeyman.stack import Stack
-from retrieval.index import register_sources
+from retrieval.indexing.index import register_sources
+from retrieval.indexing.reindexing import Run, find_target, read_run, request_run
 from retrieval.jobs import unattended_jobs
-from retrieval.reindexing import Run, find_target, read_run, request_run
 from tests.journeyman.conftest import ROOT
 
 Conn = psycopg.Connection[Any]

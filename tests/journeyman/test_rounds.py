@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from bot.personal_data import delete_data
+from bot.home.personal_data import delete_data
 from finetune import registry
 from finetune.chat_model import Phi3Chat
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
+from finetune.evaluation.gate import Interval, Outcome, Verdict
 from finetune.files import file_sha256
-from finetune.gate import Interval, Outcome, Verdict
-from finetune.rounds import begin, end, new_clusters, note_dataset, of_job, rounds
+from finetune.round_rows import begin, end, new_clusters, note_dataset, of_job, rounds
 from finetune.training.spec import Trained, TrainingFailed
-from journeyman.asking import ask
-from journeyman.cli_finetune import describe_costs
+from journeyman.cli.asking import ask
+from journeyman.cli.finetune import describe_costs
 from journeyman.composition import Application
 from journeyman.rounds import Rounds, Wanted, beside_examples, estimate, place, told_estimate
-from journeyman.stack import Stack
-from retrieval.answer import Question
+from journeyman.servers.stack import Stack
+from retrieval.answering.answer import Question
 from retrieval.jobs import carry_out_job, request_job
 from tests.journeyman.rounds_company import company, vote_and_correct
 

@@ -10,11 +10,11 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 
 import migrations
-from journeyman.stack import Stack
+from journeyman.servers.stack import Stack
 from migrations import migrate
 from retrieval.embedding import MiniLM
-from retrieval.models import active_model
-from retrieval.search import search
+from retrieval.indexing.models import active_model
+from retrieval.searching.search import search
 from tests.conftest import on_database
 
 TEXTS = ["The bearing is greased every 400 hours.", "Lunch is served from noon until two.", "Close valve V2 before."]

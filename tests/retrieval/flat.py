@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 from psycopg import Connection
 
-from retrieval.chunking import Chunk
-from retrieval.document_rows import NewDocument, cache_vectors, swap_document
 from retrieval.embedding import Vectors
-from retrieval.models import require_active
-from retrieval.sentences import sentence_hash, split
+from retrieval.indexing.chunking import Chunk
+from retrieval.indexing.document_rows import NewDocument, cache_vectors, swap_document
+from retrieval.indexing.models import require_active
+from retrieval.text.sentences import sentence_hash, split
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 """Passages to test with, without a database."""
 
-from retrieval.answer import Passage, Sentence
+from retrieval.answering.answer import Passage, Sentence
 
 
 def passage(

@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from retrieval.index import Progress
+from retrieval.indexing.index import Progress
 from retrieval.jobs import (
     ATTEMPTS,
     HandedBack,

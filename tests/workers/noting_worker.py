@@ -15,7 +15,7 @@ if "solo" not in sys.argv:
 
 import psycopg
 
-from retrieval.index import Progress
+from retrieval.indexing.index import Progress
 from retrieval.jobs import Tell, read_job
 from tests.workers.work import work
 from workers.app import build_app, run_worker

@@ -14,7 +14,7 @@ import redis
 from celery import Celery
 from kombu.transport.redis import Channel
 
-from journeyman.stack import Stack
+from journeyman.servers.stack import Stack
 from retrieval.jobs import request_job
 from tests.workers.work import work
 from workers.app import build_app, enqueue_reindex

@@ -3,8 +3,8 @@
 import pytest
 
 from journeyman.composition import Application
+from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
-from journeyman.stack import Stack
 from workers.topology import BUILD_EMBEDDER, EMBED, INGEST, REINDEX, ROUTES, SCAN_SOURCES
 
 

@@ -19,11 +19,11 @@ from click.testing import CliRunner
 from structlog.testing import capture_logs
 
 from journeyman.cli import cli
-from journeyman.options import Invocation
+from journeyman.cli.options import Invocation
 from journeyman.settings import Settings
-from retrieval.building import BeingBuilt
-from retrieval.building import Progress as Built
-from retrieval.index import IndexReport, Progress
+from retrieval.indexing.building import BeingBuilt
+from retrieval.indexing.building import Progress as Built
+from retrieval.indexing.index import IndexReport, Progress
 from retrieval.jobs import Tell, current_jobs, held, read_job, request_job
 from tests.workers.work import work
 from workers.app import broker_url, build_app
@@ -194,7 +194,7 @@ def test_a_lock_ends_with_its_connection(database: str) -> None:
 @pytest.mark.slow
 def test_a_worker_process_scans_the_sources(stack: Any, database: str, tmp_path: Path) -> None:
     """`journeyman worker` takes a scan from Redis and indexes what has changed on disk."""
-    from retrieval.index import register_sources
+    from retrieval.indexing.index import register_sources
     from workers.app import enqueue_scan
 
     (tmp_path / "pump.md").write_text("# Pump\n\nThe pump is blue and stands in hall 3.\n")

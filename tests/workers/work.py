@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from retrieval.index import IndexReport
+from retrieval.indexing.index import IndexReport
 from workers.tasks import Connect, Work
 
 

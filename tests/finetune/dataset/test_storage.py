@@ -9,16 +9,16 @@ from uuid import UUID
 import pytest
 from psycopg import Connection
 
-from bot.answers import begin_answer, finish_answer
-from bot.complaints import complain
-from bot.feedback import vote
-from bot.personal_data import delete_data
+from bot.feedback.complaints import complain
+from bot.feedback.votes import vote
+from bot.home.personal_data import delete_data
+from bot.questions.answers import begin_answer, finish_answer
 from finetune.dataset.build import build
 from finetune.dataset.freezing import DatasetUnusable, find, freeze, sweep
 from finetune.dataset.rows import Dataset, Options, VoteRow
 from finetune.dataset.storage import erase_person, read_answers, read_splits, stored
-from retrieval.answer import Question, Turn
-from retrieval.sources import VERIFIED
+from retrieval.answering.answer import Question, Turn
+from retrieval.indexing.sources import VERIFIED
 from tests.bot.samples import answer_to
 from tests.finetune.dataset.samples import answer, down, judges, up
 

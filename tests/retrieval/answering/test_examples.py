@@ -9,14 +9,14 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from retrieval.answer import Done, Question
+from retrieval.answering.answer import Done, Question
+from retrieval.answering.chain import AnswerChain
 from retrieval.answering.examples import MOST_WORDS, Example, examples_for, exemplified, nearest_examples
-from retrieval.chain import AnswerChain
 from retrieval.collections import set_audience
 from retrieval.embedding import MiniLM
-from retrieval.scope import Scope
-from retrieval.search import search
-from retrieval.verified import prepare, put_verified, verified_name
+from retrieval.indexing.verified import prepare, put_verified, verified_name
+from retrieval.searching.scope import Scope
+from retrieval.searching.search import search
 
 EMBEDDER = MiniLM()
 WHEN = datetime(2026, 11, 22, tzinfo=UTC)

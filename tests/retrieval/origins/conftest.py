@@ -5,11 +5,11 @@ from collections.abc import Callable
 import pytest
 from psycopg import Connection
 
-from retrieval.index import IndexReport, index_sources
+from retrieval.indexing.index import IndexReport, index_sources
+from retrieval.indexing.sources import Settings, add_source
 from retrieval.origins import Access
-from retrieval.sources import Settings, add_source
+from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.site import Site, running_site
-from tests.retrieval.test_index import HashEmbedder
 
 Index = Callable[..., IndexReport]
 

@@ -11,8 +11,8 @@ from psycopg import Connection
 
 from retrieval.origins import Access
 from retrieval.origins.git import _environment, page_of
+from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.conftest import Index, counts, documents
-from tests.retrieval.test_index import HashEmbedder
 
 PUMP = "# Pump\n\nThe pump is blue and stands in hall 3.\n"
 NIGHT = "# Night\n\nNobody works alone at night.\n"

@@ -8,12 +8,12 @@ import pytest
 from psycopg import Connection
 from structlog.testing import capture_logs
 
-from retrieval.index import IndexReport, index_sources
+from retrieval.indexing.index import IndexReport, index_sources
+from retrieval.indexing.sources import Settings, add_source
 from retrieval.origins import Access
-from retrieval.sources import Settings, add_source
+from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.conftest import counts, documents
 from tests.retrieval.origins.site import Site
-from tests.retrieval.test_index import HashEmbedder
 
 SPACE = "/wiki/rest/api/content?spaceKey=OPS&type=page&status=current&expand=version&limit=100"
 PAGE = {"id": "7", "title": "Pump", "version": {"number": 1}}

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from psycopg import Connection
 
+from retrieval.indexing.sources import normal_uri
 from retrieval.origins import Access
-from retrieval.sources import normal_uri
 from tests.retrieval.origins.bucket import Bucket, running_bucket
 from tests.retrieval.origins.conftest import Index, counts, documents
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
+from retrieval.indexing.sources import WrongAddress, normal_uri
 from retrieval.origins import Access
 from retrieval.origins.slack import Export, _Files, document
-from retrieval.sources import WrongAddress, normal_uri
 from tests.retrieval.origins.conftest import Index, counts, documents
 
 USERS = [{"id": "U1", "real_name": "Ada"}, {"id": "U2", "name": "ben"}]

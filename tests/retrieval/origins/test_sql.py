@@ -12,8 +12,8 @@ from psycopg import Connection
 
 from retrieval.origins import Access
 from retrieval.origins.sql import _arguments, _url
+from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.conftest import Index, counts, documents
-from tests.retrieval.test_index import HashEmbedder
 
 QUERY = "SELECT code, meaning FROM alarm ORDER BY code"
 

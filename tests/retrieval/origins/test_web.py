@@ -12,9 +12,9 @@ from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Unreachable
 from retrieval.origins.http import SILENT_IN_A_ROW, NoAnswer, Refused, WebClient, _is_public
 from retrieval.origins.robots import read_robots
+from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.conftest import Index, counts, documents
 from tests.retrieval.origins.site import Site
-from tests.retrieval.test_index import HashEmbedder
 
 PUMP = "The pump is blue and stands in hall 3."
 NIGHT = "Nobody works alone at night."

@@ -1,0 +1,156 @@
+"""The form of a channel's settings: from settings to blocks, and from what was sent back to settings."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.questions.channels import ChannelSettings
+from bot.questions.views import Block, section
+from bot.slack.mrkdwn import plain
+
+FORM = "channel_settings"
+ANSWERS, THRESHOLD, COLLECTIONS, PLACE, LANGUAGE, EXPERTS = (
+    "answers",
+    "threshold",
+    "collections",
+    "place",
+    "language",
+    "experts",
+)
+MOST_OPTIONS = 100  # of a select menu: https://docs.slack.dev/reference/block-kit/composition-objects/option-object
+MOST_EXPERTS = 10
+NOT_IN_DIRECT = "In a direct message everything you write is for me. Use `/journeyman channel` in a channel."
+NOT_YOURS = "Only my admins and whoever created this channel can change this."
+LANGUAGE_HINT = (
+    "Which forms of a word the search takes for the same, such as “pump” and “pumps”. It translates nothing, and what "
+    "I say of my own, such as that the documents don't say, stays English."
+)
+NOT_SAVED = "My database does not respond, so nothing was changed. Please try again in a minute."
+ANY_LANGUAGE = "any"
+_ANSWERS = {"mentions": "Only when I am mentioned", "questions": "Every question in the channel"}
+_THRESHOLDS = {0.4: "Keen: also what may be a question", 0.6: "Balanced", 0.8: "Reserved: only clear questions"}
+_PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only for who asked; they may share it"}
+
+
+def channel_form(
+    channel: str, settings: ChannelSettings, collections: Sequence[str], languages: Sequence[str]
+) -> Block:
+    """The modal; without a choice of collections all of them are searched."""
+    threshold = min(_THRESHOLDS, key=lambda value: abs(value - settings.threshold))
+    chosen = [name for name in settings.collections or () if name in collections]
+    experts: Block = {"type": "multi_users_select", "max_selected_items": MOST_EXPERTS}
+    if settings.experts:
+        experts["initial_users"] = list(settings.experts)
+    names = {name: name for name in collections[:MOST_OPTIONS]}
+    searched = [_input(COLLECTIONS, "Collections to search (none: all)", _several(names, chosen), optional=True)]
+    return {
+        "type": "modal",
+        "callback_id": FORM,
+        "private_metadata": json.dumps({"channel": channel}),
+        "title": _text("This channel"),
+        "submit": _text("Save"),
+        "close": _text("Cancel"),
+        "blocks": [
+            _input(ANSWERS, "What do I answer?", _radio(_ANSWERS, settings.answers)),
+            _input(
+                THRESHOLD,
+                "When every question is answered: what counts as one?",
+                _select({str(value): label for value, label in _THRESHOLDS.items()}, str(threshold)),
+            ),
+            _input(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
+            *(searched if names else []),
+            _input(
+                LANGUAGE,
+                "Language of the questions",
+                _select(
+                    {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")},
+                    settings.language or ANY_LANGUAGE,
+                ),
+                hint=LANGUAGE_HINT,
+            ),
+            _input(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
+        ],
+    }
+
+
+def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
+    """What was chosen in the form."""
+    values = {block_id: next(iter(fields.values())) for block_id, fields in view["state"]["values"].items()}
+    names = [option["value"] for option in values.get(COLLECTIONS, {}).get("selected_options") or []]
+    return ChannelSettings(
+        answers="questions" if _chosen(values[ANSWERS]) == "questions" else "mentions",
+        threshold=float(_chosen(values[THRESHOLD])),
+        collections=names or None,
+        place="ephemeral" if _chosen(values[PLACE]) == "ephemeral" else "thread",
+        language=None if _chosen(values[LANGUAGE]) == ANY_LANGUAGE else _chosen(values[LANGUAGE]),
+        experts=list(values.get(EXPERTS, {}).get("selected_users") or [])[:MOST_EXPERTS],
+    )
+
+
+def channel_in(view: Mapping[str, Any]) -> str:
+    """Which channel the form is about."""
+    return str(json.loads(view["private_metadata"])["channel"])
+
+
+def saved_modal(channel: str, settings: ChannelSettings) -> Block:
+    """What holds from now on."""
+    searched = "all collections" if settings.collections is None else ", ".join(map(plain, settings.collections))
+    experts = " ".join(f"<@{expert}>" for expert in settings.experts) or "nobody yet"
+    language = settings.language.capitalize() if settings.language else "whichever language fits the documents"
+    lines = [
+        f"*Saved for <#{channel}>:*",
+        f"• {_ANSWERS[settings.answers]}. {_PLACES[settings.place]}.",
+        f"• I search {searched}; the questions are in {language}.",
+        f"• Where the documents don't say: {experts}.",
+    ]
+    return {
+        "type": "modal",
+        "title": _text("This channel"),
+        "close": _text("Close"),
+        "blocks": [section("\n".join(lines)[:3000])],
+    }
+
+
+def _chosen(answer: Mapping[str, Any]) -> str:
+    return str((answer.get("selected_option") or {})["value"])
+
+
+def _input(block_id: str, label: str, element: Block, *, optional: bool = False, hint: str | None = None) -> Block:
+    return {
+        "type": "input",
+        "block_id": block_id,
+        "label": _text(label),
+        "optional": optional,
+        "element": {**element, "action_id": block_id},
+        **({"hint": _text(hint)} if hint else {}),
+    }
+
+
+def _radio(labels: Mapping[str, str], chosen: str) -> Block:
+    return {"type": "radio_buttons", "options": _options(labels), "initial_option": _option(chosen, labels[chosen])}
+
+
+def _select(labels: Mapping[str, str], chosen: str) -> Block:
+    shown: Block = {"type": "static_select", "options": _options(labels)}
+    if chosen in labels:
+        shown["initial_option"] = _option(chosen, labels[chosen])
+    return shown
+
+
+def _several(labels: Mapping[str, str], chosen: Sequence[str]) -> Block:
+    shown: Block = {"type": "multi_static_select", "options": _options(labels)}
+    if chosen:
+        shown["initial_options"] = [_option(name, labels[name]) for name in chosen if name in labels]
+    return shown
+
+
+def _options(labels: Mapping[str, str]) -> list[Block]:
+    return [_option(value, label) for value, label in labels.items()]
+
+
+def _option(value: str, label: str) -> Block:
+    return {"text": _text((label or value.capitalize())[:75]), "value": value[:150]}
+
+
+def _text(text: str) -> Block:
+    return {"type": "plain_text", "text": text}

@@ -1,0 +1,64 @@
+"""`/journeyman collection`: for admins, which collections there are and whom they are for."""
+
+from collections.abc import Sequence
+
+from bot.admin.audit import record
+from bot.admin.commands import Said, Word
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.slack.mrkdwn import plain, unescape
+from retrieval.collections import Audience, WrongAudience, list_audiences, principal, set_audience
+
+USAGE = (
+    "Say `/journeyman collection`, or `/journeyman collection NAME add|remove WHO`, where WHO is everyone, anyone, or "
+    "a person, user group or channel by mention or id."
+)
+_MENTION = {"user": "<@{}>", "group": "<!subteam^{}>", "channel": "<#{}>"}
+
+
+def collection(said: Said, runtime: Runtime) -> str:
+    """The list, or one more or one less in an audience."""
+    if not said.rest:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            found = list_audiences(conn)
+        return "\n".join(map(_line, found)) or "There are no collections yet."
+    name, action, who = [*said.rest.rsplit(None, 2), "", ""][:3]
+    try:
+        named = principal(who)
+    except WrongAudience:
+        return USAGE
+    if action not in ("add", "remove"):
+        return USAGE
+    name = unescape(name)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        known = {row.name: set(row.audience) for row in list_audiences(conn)}
+        if name not in known:
+            return f"There is no collection {plain(name)}. `/journeyman collection` shows them."
+        after = known[name] | {named} if action == "add" else known[name] - {named}
+        set_audience(conn, name, after)
+        record(conn, said.person, f"collection {action}", detail={"collection": name, "principal": named})
+    return f"From the next question on, {plain(name)} is for {_people(sorted(after))}."
+
+
+def _line(row: Audience) -> str:
+    return f"• *{plain(row.name)}*: {row.documents} documents, for {_people(row.people)}"
+
+
+def _people(audience: Sequence[str]) -> str:
+    return ", ".join(map(_person, audience)) or "nobody"
+
+
+def _person(named: str) -> str:
+    kind, _, which = named.partition(":")
+    return _MENTION[kind].format(which) if kind in _MENTION else plain(named)
+
+
+WORDS = (
+    Word(
+        "collection",
+        "/journeyman collection [NAME add|remove WHO]",
+        "whom the documents are for",
+        collection,
+        admins=True,
+        changes=True,
+    ),
+)

@@ -1,0 +1,54 @@
+"""`/journeyman compare`: whether documents, adapter or both help, as the last comparison has found it."""
+
+import structlog
+
+from bot.admin.commands import Said, Word
+from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.slack.mrkdwn import escape, plain
+from bot.slack.workspace import SLACK_ERRORS, error_code
+from finetune.evaluation.comparison_rows import Made, latest
+
+log = structlog.get_logger(__name__)
+
+NONE_YET = (
+    "Nothing was compared yet. At the command line `journeyman compare QUESTIONS.jsonl` asks a set of questions with "
+    "and without documents and adapter; then this shows what came out."
+)
+
+
+def compare(said: Said, runtime: Runtime) -> str | None:
+    """Posts the last comparison where the command was typed; tells the person alone if Slack does not let us."""
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        made = latest(conn)
+    if made is None:
+        return NONE_YET
+    text = told(made)
+    try:
+        posted = runtime.client.chat_postMessage(channel=said.channel, text=text)
+    except SLACK_ERRORS as error:
+        log.info("comparison_not_posted", error=error_code(error))
+        return text
+    _add_chart(made, said.channel, str(posted["ts"]), runtime)
+    return None
+
+
+def told(made: Made) -> str:
+    """The table and the advice."""
+    tuned = f" with {plain(made.adapter)}" if made.adapter else ""
+    head = f"*{plain(made.questions)}*, {made.made_at:%Y-%m-%d}, {plain(made.model)}{tuned}"
+    comparison = made.comparison
+    return f"{head}\n```{escape(comparison.table())}```\n{escape(comparison.advice)}"
+
+
+def _add_chart(made: Made, channel: str, ts: str, runtime: Runtime) -> None:
+    if made.chart is None:
+        return
+    try:
+        runtime.client.files_upload_v2(
+            channel=channel, thread_ts=ts, filename="comparison.png", title="Comparison", content=bytes(made.chart)
+        )
+    except SLACK_ERRORS as error:
+        log.info("chart_not_uploaded", error=error_code(error))
+
+
+WORDS = (Word("compare", "/journeyman compare", "whether documents, fine-tuning or both help", compare, admins=True),)

@@ -1,0 +1,143 @@
+"""The live message of a run of the index: a pure function from the run to blocks."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bot.admin.status import CONSOLE, slack_date, who
+from bot.questions.views import Block, Message, section
+from bot.slack.mrkdwn import plain, split
+from retrieval.indexing.reindexing import Run
+
+CANCEL_ACTION = "reindex_cancel"
+MOST_FAILURES = 20
+BAR = 20  # characters
+
+
+NAMELESS = "some documents"
+UNNAMED = "Not everybody here may read them, so I name none: `journeyman reindex` does, or `/reindex` where all may."
+
+
+def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
+    """The run as it stands at `now`; with a button to cancel it until it has ended. Not `named`: without a word of what
+    the documents are called.
+    """
+    if not named:
+        run = _nameless(run)
+    head = f"*{_title(run)}*, asked for by {who(run.started_by)}"
+    fields = [{"type": "mrkdwn", "text": f"*{label}*\n{value}"} for label, value in _counts(run).items()]
+    blocks = [section(f"{head}\n{_state(run, now)}"), {"type": "section", "fields": fields}]
+    blocks += [_cancel_button(run)] if run.is_open else _ending(run)
+    return Message(f"{_title(run)}: {_state(run, now)}", blocks)
+
+
+def already_running(run: Run, *, named: bool = True) -> str:
+    """What a second person is told; `named` as above."""
+    if not named:
+        run = _nameless(run)
+    stands = "it waits for a worker" if run.state == "queued" else f"it has done {run.done} of {run.total} documents"
+    return (
+        f"*{plain(run.target)}* is being indexed already: {who(run.started_by)} started it "
+        f"{slack_date(run.queued_at)}, and {stands}. Ask again when it is done."
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _nameless(run: Run) -> Run:
+    report = None if run.report is None else {**run.report, "failures": []}
+    if report is not None and run.report and run.report.get("failures"):
+        report["withheld"] = True
+    error = "the log says why" if run.error else None
+    return replace(run, target=NAMELESS, document=None, report=report, error=error)
+
+
+def _title(run: Run) -> str:
+    how = " by force" if run.force else ""
+    return f"{'Dry run of' if run.dry_run else 'Indexing'} {plain(run.target)}{how}"
+
+
+def _state(run: Run, now: datetime) -> str:
+    match run.state:
+        case "queued":
+            return ":hourglass_flowing_sand: waits for a worker"
+        case "running" if run.cancelled_by is not None:
+            return f":octagonal_sign: {who(run.cancelled_by)} cancelled it: it stops after the passages at hand"
+        case "running":
+            left = run.seconds_left(now)
+            remaining = "" if left is None else f", about {duration(left)} left"
+            at_hand = f"\n`{plain(run.document).replace('`', '')}`" if run.document else ""
+            return f"{_bar(run)} {run.done} of {run.total} documents{remaining}{at_hand}"
+        case "done":
+            wrote = "; nothing was written" if run.dry_run else ""
+            return f":white_check_mark: done in {duration(_seconds(run))}{wrote}"
+        case "cancelled":
+            stays = "" if run.dry_run else "; what was finished stays in the index"
+            return f":octagonal_sign: cancelled by {who(run.cancelled_by or CONSOLE)}{stays}"
+        case "failed":
+            return f":x: failed: {plain(run.error or 'it is not known why')}"
+
+
+def _bar(run: Run) -> str:
+    full = BAR * run.done // run.total if run.total else 0
+    return "█" * full + "░" * (BAR - full)
+
+
+def _counts(run: Run) -> dict[str, str]:
+    to_be = "to be " if run.dry_run else ""
+    return {
+        "queued": _number(max(run.total - run.done, 0), "document"),
+        f"{to_be}embedded": _number(run.embedded, "passage"),
+        "reused": _number(run.reused, "passage"),
+        f"{to_be}removed": _number(run.removed, "passage"),
+        "failed": _number(run.failed, "document"),
+    }
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _cancel_button(run: Run) -> Block:
+    confirm = {
+        "title": {"type": "plain_text", "text": "Cancel this run?"},
+        "text": {"type": "plain_text", "text": "What is finished by then stays in the index."},
+        "confirm": {"type": "plain_text", "text": "Cancel the run"},
+        "deny": {"type": "plain_text", "text": "Let it go on"},
+    }
+    button = {
+        "type": "button",
+        "action_id": CANCEL_ACTION,
+        "text": {"type": "plain_text", "text": "Cancel"},
+        "style": "danger",
+        "value": str(run.id),
+        "confirm": confirm,
+    }
+    return {"type": "actions", "elements": [button]}
+
+
+def _ending(run: Run) -> list[Block]:
+    """What became of the documents, and why some could not be read."""
+    report: dict[str, Any] = run.report or {}
+    documents = ", ".join(f"{count} {outcome}" for outcome, count in report.get("documents", {}).items() if count)
+    blocks = [section(f"*Documents* {documents}")] if documents else []
+    failures = report.get("failures", [])
+    lines = [f"• {plain(failure['document'])}: {plain(failure['error'])}" for failure in failures[:MOST_FAILURES]]
+    if len(failures) > MOST_FAILURES:
+        lines.append(f"and {len(failures) - MOST_FAILURES} more; `journeyman reindex` lists all of them")
+    if report.get("withheld"):
+        blocks.append(section(UNNAMED))
+    if lines:
+        blocks += [section(piece) for piece in split("\n".join(["*Could not be read*", *lines]))]
+    return blocks
+
+
+def _seconds(run: Run) -> float:
+    if run.started_at is None or run.finished_at is None:
+        return 0.0
+    return (run.finished_at - run.started_at).total_seconds()

@@ -1,0 +1,284 @@
+"""`/reindex [all | collection | document or URL] [--dry-run] [--force]`: from the command to its live message.
+
+The run itself is a row that a worker, or this process, carries out (`retrieval.indexing.reindexing`). Here it is asked
+for, and a thread keeps its message up to date until it has shown the end, in another process if this one dies.
+"""
+
+import re
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from threading import Thread
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import Connection
+from slack_bolt import Ack, Respond
+
+from bot.admin.authorization import authorize
+from bot.admin.commands import REFUSED, Said, carry_out, said_in, send_direct
+from bot.admin.reindex_view import already_running, run_message
+from bot.admin.status import CONSOLE
+from bot.questions.readers import personal, readable_collections, readers
+from bot.questions.views import Message
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.mrkdwn import plain, unescape
+from bot.slack.notify import post_direct
+from bot.slack.workspace import SLACK_ERRORS, error_code
+from retrieval.indexing.reindexing import (
+    AlreadyRunning,
+    Run,
+    find_target,
+    known_collections,
+    read_run,
+    request_run,
+)
+from retrieval.jobs import cancel_job, is_worked_on
+
+log = structlog.get_logger(__name__)
+
+PACE = 1.5  # seconds between two updates: chat.update takes about 50 a minute
+AGAIN_AFTER = 60.0  # seconds without anybody at work, after which a run is handed out once more
+TRIES = 5  # to show the end
+
+USAGE = (
+    "It is `/reindex [all | collection | document or URL] [--dry-run] [--force]`. Without a name it is about all. "
+    "`--dry-run` says what would be done, `--force` embeds again what has not changed."
+)
+NOT_HERE = "I cannot index from here. `journeyman reindex` does it at the command line."
+NOTHING_REGISTERED = (
+    "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
+)
+NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
+SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct message."
+NO_LONGER = "That run has ended already."
+WILL_STOP = "I stop it after the passages at hand."
+_FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
+_LINK = re.compile(r"<([^|>]+)(?:\|[^>]*)?>")
+
+_TO_SHOW = "INSERT INTO reindex_message (run_id, channel, owner) VALUES (%(run)s, %(channel)s, %(owner)s)"
+_PLACED = "UPDATE reindex_message SET channel = %(channel)s, ts = %(ts)s WHERE run_id = %(run)s"
+_TAKE_OVER = """
+UPDATE reindex_message SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
+RETURNING run_id, channel, coalesce(ts, '')
+"""
+_SHOWN = "DELETE FROM reindex_message WHERE run_id = %(run)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person typed."""
+
+    name: str = "all"
+    dry_run: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The message that shows a run; `ts` is empty as long as it is not posted."""
+
+    run_id: int
+    channel: str
+    ts: str
+
+
+def on_reindex(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
+    """The command: acknowledged once the run is kept; what goes wrong, the person alone is told."""
+    said = said_in(command, str(command.get("text") or ""), respond)
+    carry_out(said, "/reindex", lambda: _reindex(said, ack, runtime), ack, runtime)
+
+
+def on_cancel(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """The button below a run, for admins."""
+    payload = {"user_id": body["user"]["id"], "channel_id": (body.get("channel") or {}).get("id", "")}
+    said = said_in(payload, str(action.get("value", "")), respond)
+    carry_out(said, "cancel", lambda: _cancel(said, runtime), ack, runtime)
+
+
+def read_wanted(text: str) -> Wanted | None:
+    """The parts of what was typed; None for an option that there is not."""
+    names, flags = [], set()
+    for word in _LINK.sub(r"\1", text).split():
+        if flag := _FLAG.fullmatch(word):
+            flags.add(flag.group(1))
+        else:
+            names.append(word)
+    if not flags <= {"dry-run", "force"}:
+        return None
+    name = unescape(" ".join(names).strip("\"'“”`"))
+    return Wanted(name or "all", "dry-run" in flags, "force" in flags)
+
+
+def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Place]:
+    """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
+    return [Place(*row) for row in conn.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()]
+
+
+def resume(place: Place, runtime: Runtime) -> None:
+    """Goes on with a message that another process left, or posts it if that one did not come to it."""
+    if not place.ts:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            run = read_run(conn, place.run_id)
+        if run is not None:
+            show_and_hand_out(run, place.channel, runtime)
+        return
+    start_watching(place, runtime)
+
+
+def _already_running(run: Run, said: Said, runtime: Runtime) -> str:
+    principals = personal(runtime, said.person)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        known = readable_collections(conn, principals)
+    return already_running(run, named=known.issuperset(run.collections))
+
+
+def shown(run: Run, channel: str, runtime: Runtime, *, private: bool = False) -> Message:
+    """The run's message as those who read it there may see it, or who asked for it alone. Raises psycopg.Error."""
+    principals = readers(runtime, channel, run.started_by, private=private)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        named = readable_collections(conn, principals).issuperset(run.collections)
+    return run_message(run, datetime.now(UTC), named=named)
+
+
+def start_watching(place: Place, runtime: Runtime) -> None:
+    """Keeps a run's message up to date in a thread of its own, which ends with the run or with this process."""
+    Thread(target=watch, args=(place, runtime), name=f"reindex-{place.run_id}", daemon=True).start()
+
+
+def watch(place: Place, runtime: Runtime) -> None:
+    """Shows the run until its end was shown; hands it out again if nobody works on it for long."""
+    seen: Message | None = None
+    at_work = time.monotonic()
+    tries = 0
+    while not runtime.stopping.wait(PACE):
+        try:
+            with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+                run = read_run(conn, place.run_id)
+                idle = run is not None and run.is_open and not is_worked_on(conn, run.id)
+            message = None if run is None else shown(run, place.channel, runtime)
+        except psycopg.Error as error:
+            log.warning("run_unknown", run=place.run_id, error=error_code(error))
+            continue
+        if run is None or message is None:
+            return
+        at_work = at_work if idle else time.monotonic()
+        if idle and time.monotonic() - at_work > AGAIN_AFTER:
+            at_work = time.monotonic()
+            _hand_out(run.id, runtime)
+        if message != seen and _show(place, message, runtime):
+            seen = message
+        if not run.is_open:
+            tries += 1
+            if seen == message or tries == TRIES:
+                _ended(run, place, message, runtime, seen=seen == message)
+                return
+
+
+def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
+    wanted = read_wanted(said.rest)
+    before: Run | None = None
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, said.person, "reindex", {"text": said.rest[:200]}):
+            return REFUSED.format(command="`/reindex`")
+        if wanted is None or wanted.name == "help":
+            return USAGE
+        if runtime.operations.reindex is None:
+            return NOT_HERE
+        target = find_target(conn, wanted.name)
+        if target is None:
+            return _unknown(conn, wanted.name)
+        try:
+            run = request_run(conn, target, started_by=said.person, force=wanted.force, dry_run=wanted.dry_run)
+            conn.execute(_TO_SHOW, {"run": run.id, "channel": said.channel, "owner": runtime.owner})
+        except AlreadyRunning as error:
+            before = error.run
+    if before is not None:
+        return _already_running(before, said, runtime)
+    log.info("run_asked_for", run=run.id)
+    ack()
+    place = show_and_hand_out(run, said.channel, runtime)
+    if place is None:
+        return NOWHERE_TO_SHOW
+    return None if place.channel == said.channel else SHOWN_DIRECTLY
+
+
+def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> Place | None:
+    """Posts the run's message and has the run done; None if there is nowhere to post it."""
+    place = _post(run, channel, runtime)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        if place is None:
+            conn.execute(_SHOWN, {"run": run.id})
+        else:
+            conn.execute(_PLACED, {"run": run.id, "channel": place.channel, "ts": place.ts})
+    if place is not None:
+        start_watching(place, runtime)
+    _hand_out(run.id, runtime)  # after its message, which people see at once, though the broker be slow
+    return place
+
+
+def _cancel(said: Said, runtime: Runtime) -> str:
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, said.person, "reindex cancel", {"run": said.rest[:20]}):
+            return REFUSED.format(command="cancelling a run")
+        found = said.rest.isdecimal() and cancel_job(conn, int(said.rest), said.person)
+    return WILL_STOP if found else NO_LONGER
+
+
+def _hand_out(run_id: int, runtime: Runtime) -> None:
+    """Has the run done. If that fails, it stays queued, and whoever watches it tries again."""
+    if runtime.operations.reindex is None:
+        return
+    try:
+        runtime.operations.reindex(run_id)
+    except Exception as error:  # noqa: BLE001 - the edge to the broker: the message says that the run waits
+        log.error("run_not_handed_out", run=run_id, error=error_code(error))
+
+
+def _post(run: Run, channel: str, runtime: Runtime) -> Place | None:
+    """The message: where the command was typed, else in a direct message."""
+    message = shown(run, channel, runtime)
+    try:
+        posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+        return Place(run.id, str(posted["channel"]), str(posted["ts"]))
+    except SLACK_ERRORS as error:
+        log.info("run_not_posted", run=run.id, error=error_code(error))
+    message = shown(run, "", runtime, private=True)
+    try:
+        return Place(run.id, *post_direct(runtime.client, run.started_by, text=message.text, blocks=message.blocks))
+    except SLACK_ERRORS as error:
+        log.error("run_not_posted", run=run.id, error=error_code(error))
+        return None
+
+
+def _show(place: Place, message: Message, runtime: Runtime) -> bool:
+    try:
+        runtime.client.chat_update(channel=place.channel, ts=place.ts, text=message.text, blocks=message.blocks)
+    except SLACK_ERRORS as error:
+        log.warning("run_not_shown", run=place.run_id, error=error_code(error))
+        return False
+    return True
+
+
+def _ended(run: Run, place: Place, message: Message, runtime: Runtime, *, seen: bool) -> None:
+    """The end was shown, or the person is told directly, as when somebody has deleted the message."""
+    if not seen and run.started_by != CONSOLE:
+        send_direct(run.started_by, message.text, runtime)
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_SHOWN, {"run": place.run_id})
+    except psycopg.Error as error:
+        log.warning("run_still_to_be_shown", run=place.run_id, error=error_code(error))
+
+
+def _unknown(conn: Connection[Any], name: str) -> str:
+    collections = known_collections(conn)
+    if not collections:
+        return NOTHING_REGISTERED
+    there = ", ".join(f"`{plain(collection)}`" for collection in collections)
+    return (
+        f"I know no collection and no document named “{plain(name)}”. There are the collections {there}; "
+        "`/reindex all` also finds documents that are new."
+    )

@@ -1,0 +1,196 @@
+"""How the bot is: what `/journeyman status` and `journeyman status` tell about answers, index and runs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from bot.questions.answers import CALLED_OFF
+from bot.slack.mrkdwn import escape, plain
+from retrieval.indexing.attempts import SetAside, documents_set_aside
+from retrieval.indexing.building import Build, models
+from retrieval.indexing.reindexing import Run, open_runs
+from retrieval.jobs import Job, current_jobs
+
+CONSOLE = "console"  # who asks at the command line
+MOST_SET_ASIDE = 10
+
+_COUNTS = """
+SELECT count(*) FILTER (WHERE state = 'answered') AS answered,
+       count(*) FILTER (WHERE state = 'abstained') AS abstained,
+       count(*) FILTER (WHERE state = 'failed' AND error <> ALL (%(called_off)s)) AS failed,
+       count(*) FILTER (WHERE state = 'pending') AS pending,
+       (SELECT count(*) FROM feedback WHERE vote = 1 AND voted_at > now() - interval '1 day') AS thumbs_up,
+       (SELECT count(*) FROM feedback WHERE vote = -1 AND voted_at > now() - interval '1 day') AS thumbs_down
+FROM answer
+WHERE asked_at > now() - interval '1 day'
+"""
+_COLLECTIONS = """
+SELECT c.name, count(DISTINCT d.id) AS documents, count(k.id) AS passages,
+       (SELECT max(scanned_at) FROM source WHERE collection = c.name) AS scanned_at
+FROM collection c
+    LEFT JOIN source s ON s.collection = c.name
+    LEFT JOIN document d ON d.source_id = s.id
+    LEFT JOIN chunk k ON k.document_id = d.id
+WHERE %(principals)s::text[] IS NULL OR c.audience && %(principals)s
+GROUP BY c.name ORDER BY c.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What happened in the last 24 hours, in numbers."""
+
+    answered: int
+    abstained: int
+    failed: int
+    pending: int
+    thumbs_up: int
+    thumbs_down: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a collection holds, and when its sources were last looked through."""
+
+    name: str
+    documents: int
+    passages: int
+    scanned_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the bot is. `jobs` are scans and builds that are open, and whatever failed within a day. `ahead`: how many
+    jobs of the same kind each open one has before it, by its id.
+    """
+
+    day: Day
+    collections: tuple[Collection, ...]
+    runs: tuple[Run, ...]
+    jobs: tuple[Job, ...]
+    ahead: dict[int, int]
+    set_aside: tuple[SetAside, ...]
+    embedders: tuple[Build, ...]
+
+
+def read_status(conn: Connection[Any]) -> Status:
+    """The state of answers and index now."""
+    with conn.cursor(row_factory=class_row(Day)) as cursor:
+        day = cursor.execute(_COUNTS, {"called_off": CALLED_OFF}).fetchone() or Day(0, 0, 0, 0, 0, 0)
+    jobs = current_jobs(conn)
+    return Status(
+        day,
+        tuple(read_collections(conn)),
+        tuple(open_runs(conn)),
+        tuple(job for job in jobs if job.kind != "reindex" or job.state == "failed"),
+        places(jobs),
+        tuple(documents_set_aside(conn)),
+        tuple(models(conn)),
+    )
+
+
+def places(jobs: Sequence[Job]) -> dict[int, int]:
+    """How many jobs of its kind each open one has before it, by its id. `jobs` are in the order of their ids."""
+    before = Counter[str]()
+    found: dict[int, int] = {}
+    for job in jobs:
+        if job.state != "failed":
+            found[job.id] = before[job.kind]
+            before[job.kind] += 1
+    return found
+
+
+def waits(ahead: int) -> str:
+    """How a job stands that nobody has begun."""
+    return "waits for a worker" + (f", {ahead} before it" if ahead else "")
+
+
+def read_collections(conn: Connection[Any], principals: Sequence[str] | None = None) -> list[Collection]:
+    """What each collection holds, by name; of those that these principals may read, None for all."""
+    given = {"principals": None if principals is None else list(principals)}
+    with conn.cursor(row_factory=class_row(Collection)) as cursor:
+        return cursor.execute(_COLLECTIONS, given).fetchall()
+
+
+def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) -> str:
+    """The same for people, in Slack's mrkdwn: of the collections that these principals may read, None for all."""
+    status = read_status(conn)
+    if principals is not None:
+        collections = read_collections(conn, principals)
+        known = {collection.name for collection in collections}
+        status = replace(
+            status,
+            collections=tuple(collections),
+            runs=tuple(run for run in status.runs if known.issuperset(run.collections)),
+            jobs=tuple(job for job in status.jobs if known.issuperset(job.collections)),
+            set_aside=tuple(found for found in status.set_aside if found.collection in known),
+        )
+    day = status.day
+    lines = [
+        f"*I am up.* In the last 24 hours: {day.answered} answered, {day.abstained} where the documents don't say, "
+        f"{day.failed} failed, {day.pending} under way. "
+        f"Thumbs: {day.thumbs_up} :thumbsup: {day.thumbs_down} :thumbsdown:"
+    ]
+    lines += [_collection(collection) for collection in status.collections]
+    if not status.collections:
+        lines.append("Nothing is indexed yet.")
+    lines += [_run(run, status.ahead.get(run.id, 0)) for run in status.runs]
+    lines += [_job(job, status.ahead.get(job.id, 0)) for job in status.jobs]
+    aside = status.set_aside
+    lines += [
+        f"• Set aside: {plain(found.name)} in {plain(found.collection)}, after {found.attempts} attempts "
+        f"({plain(found.error or 'each ended its process')})"
+        for found in aside[:MOST_SET_ASIDE]
+    ]
+    if len(aside) > MOST_SET_ASIDE:
+        lines.append(f"• and {len(aside) - MOST_SET_ASIDE} more; `journeyman status` lists all of them")
+    return "\n".join([*lines, *map(_embedder, status.embedders)])
+
+
+def _collection(collection: Collection) -> str:
+    scanned = collection.scanned_at
+    # Slack shows the date in the reader's own time zone.
+    when = "never looked through" if scanned is None else f"looked through {slack_date(scanned)}"
+    return f"• {plain(collection.name)}: {collection.documents} documents, {collection.passages} passages, {when}"
+
+
+def _run(run: Run, ahead: int) -> str:
+    stands = waits(ahead) if run.state == "queued" else f"{run.done} of {run.total} documents done"
+    return f"• Being indexed: {plain(run.target)}, {stands}, started by {who(run.started_by)}"
+
+
+def _job(job: Job, ahead: int) -> str:
+    names = {"scan": "Looking through the sources", "build": f"Building {plain(job.target)}", "finetune": "Fine-tuning"}
+    name = names.get(job.kind, f"Indexing {plain(job.target)}")
+    if job.state == "failed":
+        return f"• {name}: failed ({plain(job.error or 'it is not known why')})"
+    return f"• {name}: {waits(ahead) if job.state == 'queued' else f'{job.done} of {job.total} done'}"
+
+
+def _embedder(model: Build) -> str:
+    if model.state == "building":
+        stands = f"{model.built} of {model.chunks or 0} passages ({model.share:.0%})"
+        return (
+            f"• Embedding model {'being built' if model.is_worked_on else 'to be built'}: {plain(model.name)}, {stands}"
+        )
+    searched = "searched with" if model.state == "active" else "kept, to go back to"
+    return f"• Embedding model: {plain(model.name)}, {searched}"
+
+
+def who(person: str) -> str:
+    """A mention, or where they sit who have none."""
+    return "somebody at the command line" if person == CONSOLE else f"<@{escape(person)}>"
+
+
+def slack_date(moment: datetime) -> str:
+    """A moment as Slack shows it to each reader in their time zone.
+
+    https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
+    """
+    fallback = f"{moment:%Y-%m-%d %H:%M %Z}"
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"

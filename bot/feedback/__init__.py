@@ -1,0 +1,1 @@
+"""What people say about answers: thumbs, complaints, corrections, and the review queue of the admins."""

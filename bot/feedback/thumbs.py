@@ -1,0 +1,155 @@
+"""Listeners of feedback: thumbs pressed, thumbs put under an answer, and the form that asks what was wrong.
+
+A thumb is counted first of all things that can fail, and whoever gave it learns what came of it.
+"""
+
+import re
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from slack_bolt import Ack, App
+
+from bot.feedback import complaint_form
+from bot.feedback.complaint_form import About
+from bot.feedback.complaints import Reason, complain, goes_to_review
+from bot.feedback.votes import Reacted, Reaction, Thumb, react, read_button, thumb_of, vote
+from bot.questions import views
+from bot.questions.views import Block
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.notify import tell
+from bot.slack.workspace import SLACK_ERRORS, error_code
+
+log = structlog.get_logger(__name__)
+
+
+def register(app: App, runtime: Runtime) -> None:
+    """Buttons and the form. The events are registered with the others."""
+    app.action(re.compile("|".join(views.THUMB_ACTIONS)))(partial(on_thumb, runtime=runtime))
+    app.action(complaint_form.COMPLAIN)(partial(on_complain, runtime=runtime))
+    app.view(complaint_form.COMPLAINT)(partial(on_complaint, runtime=runtime))
+
+
+def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """A thumb under an answer: counted, and only the person who pressed it is told. Down asks what was wrong."""
+    thumb = read_button(str(action.get("value", "")))
+    if thumb is None:
+        ack()
+        log.warning("unknown_thumb", action_id=action.get("action_id"))
+        return
+    text = _counted(thumb, body["user"]["id"], runtime)
+    ack()
+    shown = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
+    about = About(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
+    asked = thumb.value == -1 and _ask(about, body, runtime)  # next: its trigger expires after three seconds
+    offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
+    blocks = complaint_form.with_button(text, about.answer_id) if offer else None
+    _tell(body["user"]["id"], about, text, runtime, blocks, body.get("response_url"))
+
+
+def on_reaction(event: dict[str, Any], *, runtime: Runtime) -> None:
+    """A reaction put under a message or taken away: a thumb under an answer counts as a vote."""
+    reaction = reaction_in(event)
+    if reaction is None or reaction.person == runtime.identity.user_id:
+        return
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            reacted = react(conn, reaction)
+    except psycopg.Error as error:
+        log.error("reaction_not_counted", channel=reaction.channel, error=error_code(error))
+        if reaction.present:
+            where = About(UUID(int=0), reaction.channel, None)
+            _tell(reaction.person, where, views.VOTE_FAILED, runtime)
+        return
+    if reacted is not None and reaction.present and reaction.vote == reacted.vote == -1:
+        _offer_form(reaction, reacted, runtime)
+
+
+def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """The button that opens the form for who gave a thumb without one."""
+    ack()
+    container = body.get("container") or {}
+    about = About(UUID(str(action["value"])), body["channel"]["id"], container.get("thread_ts"))
+    _ask(about, body, runtime)
+
+
+def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime: Runtime) -> None:
+    """The form was sent. It closes once what it says is kept; else it says why not and stays."""
+    about, said = complaint_form.about_of(view), complaint_form.said_in(view)
+    if about is None or said.reason is None:
+        ack(response_action="errors", errors={"reason": complaint_form.CHOOSE})
+        return
+    try:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            text = _kept(conn, about.answer_id, body["user"]["id"], said.reason, said.correction)
+    except psycopg.Error as error:
+        log.error("complaint_not_kept", answer_id=str(about.answer_id), error=error_code(error))
+        ack(response_action="errors", errors={"reason": complaint_form.NOT_KEPT})
+        return
+    ack()
+    _tell(body["user"]["id"], about, text, runtime)
+
+
+def reaction_in(event: dict[str, Any]) -> Reaction | None:
+    """The thumb that an event tells of; None for another emoji or anything but a message."""
+    item = event.get("item") or {}
+    value = thumb_of(str(event.get("reaction", "")))
+    if value is None or item.get("type") != "message" or not event.get("user"):
+        return None
+    return Reaction(
+        channel=str(item.get("channel", "")),
+        message_ts=str(item.get("ts", "")),
+        person=str(event["user"]),
+        vote=value,
+        present=event.get("type") == "reaction_added",
+        event_ts=Decimal(str(event.get("event_ts") or "0")),
+    )
+
+
+def _kept(conn: psycopg.Connection[Any], answer_id: UUID, person: str, reason: Reason, correction: str | None) -> str:
+    """Whoever says what was wrong has voted, too; returns what they are told."""
+    if not vote(conn, answer_id, person, -1) or not complain(conn, answer_id, person, reason, correction):
+        return views.NO_SUCH_ANSWER
+    return complaint_form.TO_REVIEW if goes_to_review(reason, correction) else complaint_form.TO_DOCUMENTS
+
+
+def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:
+    try:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            known = vote(conn, thumb.answer_id, person, thumb.value)
+    except psycopg.Error as error:
+        log.error("thumb_not_counted", answer_id=str(thumb.answer_id), error=error_code(error))
+        return views.VOTE_FAILED
+    return views.vote_counted(thumb.value) if known else views.NO_SUCH_ANSWER
+
+
+def _ask(about: About, body: dict[str, Any], runtime: Runtime) -> bool:
+    """Opens the form; False if Slack does not."""
+    try:
+        runtime.client.views_open(trigger_id=body["trigger_id"], view=complaint_form.complaint_form(about))
+    except SLACK_ERRORS as error:
+        log.warning("form_not_opened", error=error_code(error))
+        return False
+    return True
+
+
+def _offer_form(reaction: Reaction, reacted: Reacted, runtime: Runtime) -> None:
+    """A reaction brings no trigger for a modal, so a button asks for it."""
+    text = views.vote_counted(-1)
+    about = About(reacted.answer_id, reaction.channel, reacted.thread_ts)
+    _tell(reaction.person, about, text, runtime, complaint_form.with_button(text, reacted.answer_id))
+
+
+def _tell(
+    person: str,
+    about: About,
+    text: str,
+    runtime: Runtime,
+    blocks: list[Block] | None = None,
+    response_url: str | None = None,
+) -> None:
+    client, thread_ts = runtime.client, about.thread_ts
+    tell(client, person, about.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)

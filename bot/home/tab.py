@@ -1,0 +1,154 @@
+"""The Home tab, written anew whenever its person opens it and after each of its buttons.
+
+First what Postgres knows, at once; for admins then the figures, whose picture takes a second to draw and upload.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+import structlog
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.admin.authorization import is_admin
+from bot.admin.status import read_collections
+from bot.feedback.complaints import documents_to_fix
+from bot.feedback.review import review_queue
+from bot.home import tab_views
+from bot.home.charts import can_draw, in_words, picture
+from bot.home.figures import DayFigures, Figures, figures, read_days, read_unanswered
+from bot.home.personal_data import delete_data, kept, my_questions
+from bot.home.tab_views import Administrative, Personal
+from bot.questions.readers import personal as principals_of
+from bot.questions.views import Block
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.mrkdwn import plain
+from bot.slack.workspace import SLACK_ERRORS, error_code, is_bad_blocks, is_unknown_method
+
+log = structlog.get_logger(__name__)
+
+PICTURE_TRIES = 3  # Slack takes a moment to look at a new file before a view may show it
+PICTURE_PAUSE = 1.5  # seconds
+
+_LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
+
+
+def register(app: App, runtime: Runtime) -> None:
+    """The buttons that are the tab's own."""
+    app.action(tab_views.DELETE)(partial(on_delete, runtime=runtime))
+
+
+def on_home_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
+    """Somebody opened the Home tab."""
+    refresh_home(str(event["user"]), runtime)
+
+
+def on_delete(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
+    """The person's data goes, and the tab says so."""
+    person = body["user"]["id"]
+    try:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            note = tab_views.deleted_note(delete_data(conn, person))
+    except psycopg.Error as error:
+        log.error("data_not_deleted", error=error_code(error))
+        note = tab_views.NOT_DELETED
+    ack()
+    refresh_home(person, runtime, note)
+
+
+def refresh_home(person: str, runtime: Runtime, note: str | None = None) -> None:
+    """Writes the person's tab. Never raises: where the tab cannot be shown, the log says why."""
+    try:
+        principals = principals_of(runtime, person)
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            personal = _personal(conn, person, principals)
+            admin = _administrative(conn, principals) if is_admin(conn, runtime.client, person) else None
+            unanswered = read_unanswered(conn, principals) if admin is not None else []
+    except psycopg.Error as error:
+        log.error("home_not_read", error=error_code(error))
+        _publish(person, tab_views.without_database(), runtime)
+        return
+    shown = _publish(person, tab_views.home_view(personal, admin, note), runtime)
+    if shown and admin is not None:
+        runtime.work.submit(_add_figures, person, personal, admin, unanswered, note, runtime)
+
+
+def _personal(conn: psycopg.Connection[Any], person: str, principals: Sequence[str]) -> Personal:
+    return Personal(read_collections(conn, principals), my_questions(conn, person), kept(conn, person))
+
+
+def _administrative(conn: psycopg.Connection[Any], principals: Sequence[str]) -> Administrative:
+    last = conn.execute(_LAST_MODEL).fetchone()
+    model = None
+    if last is not None:
+        adapter = f"with the adapter `{plain(last[1])}`" if last[1] else "without an adapter"
+        model = f"The last answer was written by `{plain(last[0])}` {adapter}."
+    return Administrative(review_queue(conn), documents_to_fix(conn, principals), model, Figures(read_days(conn), ()))
+
+
+def _add_figures(
+    person: str, personal: Personal, admin: Administrative, unanswered: list[str], note: str | None, runtime: Runtime
+) -> None:
+    """What takes longer: clusters and picture. If the picture fails, the figures stay as text."""
+    try:
+        found, file = _drawn(admin.figures.days, unanswered, runtime)
+        _publish_picture(person, personal, replace(admin, figures=found, picture=file), note, runtime)
+    except Exception as error:  # noqa: BLE001 - the edge of a worker: the tab shows the figures as text already
+        log.error("figures_not_shown", error=error_code(error))
+
+
+def _publish_picture(
+    person: str, personal: Personal, admin: Administrative, note: str | None, runtime: Runtime
+) -> None:
+    for attempt in range(PICTURE_TRIES if admin.picture else 0):
+        if _publish(person, tab_views.home_view(personal, admin, note), runtime, bad_blocks="expected"):
+            return
+        if attempt < PICTURE_TRIES - 1:
+            time.sleep(PICTURE_PAUSE)
+    _publish(person, tab_views.home_view(personal, replace(admin, picture=None), note), runtime)
+
+
+# The last figures of each client, with what they were made of: nothing is computed and uploaded twice.
+_DRAWN: WeakKeyDictionary[WebClient, tuple[object, Figures, str | None]] = WeakKeyDictionary()
+_DRAWN_LOCK = Lock()
+
+
+def _drawn(days: tuple[DayFigures, ...], unanswered: list[str], runtime: Runtime) -> tuple[Figures, str | None]:
+    """The figures, and the id of the Slack file that shows them: None where files or matplotlib are missing."""
+    with _DRAWN_LOCK:
+        known, found, file = _DRAWN.get(runtime.client, (None, None, None))
+        if found is None or known != (days, unanswered):
+            found = figures(days, unanswered, runtime.embedder)
+            file = None
+        if file is None and runtime.capabilities.files and can_draw():
+            file = _upload(picture(found), in_words(found), runtime)
+        _DRAWN[runtime.client] = ((days, unanswered), found, file)
+    return found, file
+
+
+def _upload(png: bytes, description: str, runtime: Runtime) -> str | None:
+    try:
+        uploaded = runtime.client.files_upload_v2(
+            filename="figures.png", title="Figures", content=png, alt_txt=description, request_file_info=False
+        )
+    except SLACK_ERRORS as error:
+        log.warning("picture_not_uploaded", error=error_code(error))
+        runtime.capabilities.files = not is_unknown_method(error)
+        return None
+    return str(uploaded["files"][0]["id"])
+
+
+def _publish(person: str, view: Block, runtime: Runtime, *, bad_blocks: str = "") -> bool:
+    try:
+        runtime.client.views_publish(user_id=person, view=view)
+    except SLACK_ERRORS as error:
+        if not (bad_blocks and is_bad_blocks(error)):
+            log.error("home_not_shown", error=error_code(error))
+        return False
+    return True

@@ -1,0 +1,159 @@
+"""The Home tab: pure functions from what is known to Block Kit. A tab has at most 100 blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.admin.status import Collection, slack_date
+from bot.feedback.complaints import ToFix
+from bot.feedback.review import Waiting
+from bot.feedback.review_views import button, context, queue_blocks, to_fix_blocks
+from bot.home.charts import in_words
+from bot.home.figures import Figures
+from bot.home.personal_data import Kept, Mine
+from bot.questions.views import Block, section
+from bot.slack.mrkdwn import fitting, plain
+
+DELETE = "delete_my_data"  # action id
+
+HOW_TO_ASK = (
+    "*Mention me* in a channel or *write me a direct message*. In a thread where I was asked, just go on asking. Every "
+    "answer names its sources; a :thumbsup: or :thumbsdown: below it tells us how good it was."
+)
+DISCLAIMER = "The answers are written by a language model from the documents: check the sources where it matters."
+NO_DATABASE = "I cannot show anything here right now: my database does not respond. Open this tab again in a minute."
+NOT_DELETED = ":warning: I could not delete your data: my database does not respond. Please try again in a minute."
+_STATES = {
+    "pending": "under way",
+    "answered": "answered",
+    "abstained": "the documents don't say",
+    "failed": "no answer: something failed",
+    "called off": "called off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """What everybody sees: the index and their own questions."""
+
+    collections: Sequence[Collection]
+    mine: Sequence[Mine]
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Administrative:
+    """What admins see besides. `picture` is the Slack file that shows the figures, if there is one."""
+
+    queue: Sequence[Waiting]
+    to_fix: Sequence[ToFix]
+    model: str | None
+    figures: Figures
+    picture: str | None = None
+
+
+def home_view(personal: Personal, admin: Administrative | None = None, note: str | None = None) -> Block:
+    """The tab; `note` stands on top, such as what a button did."""
+    blocks = [section(note)] if note else []
+    blocks += [_header("Ask your company's documents"), section(HOW_TO_ASK), context(DISCLAIMER)]
+    blocks += [_header("What I have read"), *_index(personal.collections)]
+    blocks += [_header("My questions"), *_mine(personal)]
+    if admin is not None:
+        blocks += _administrative(admin)
+    return _home(blocks)
+
+
+def without_database() -> Block:
+    """What there is to say while Postgres is down."""
+    return _home([_header("Ask your company's documents"), section(HOW_TO_ASK), section(f":warning: {NO_DATABASE}")])
+
+
+def deleted_note(deleted: Kept) -> str:
+    """What a deletion did."""
+    return (
+        f":white_check_mark: I deleted your data: {_total(deleted)}. "
+        "The messages in Slack are still there; you can delete yours yourself."
+    )
+
+
+def _administrative(admin: Administrative) -> list[Block]:
+    return [
+        {"type": "divider"},
+        _header("For admins: to be reviewed"),
+        *queue_blocks(admin.queue),
+        _header("For admins: documents to fix"),
+        *to_fix_blocks(admin.to_fix),
+        _header("For admins: how it goes"),
+        section(admin.model or "No answer was written yet, so I cannot say which model writes them."),
+        *_figures(admin),
+    ]
+
+
+def _figures(admin: Administrative) -> list[Block]:
+    words = in_words(admin.figures)
+    if admin.picture is not None:
+        return [{"type": "image", "slack_file": {"id": admin.picture}, "alt_text": words}]
+    missing = [f"• {plain(cluster.name)} ({cluster.size}×)" for cluster in admin.figures.unanswered]
+    heading = ["*Asked most without an answer in the documents*"] if missing else []
+    return [section(fitting("\n".join([words, *heading, *missing])))]
+
+
+def _index(collections: Sequence[Collection]) -> list[Block]:
+    if not collections:
+        return [section("Nothing yet: an admin has to index documents first.")]
+    return [section(fitting("\n".join(map(_collection, collections))))]
+
+
+def _collection(collection: Collection) -> str:
+    when = f", looked through {slack_date(collection.scanned_at)}" if collection.scanned_at else ""
+    return f"• *{plain(collection.name)}*: {_counted(collection.documents, 'document')}{when}"
+
+
+def _mine(personal: Personal) -> list[Block]:
+    if not personal.mine and not personal.kept.votes:
+        return [section("You have not asked me anything yet.")]
+    lines = [_question(mine) for mine in personal.mine]
+    total = f"Kept of yours: {_total(personal.kept)}."
+    return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.kept)]
+
+
+def _question(mine: Mine) -> str:
+    vote = {1: " :thumbsup:", -1: " :thumbsdown:", None: ""}[mine.vote]
+    question = mine.question if len(mine.question) <= 120 else mine.question[:119].rstrip() + "…"
+    return f"• {plain(question)} — {slack_date(mine.asked_at)}, {_STATES[mine.state]}{vote}"
+
+
+def _delete_button(kept: Kept) -> Block:
+    confirm = {
+        "title": _plain("Delete your data?"),
+        "text": _plain(
+            f"{_total(kept)}, the answers and what you said about answers are deleted for good. "
+            "Verified answers stay, without your name."
+        ),
+        "confirm": _plain("Delete"),
+        "deny": _plain("Keep"),
+        "style": "danger",
+    }
+    return {
+        "type": "actions",
+        "elements": [button("Delete my data", DELETE, "mine", style="danger", confirm=confirm)],
+    }
+
+
+def _home(blocks: Sequence[Block]) -> Block:
+    return {"type": "home", "blocks": list(blocks)[:100]}
+
+
+def _header(text: str) -> Block:
+    return {"type": "header", "text": _plain(text)}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text}
+
+
+def _total(kept: Kept) -> str:
+    return f"{_counted(kept.questions, 'question')} and {_counted(kept.votes, 'vote')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

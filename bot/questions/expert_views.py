@@ -1,0 +1,44 @@
+"""What people see when the documents don't say and a channel's experts are asked."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from bot.questions.views import Message, section
+from bot.slack.mrkdwn import plain
+
+NO_EXPERTS = (
+    "Nobody is named as an expert of this channel. An admin or the channel's creator can: `/journeyman channel`."
+)
+NO_EXPERTS_HERE = "I know no experts for direct messages. Ask in a channel that has some, and press the button there."
+ASKED_BEFORE = "They have been asked already: their reply comes in the question's thread."
+NOT_POSTED = "Slack did not let me post the question. Invite me to the channel and try again."
+NOT_YOURS = "Only the experts who were asked, and my admins, can save a reply as a verified answer."
+NOT_FOUND = "I cannot read that reply any more, so nothing was saved."
+
+
+def request_text(experts: Sequence[str], asked_by: str, question: str) -> str:
+    """What the experts are told."""
+    names = " ".join(f"<@{expert}>" for expert in experts)
+    quoted = "\n".join(f"> {plain(line)}" for line in question[:1000].splitlines())
+    return (
+        f"{names} The documents don't answer this question of <@{asked_by}>. Can you?\n{quoted}\n"
+        "Your reply in this thread can be saved, and then I know it, too."
+    )
+
+
+def offer_message(answer_id: UUID, expert: str, ts: str) -> Message:
+    """Below an expert's reply: one click keeps it."""
+    text = f"<@{expert}> has replied. Shall I remember this as the answer?"
+    button = {
+        "type": "button",
+        "action_id": "save_reply",
+        "text": {"type": "plain_text", "text": "Save as verified answer"},
+        "style": "primary",
+        "value": f"{answer_id} {ts}",
+    }
+    return Message(text, [section(text), {"type": "actions", "elements": [button]}])
+
+
+def saved_text(person: str) -> str:
+    """What the offer becomes."""
+    return f":white_check_mark: Saved as a verified answer by <@{person}>: I find it from now on."

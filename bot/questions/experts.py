@@ -1,0 +1,283 @@
+"""What the documents don't say, people may: a channel's experts are asked in the thread, and their reply can be kept.
+
+The request is a row, so that it is made once, and that an expert's reply in its thread is known for what it is: it is
+no question to the bot. One click makes the reply a verified answer, which search finds from then on.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import Connection
+from psycopg.rows import class_row
+from slack_bolt import Ack, App
+
+from bot.admin.authorization import is_admin
+from bot.events import claim_event
+from bot.feedback.review import save_verified
+from bot.questions import views
+from bot.questions.channels import channel_settings
+from bot.questions.classifier import question_score
+from bot.questions.expert_views import (
+    ASKED_BEFORE,
+    NO_EXPERTS,
+    NO_EXPERTS_HERE,
+    NOT_FOUND,
+    NOT_POSTED,
+    NOT_YOURS,
+    offer_message,
+    request_text,
+    saved_text,
+)
+from bot.questions.readers import said_to
+from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.notify import tell
+from bot.slack.routing import Identity, Post, clean_text, kind_of, route
+from bot.slack.workspace import SLACK_ERRORS, error_code
+
+log = structlog.get_logger(__name__)
+
+LEAST_WORDS = 3  # of a reply that is worth keeping
+_ADDRESSEE = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
+
+_ANSWER = """
+SELECT id, channel, coalesce(thread_ts, question_ts) AS thread_ts, question, asked_by FROM answer
+WHERE id = %(id)s AND channel IS NOT NULL AND (NOT private OR asked_by = %(person)s)
+"""
+_REQUEST = """
+INSERT INTO expert_request (answer_id, channel, thread_ts, asked_by, experts, posted, owner)
+VALUES (%(id)s, %(channel)s, %(thread_ts)s, %(pressed_by)s, %(experts)s, false, %(owner)s)
+ON CONFLICT (answer_id) DO NOTHING
+RETURNING answer_id
+"""
+_POSTED = "UPDATE expert_request SET thread_ts = %(thread_ts)s, posted = true WHERE answer_id = %(id)s"
+_TAKE_OVER = """
+UPDATE expert_request r SET owner = %(owner)s FROM answer a
+WHERE a.id = r.answer_id AND NOT r.posted AND (r.owner IS NULL OR r.owner = ANY(%(gone)s))
+RETURNING r.answer_id AS id, r.channel, nullif(r.thread_ts, '') AS thread_ts, a.question, a.asked_by,
+          r.asked_by AS pressed_by, r.experts
+"""
+_WITHDRAW = "DELETE FROM expert_request WHERE answer_id = %(id)s"
+_OPEN = """
+SELECT answer_id FROM expert_request
+WHERE channel = %(channel)s AND thread_ts = %(thread_ts)s AND %(person)s = ANY (experts) AND saved_at IS NULL
+ORDER BY asked_at DESC
+LIMIT 1
+"""
+_EXPERTS = "SELECT experts, channel, thread_ts FROM expert_request WHERE answer_id = %(id)s"
+_SAVED = "UPDATE expert_request SET saved_at = now() WHERE answer_id = %(id)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question that people may answer; `thread_ts` is None for one that was asked privately."""
+
+    id: UUID
+    channel: str
+    thread_ts: str | None
+    question: str
+    asked_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question that goes to `experts`, because `pressed_by` wants it to; the rest as in `Unanswered`."""
+
+    id: UUID
+    channel: str
+    thread_ts: str | None
+    question: str
+    asked_by: str
+    pressed_by: str
+    experts: Sequence[str]
+
+
+def register(app: App, runtime: Runtime) -> None:
+    """The button below "the documents don't say", and the one below an expert's reply."""
+    app.action("ask_person")(partial(on_ask_person, runtime=runtime))
+    app.action("save_reply")(partial(on_save, runtime=runtime))
+
+
+def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """Mentions the channel's experts in the question's thread, once."""
+    person, channel = body["user"]["id"], body["channel"]["id"]
+    request: Request | str
+    try:
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            request = begin_request(conn, UUID(str(action["value"])), person, runtime.owner)
+    except psycopg.Error as error:
+        log.error("experts_not_asked", error=error_code(error))
+        request = views.NO_DATABASE
+    ack()
+    if isinstance(request, str):
+        _tell(channel, person, body, request, runtime)
+        return
+    try:
+        post_request(request, runtime)
+    except psycopg.Error as error:
+        log.error("experts_not_noted", error=error_code(error))
+
+
+def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """Keeps an expert's reply as a verified answer: for the experts who were asked, and for admins."""
+    person, channel = body["user"]["id"], body["channel"]["id"]
+    answer_id, _, ts = str(action.get("value", "")).partition(" ")
+    try:
+        problem = _save(UUID(answer_id), ts, person, runtime)
+    except psycopg.Error as error:
+        log.error("reply_not_saved", error=error_code(error))
+        problem = views.NO_DATABASE
+    ack()
+    if problem:
+        _tell(channel, person, body, problem, runtime)
+    else:
+        _show_saved(channel, body, person, runtime)
+
+
+def heard_expert(event: Mapping[str, Any], event_id: str, runtime: Runtime) -> bool:
+    """Whether this is an expert's reply in a thread where they were asked; offers to keep it if it may be an answer.
+
+    A reply that mentions the bot, or asks something, is none. While Postgres is down nobody is known as an expert.
+    """
+    routed = route(event, event_id, runtime.identity)
+    post = _reply(event, runtime.identity)
+    if post is None or (routed.post is not None and not routed.if_in_thread):
+        return False
+    try:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            given = {"channel": post.channel, "thread_ts": post.thread_ts, "person": post.person}
+            row = conn.execute(_OPEN, given).fetchone()
+            if row is None:
+                return False
+            new = claim_event(conn, f"expert:{post.channel}:{post.ts}")
+    except psycopg.Error as error:
+        log.error("expert_unknown", error=error_code(error))
+        return False
+    if new and is_worth_keeping(clean_reply(event, runtime.identity)):
+        _offer(row[0], post, runtime)
+    return True
+
+
+def is_worth_keeping(text: str) -> bool:
+    """Neither small talk, nor a question back, nor a word or two."""
+    return kind_of(text) == "question" and len(text.split()) >= LEAST_WORDS and question_score(text) < 0.5
+
+
+def _reply(event: Mapping[str, Any], bot: Identity) -> Post | None:
+    """The post of a person's reply in a thread, be it for us or not."""
+    if event.get("subtype") not in (None, "thread_broadcast") or event.get("bot_id") or not event.get("user"):
+        return None
+    thread_ts, ts = event.get("thread_ts"), event.get("ts")
+    if event.get("type") != "message" or not thread_ts or thread_ts == ts or event["user"] == bot.user_id:
+        return None
+    return Post("", str(event["channel"]), str(ts), str(thread_ts), str(event["user"]), bot.team_id, direct=False)
+
+
+def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> Request | str:
+    """The request, to be posted by `owner`, or what stands against it: a private question is its asker's to tell."""
+    with conn.cursor(row_factory=class_row(Unanswered)) as cursor:
+        asked = cursor.execute(_ANSWER, {"id": answer_id, "person": person}).fetchone()
+    if asked is None:
+        return views.NO_SUCH_ANSWER
+    experts = channel_settings(conn, asked.channel).experts
+    if not experts:
+        return NO_EXPERTS_HERE if asked.channel.startswith("D") else NO_EXPERTS
+    given = {"id": answer_id, "channel": asked.channel, "thread_ts": asked.thread_ts or "", "owner": owner}
+    if conn.execute(_REQUEST, {**given, "pressed_by": person, "experts": list(experts)}).fetchone() is None:
+        return ASKED_BEFORE
+    return Request(**asdict(asked), pressed_by=person, experts=experts)
+
+
+def post_request(request: Request, runtime: Runtime) -> None:
+    """Mentions the experts; who pressed the button is told if Slack does not let us. Raises psycopg.Error."""
+    text = request_text(request.experts, request.asked_by, request.question)
+    try:
+        posted = runtime.client.chat_postMessage(channel=request.channel, thread_ts=request.thread_ts, text=text)
+    except SLACK_ERRORS as error:
+        log.error("experts_not_asked", channel=request.channel, error=error_code(error))
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            conn.execute(_WITHDRAW, {"id": request.id})
+        tell(runtime.client, request.pressed_by, request.channel, NOT_POSTED, thread_ts=request.thread_ts)
+        return
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        conn.execute(_POSTED, {"id": request.id, "thread_ts": request.thread_ts or str(posted["ts"])})
+
+
+def take_over_requests(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Request]:
+    """Makes the requests that processes which are gone did not post `owner`'s."""
+    with conn.cursor(row_factory=class_row(Request)) as cursor:
+        return cursor.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()
+
+
+def _offer(answer_id: UUID, post: Post, runtime: Runtime) -> None:
+    message = offer_message(answer_id, post.person, post.ts)
+    try:
+        runtime.client.chat_postMessage(
+            channel=post.channel, thread_ts=post.thread_ts, text=message.text, blocks=message.blocks
+        )
+    except SLACK_ERRORS as error:
+        log.error("offer_not_made", channel=post.channel, error=error_code(error))
+
+
+def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str | None:
+    """Returns what stands against it, None if it is saved."""
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        row = conn.execute(_EXPERTS, {"id": answer_id}).fetchone()
+        if row is None:
+            return views.NO_SUCH_ANSWER
+        experts, channel, thread_ts = row
+        if person not in experts and not is_admin(conn, runtime.client, person):
+            return NOT_YOURS
+    reply = _read_reply(channel, thread_ts, ts, runtime)
+    if reply is None:
+        return NOT_FOUND
+    author, text = reply
+    written_by = author if author != person else None
+    heard = said_to(runtime, channel)
+    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by, said_to=heard)
+    if verified is None:
+        return views.NO_SUCH_ANSWER
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        conn.execute(_SAVED, {"id": answer_id})
+    return None
+
+
+def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tuple[str, str] | None:
+    """Who wrote the reply, and its words as they are now. Not kept here before: it is theirs until it is saved."""
+    try:
+        found = runtime.client.conversations_replies(
+            channel=channel, ts=thread_ts, oldest=ts, latest=ts, inclusive=True
+        )
+    except SLACK_ERRORS as error:
+        log.error("reply_not_read", channel=channel, error=error_code(error))
+        return None
+    for message in found.get("messages") or []:
+        if message.get("ts") == ts:
+            text = clean_reply(message, runtime.identity)
+            return (str(message["user"]), text) if text else None
+    return None
+
+
+def clean_reply(message: Mapping[str, Any], bot: Identity) -> str:
+    """The words of a reply, without the name that it opens with."""
+    return clean_text(_ADDRESSEE.sub("", str(message.get("text") or "")), bot)
+
+
+def _show_saved(channel: str, body: Mapping[str, Any], person: str, runtime: Runtime) -> None:
+    ts = str((body.get("message") or {}).get("ts", ""))
+    text = saved_text(person)
+    try:
+        runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
+    except SLACK_ERRORS as error:
+        log.warning("saved_not_shown", channel=channel, error=error_code(error))
+        _tell(channel, person, body, text, runtime)
+
+
+def _tell(channel: str, person: str, body: Mapping[str, Any], text: str, runtime: Runtime) -> None:
+    thread_ts = (body.get("message") or {}).get("thread_ts")
+    tell(runtime.client, person, channel, text, thread_ts=thread_ts, response_url=body.get("response_url"))

@@ -1,0 +1,295 @@
+"""What people see: pure functions from an answer's data to Block Kit messages.
+
+Limits are Slack's: a section's text 3,000 characters, a message 50 blocks
+(https://docs.slack.dev/reference/block-kit/blocks/). All text goes through `bot.slack.mrkdwn`: documents and the
+model's words are data.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from bot.feedback.votes import Vote, button_value
+from bot.questions.limits import Exceeded
+from bot.slack.mrkdwn import escape, link, plain, split, to_mrkdwn
+from retrieval.answering.answer import Source
+
+Block = dict[str, Any]
+Thumbs = Literal["native", "buttons", "none"]
+
+TEXT_LIMIT = 3900  # of a message's own text, which chat.update refuses above 4,000
+SECTIONS_PER_MESSAGE = 4  # keeps a message below Slack's limit for all its blocks together
+MOST_SOURCES = 20
+QUOTE_LIMIT = 600
+_QUOTE_MARK = re.compile(r"^>\s?", re.MULTILINE)
+THUMB_ACTIONS = ("answer_feedback", "answer_thumbs_up", "answer_thumbs_down")
+
+SEARCHING = "is searching the documents…"
+PLACEHOLDER = "_Searching the documents…_"
+GREETING = "Hello! Ask me anything that our documents may know, and I answer with the places it is written."
+THANKS = "You're welcome! :slightly_smiling_face:"
+EMPTY = "I'm here. Write your question beside my name, for example “what does alarm 4 mean?”."
+NO_SUCH_ANSWER = "That answer is no longer kept, so the thumb could not be counted."
+VOTE_FAILED = "I cannot reach my database, so your thumb was not counted. Please press it again in a minute."
+HELP = (
+    "*Ask me* by mentioning me in a channel or by writing me a direct message. In a thread where I was "
+    "asked, just go on asking.\nEvery answer names its sources; a :thumbsup: or :thumbsdown: tells us how "
+    "good it was.\n`/ask` answers you alone, and so does _Ask Journeyman about this_ in the menu of a message; "
+    "either has a button that shares the answer."
+)
+NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
+NO_MODEL = "I cannot write an answer right now: the language model does not respond. Please ask again in a few minutes."
+FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
+STOPPING = "I am being restarted and had to stop here. I begin this answer again as soon as I am back."
+RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One Slack message: `text` is what notifications and screen readers get."""
+
+    text: str
+    blocks: list[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people see of an answer; `answer_id` is what its thumbs are for.
+
+    `nearest` is what search found where the documents don't say.
+    """
+
+    answer_id: UUID
+    text: str
+    sources: Sequence[Source]
+    abstained: bool = False
+    nearest: Sequence[Source] = ()
+
+
+def answer_messages(answer: Shown, thumbs: Thumbs, *, share: str | None = None) -> list[Message]:
+    """The whole answer: one message, or several of which the last has the sources and thumbs.
+
+    `share` is the value of a button for an asker who alone sees it.
+    """
+    sections = [section(piece) for piece in split(to_mrkdwn(answer.text))]
+    pages = [sections[start : start + SECTIONS_PER_MESSAGE] for start in range(0, len(sections), SECTIONS_PER_MESSAGE)]
+    pages = pages or [[]]
+    pages[-1] = pages[-1] + closing_blocks(answer, thumbs) + (share_blocks(share) if share else [])
+    texts = [summary(answer.text), *("(continued)" for _ in pages[1:])]
+    return [Message(text, blocks) for text, blocks in zip(texts, pages, strict=True)]
+
+
+def closing_blocks(answer: Shown, thumbs: Thumbs) -> list[Block]:
+    """What stands below an answer's text: its sources, or what is nearest and a way to people, and the thumbs."""
+    below = nearest_blocks(answer) if answer.abstained else source_blocks(answer)
+    return below + thumb_blocks(answer.answer_id, thumbs)
+
+
+def nearest_blocks(answer: Shown) -> list[Block]:
+    """The passages that came nearest to a question that the documents don't answer, and "ask a person"."""
+    listed = [_source_block(answer, source, f"• {_place(source)}") for source in answer.nearest]
+    title = [{"type": "divider"}, _context("*Nearest passages*")] if listed else []
+    button = _button("Ask a person", "ask_person", str(answer.answer_id))
+    return [*title, *listed, {"type": "actions", "elements": [button]}]
+
+
+def share_blocks(value: str) -> list[Block]:
+    """For the asker of a private answer."""
+    return [{"type": "actions", "elements": [_button("Share in channel", "share_answer", value)]}]
+
+
+def source_blocks(answer: Shown) -> list[Block]:
+    """Numbered sources; a quote that the answer's text already holds is not said twice."""
+    sources = answer.sources
+    if not sources:
+        return []
+    listed = [_source_block(answer, source, _source(source, answer.text)) for source in sources[:MOST_SOURCES]]
+    more = len(sources) - MOST_SOURCES
+    rest = [_context(f"and {more} more")] if more > 0 else []
+    return [{"type": "divider"}, _context("*Sources*"), *listed, *rest]
+
+
+def thumb_blocks(answer_id: UUID, thumbs: Thumbs) -> list[Block]:
+    """Slack's own feedback buttons, or plain buttons where a workspace does not know them yet."""
+    if thumbs == "native":
+        element = {
+            "type": "feedback_buttons",
+            "action_id": "answer_feedback",
+            "positive_button": _thumb("Good answer", "This answer helped", answer_id, 1),
+            "negative_button": _thumb("Bad answer", "This answer is wrong or did not help", answer_id, -1),
+        }
+        return [{"type": "context_actions", "elements": [element]}]
+    if thumbs == "buttons":
+        up = {"type": "button", "action_id": "answer_thumbs_up"}
+        down = {"type": "button", "action_id": "answer_thumbs_down"}
+        up |= _thumb(":thumbsup:", "This answer helped", answer_id, 1)
+        down |= _thumb(":thumbsdown:", "This answer is wrong or did not help", answer_id, -1)
+        return [{"type": "actions", "elements": [up, down]}]
+    return []
+
+
+def without_blocks(message: Message) -> Message:
+    """The same words as text alone, for a Slack that refuses our blocks."""
+    sections = [block["text"]["text"] for block in message.blocks if block["type"] == "section"]
+    return Message(summary("\n".join(sections) or message.text, converted=True), [])
+
+
+def partial_message(text: str) -> Message:
+    """An answer that is still being written, as far as one message can hold it."""
+    pieces = list(split(to_mrkdwn(text)))[:SECTIONS_PER_MESSAGE]
+    return Message(summary(text), [section(piece) for piece in pieces])
+
+
+def stopped_message(text: str, reason: str) -> Message:
+    """What there was of an answer, and why there is no more of it."""
+    partial = partial_message(text)
+    shown = [*partial.blocks, section(f":warning: {escape(reason)}")]
+    return Message(summary(f"{text}\n{reason}" if text else reason), shown)
+
+
+def vote_counted(value: Vote) -> str:
+    """What the voter alone sees."""
+    return "Counted: :thumbsup: Thank you!" if value == 1 else "Counted: :thumbsdown: Thank you, we will look into it."
+
+
+def summary(text: str, *, converted: bool = False) -> str:
+    """A message's own text: the answer in mrkdwn, cut to what Slack takes."""
+    return next(split(text if converted else to_mrkdwn(text), TEXT_LIMIT), "…")
+
+
+def section(mrkdwn: str) -> Block:
+    """A section block of text that is already mrkdwn."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn}}
+
+
+def age(modified: str | None, today: date | None = None) -> str:
+    """How long ago a document was changed, in words; empty where that is not known."""
+    if modified is None:
+        return ""
+    days = ((today or datetime.now(UTC).date()) - date.fromisoformat(modified)).days
+    for unit, length in (("year", 365), ("month", 30), ("week", 7), ("day", 1)):
+        if (count := days // length) > 0:
+            return f"updated {count} {unit}{'s' if count > 1 else ''} ago"
+    return "updated today"
+
+
+def limit_reached(limit: Exceeded) -> str:
+    """When the person may ask again, in their own time zone."""
+    when = limit.again_at.astimezone(UTC)
+    again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"
+    many = f"{limit.most} question{'s' if limit.most > 1 else ''} within an hour"
+    if limit.person:
+        return f"You have asked {many}, the most that I take from one person. Please ask again {again}."
+    return f"I was asked {many}, which is the most that I take. Please ask again {again}."
+
+
+def asked_privately(question: str) -> str:
+    """What the asker sees at once."""
+    return f"You asked: {plain(_shortened(question))}\n{PLACEHOLDER}"
+
+
+def asked_by(person: str, question: str) -> str:
+    """Above an answer that its asker shares."""
+    return f"<@{person}> asked: {plain(_shortened(question))}"
+
+
+def reading_steps(passages: int) -> list[Block]:
+    """The step cards once the search is done: https://docs.slack.dev/reference/block-kit/blocks/task-card-block"""
+    count = f"{passages} passage{'' if passages == 1 else 's'}"
+    return [_step("search", "Searched the documents", "complete"), _step("read", f"Reading {count}", "in_progress")]
+
+
+def writing_steps(*, waited: bool) -> list[Block]:
+    """The same with the first words of the answer; `waited` if it said how many were before."""
+    steps = [_step("read", "Read the passages", "complete"), _step("write", "Writing the answer", "in_progress")]
+    return [*waiting_steps(0), *steps] if waited else steps
+
+
+def waiting_steps(before: int) -> list[Block]:
+    """The same while others are before this question."""
+    title = f"{before} question{'s' if before > 1 else ''} before yours" if before else "Your turn"
+    return [_step("wait", title, "in_progress" if before else "complete")]
+
+
+def waiting(before: int) -> str:
+    """The status of a question whose turn has not come; of one whose turn it is, with none before it."""
+    if before == 0:
+        return SEARCHING
+    return f"is busy: {before} question{'s' if before > 1 else ''} before yours…"
+
+
+def waiting_placeholder(before: int) -> str:
+    """The same where Slack has no place for a status."""
+    return f"_{before} question{'s' if before > 1 else ''} before yours…_" if before else PLACEHOLDER
+
+
+def reading(passages: int) -> str:
+    """The status while the model reads."""
+    return f"is reading {passages} passage{'' if passages == 1 else 's'}…"
+
+
+def _step(step: str, title: str, status: str) -> Block:
+    return {"type": "task_update", "id": step, "title": title, "status": status}
+
+
+DONE_STEPS = [_step("write", "Wrote the answer", "complete")]
+
+
+def _source_block(answer: Shown, source: Source, text: str) -> Block:
+    """With a button that shows the passage, where there is no link to follow."""
+    shown = section(text)
+    if source.url is None and source.chunk_id is not None:
+        value = f"{answer.answer_id} {source.chunk_id}"
+        shown["accessory"] = _button("Show passage", f"show_passage_{source.number}", value)
+    return shown
+
+
+def _source(source: Source, shown: str) -> str:
+    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(_shortened(source.quote))}"
+    return f"*[{source.number}]* {_place(source)}{quote}"
+
+
+def _place(source: Source) -> str:
+    heading = f" › {plain(source.heading)}" if source.heading and source.heading != source.title else ""
+    # Without a link the path is how a person finds it.
+    path = f" ({plain(source.document)})" if source.url is None and source.document != source.title else ""
+    changed = age(source.modified)
+    return f"{_titled(source)}{heading}{path}{f' · {changed}' if changed else ''}"
+
+
+def _button(label: str, action_id: str, value: str) -> Block:
+    return {
+        "type": "button",
+        "action_id": action_id,
+        "text": {"type": "plain_text", "text": label},
+        "value": value,
+    }
+
+
+def _is_shown(quote: str, text: str) -> bool:
+    """Whether each part of a quote (parts are joined with " … ") stands in the text, be it as a block quote."""
+    words = " ".join(_QUOTE_MARK.sub("", text).split())
+    return all(" ".join(part.split()) in words for part in quote.split(" … "))
+
+
+def _titled(source: Source) -> str:
+    return link(source.url, _shortened(source.title or source.document, 200))
+
+
+def _shortened(text: str, limit: int = QUOTE_LIMIT) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _thumb(label: str, accessible: str, answer_id: UUID, value: Vote) -> Block:
+    return {
+        "text": {"type": "plain_text", "text": label},
+        "accessibility_label": accessible,
+        "value": button_value(answer_id, value),
+    }
+
+
+def _context(mrkdwn: str) -> Block:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn}]}

@@ -1,0 +1,19 @@
+"""What people are called: Slack's ids are for machines, and a verified answer says a name."""
+
+import structlog
+from slack_sdk import WebClient
+
+from bot.slack.workspace import SLACK_ERRORS, error_code
+
+log = structlog.get_logger(__name__)
+
+
+def shown_name(client: WebClient, person: str) -> str:
+    """The name that Slack shows for a person; their id while Slack does not say."""
+    try:
+        user = client.users_info(user=person)["user"]
+    except SLACK_ERRORS as error:
+        log.warning("name_unknown", person=person, error=error_code(error))
+        return person
+    profile = user.get("profile") or {}
+    return str(profile.get("real_name") or user.get("real_name") or user.get("name") or person)

@@ -1,0 +1,1 @@
+"""Whether an adapter answers better: evaluation runs, scores, judges, the gate, comparisons."""

@@ -1,0 +1,193 @@
+"""The commands that work on documents: index, search, evaluate, calibrate."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from journeyman.cli.options import (
+    Invocation,
+    audience_option,
+    collection_option,
+    common_options,
+    json_option,
+    pass_invocation,
+)
+from journeyman.cli.terminal import (
+    calibration_as_dict,
+    describe_calibration,
+    describe_index,
+    describe_passage,
+    index_progress,
+    note,
+    output_kept_clean,
+    passage_as_dict,
+    print_json,
+    progress_bars,
+    write_chart,
+)
+
+if TYPE_CHECKING:
+    from retrieval.answering.calibration import Fitted
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where they belong.")
+@audience_option
+@json_option
+@common_options
+@pass_invocation
+def index(
+    invocation: Invocation, paths: tuple[str, ...], collection: str, audience: tuple[str, ...], as_json: bool
+) -> int:
+    """Register folders, files or addresses as sources, and index what changed in them.
+
+    Journeyman looks through registered sources again on schedule, as long as `journeyman up` runs. A document
+    that cannot be read is reported, and the others go on. `journeyman source add` has more to set.
+
+    \b
+    Example:
+      journeyman index manuals/ alarms.csv --collection maintenance
+      journeyman index contracts/ --collection hr --audience S0123ABCD
+    """
+    from dataclasses import asdict
+
+    from journeyman.composition import application
+
+    settings = invocation.settings()
+    with output_kept_clean(), application(settings) as app, index_progress() as progress:
+        report = app.index(paths, collection, progress, audience or None)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(describe_index(report))
+    documents = report.documents
+    nothing_readable = documents["failed"] and not documents["new"] + documents["changed"] + documents["unchanged"]
+    return 1 if nothing_readable else 0
+
+
+@click.command()
+@click.argument("text")
+@click.option("-k", "count", default=5, show_default=True, type=click.IntRange(1, 100), help="How many passages.")
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def search(invocation: Invocation, text: str, count: int, collection: str | None, as_json: bool) -> None:
+    """Show the passages that fit best, best first.
+
+    \b
+    Example:
+      journeyman search "pre-charge pressure" -k 3
+    """
+    from journeyman.composition import application
+
+    if not text.strip():
+        raise click.UsageError("There is nothing to search for: TEXT is empty.")
+    settings = invocation.settings()
+    with output_kept_clean(), application(settings) as app:
+        passages = app.search(text, k=count, collections=[collection] if collection else None)
+    if as_json:
+        print_json([passage_as_dict(passage) for passage in passages])
+        return
+    for number, passage in enumerate(passages, 1):
+        click.echo(describe_passage(number, passage))
+    if not passages:
+        note("Nothing was found. `journeyman index PATH` adds documents.")
+
+
+@click.command()
+@click.argument("questions", metavar="QUESTIONS.jsonl", type=click.Path(path_type=Path))
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def evaluate(invocation: Invocation, questions: Path, collection: str | None, as_json: bool) -> None:
+    """Ask a set of questions with known answers, and print how good search and answers are.
+
+    Prints hit@1, hit@5, MRR, answer hit rate, abstention precision and recall, with 95 % intervals.
+
+    \b
+    Example:
+      journeyman evaluate examples/questions/company.jsonl --json > report.json
+    """
+    from journeyman.composition import application
+    from retrieval.answering.evaluation import evaluate as evaluate_questions
+    from retrieval.answering.evaluation import load_questions
+
+    settings = invocation.settings()
+    labelled = load_questions(questions)
+    with output_kept_clean(), application(settings) as app, progress_bars("questions") as bars:
+        names = [collection] if collection else None
+        with app.pool.connection() as conn:
+            app.check_collections(conn, names)
+        bar = bars.add_task("Asking", total=len(labelled))
+        report = evaluate_questions(app.answer, labelled, names, lambda _: bars.advance(bar))
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        click.echo(report.table())
+
+
+@click.command()
+@click.argument("questions", required=False, metavar="[QUESTIONS.jsonl]", type=click.Path(path_type=Path))
+@click.option(
+    "--target-risk",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Answer as many as keep the share of answers that should not be given at or below this.",
+)
+@click.option(
+    "--chart", type=click.Path(path_type=Path), metavar="FILE", help="Write the risk-coverage curve as a PNG."
+)
+@click.option("--show", is_flag=True, help="Show the calibration that holds.")
+@click.option("--undo", is_flag=True, help="Go back to the calibration before this one, at last to the default.")
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def calibrate(
+    invocation: Invocation,
+    questions: Path | None,
+    target_risk: float | None,
+    chart: Path | None,
+    show: bool,
+    undo: bool,
+    collection: str | None,
+    as_json: bool,
+) -> None:
+    """Fit when to say "the documents don't say" to questions of which it is known.
+
+    The file is one as `journeyman evaluate` reads it: questions without sources have no answer. From the next
+    question on the bot goes by what was fitted. What is reported is cross-validated.
+
+    \b
+    Example:
+      journeyman calibrate examples/questions/company.jsonl --target-risk 0.1 --chart curve.png
+      journeyman calibrate --undo
+    """
+    from journeyman.composition import application
+    from retrieval.answering.calibration import latest, take_back
+    from retrieval.answering.evaluation import load_questions
+
+    if sum((questions is not None, show, undo)) != 1:
+        raise click.UsageError("Give a file of QUESTIONS, or --show, or --undo.")
+    settings = invocation.settings()
+    labelled = load_questions(questions) if questions else []
+    with output_kept_clean(), application(settings) as app:
+        if labelled:
+            with progress_bars("questions") as bars:
+                bar = bars.add_task("Searching", total=len(labelled))
+                fitted: Fitted | None = app.calibrate(labelled, collection, target_risk, lambda: bars.advance(bar))
+        else:
+            with app.pool.connection() as conn:
+                if undo and not take_back(conn):
+                    note("The default holds already.")
+                fitted = latest(conn)
+    if chart and fitted:
+        write_chart(chart, fitted.chart)
+    if as_json:
+        print_json(calibration_as_dict(fitted))
+    else:
+        click.echo(describe_calibration(fitted))

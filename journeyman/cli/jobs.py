@@ -1,0 +1,52 @@
+"""The command for work under way: jobs."""
+
+import click
+
+from journeyman.cli.asking import PERSON
+from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
+from journeyman.cli.terminal import describe_job, note, output_kept_clean, print_json
+
+
+@click.command()
+@click.argument("action", default="list", type=click.Choice(["list", "cancel"]))
+@click.argument("number", required=False, type=int, metavar="[ID]")
+@json_option
+@common_options
+@pass_invocation
+def jobs(invocation: Invocation, action: str, number: int | None, as_json: bool) -> None:
+    """List scans, runs, builds and rounds that are open, or failed within a day; or cancel one by its number.
+
+    What a cancelled job has finished stays: each document is as it was, or whole.
+
+    \b
+    Example:
+      journeyman jobs
+      journeyman jobs cancel 12
+    """
+    from dataclasses import asdict
+
+    from bot.admin import audit
+    from bot.admin.status import places
+    from journeyman.composition import application
+    from journeyman.errors import WrongInput
+    from retrieval.jobs import cancel_job, current_jobs, read_job
+
+    if (action == "cancel") != (number is not None):
+        raise click.UsageError("`cancel` takes the number of a job, and `list` takes none.")
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        if number is not None:
+            if not cancel_job(conn, number, PERSON):
+                raise WrongInput(f"Job {number} is not open: `journeyman jobs` lists those that are.")
+            audit.record(conn, PERSON, "jobs cancel", detail={"job": number})
+            ended = read_job(conn, number)
+            at_once = ended is not None and ended.state == "cancelled"
+            note(f"Job {number} " + ("is cancelled." if at_once else "stops after what it has in hand."))
+        found = current_jobs(conn)
+    if as_json:
+        print_json([asdict(job) for job in found])
+    elif action == "list":
+        ahead = places(found)
+        for job in found:
+            click.echo(describe_job(job, ahead.get(job.id, 0)))
+        if not found:
+            note("There are none.")

@@ -1,0 +1,208 @@
+"""The adapters: list them, look at one, have one answer, go back, compare two."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from journeyman.cli.asking import PERSON
+from journeyman.cli.finetune import describe_round
+from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
+from journeyman.cli.terminal import note, output_kept_clean, print_json
+
+if TYPE_CHECKING:
+    from finetune.registry import Adapter, Switch
+
+name_argument = click.argument("name", metavar="NAME")
+
+
+@click.group()
+@common_options
+def model() -> None:
+    """The adapters that fine-tuning has made, and which one answers.
+
+    \b
+    Example:
+      journeyman model list
+      journeyman model promote round-7
+    """
+
+
+@model.command("list")
+@json_option
+@common_options
+@pass_invocation
+def list_adapters(invocation: Invocation, as_json: bool) -> None:
+    """List the adapters, which one answers, and the last rounds.
+
+    \b
+    Example:
+      journeyman model list
+    """
+    from dataclasses import asdict
+
+    from finetune.registry import adapters, in_use
+    from finetune.round_rows import rounds
+    from journeyman.composition import application
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        found, now, made = adapters(conn), in_use(conn), rounds(conn)
+    if as_json:
+        print_json(
+            {
+                "in_use": asdict(now) if now else None,
+                "adapters": [asdict(adapter) for adapter in found],
+                "rounds": [asdict(one) for one in made],
+            }
+        )
+        return
+    for adapter in found:
+        click.echo(_line(adapter, now))
+    click.echo(_answers(now))
+    if made:
+        click.echo("\n".join(["", "Last rounds:", *map(describe_round, made)]))
+    else:
+        note("There was no round yet: `journeyman finetune` begins one.")
+
+
+@model.command()
+@name_argument
+@json_option
+@common_options
+@pass_invocation
+def show(invocation: Invocation, name: str, as_json: bool) -> None:
+    """Show what an adapter was made of, how it did, and whether it learnt what should be forgotten.
+
+    \b
+    Example:
+      journeyman model show round-7
+    """
+    from dataclasses import asdict
+
+    from finetune.model_card import card
+    from finetune.registry import find
+    from journeyman.composition import application
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        adapter = find(conn, name)
+    if as_json:
+        print_json(asdict(adapter) | {"erased": adapter.erased})
+        return
+    click.echo(card(adapter.name, adapter.lineage, adapter.metrics, adapter.decision, adapter.reason), nl=False)
+    if adapter.erased:
+        click.echo(f"\n{adapter.erased}")
+
+
+@model.command()
+@name_argument
+@click.option("--reason", metavar="WHY", help="Needed where the gate did not pass it; it is kept.")
+@click.option("--percent", type=click.IntRange(1, 100), default=100, show_default=True, help="Of people, to try it on.")
+@common_options
+@pass_invocation
+def promote(invocation: Invocation, name: str, reason: str | None, percent: int) -> None:
+    """Have an adapter answer from the next question on.
+
+    \b
+    Example:
+      journeyman model promote round-7
+      journeyman model promote round-7 --percent 10
+    """
+    from bot.admin import audit
+    from finetune.registry import promote as switch
+    from journeyman.composition import application
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, conn.transaction():
+        now = switch(conn, name, by=PERSON, reason=reason, percent=percent)
+        audit.record(conn, PERSON, "model promote", detail={"adapter": name, "percent": percent, "reason": reason})
+    note(f"{_answers(now)} To go back: journeyman model rollback")
+
+
+@model.command()
+@click.option("--reason", default="asked for at the command line", metavar="WHY", help="It is kept.")
+@common_options
+@pass_invocation
+def rollback(invocation: Invocation, reason: str) -> None:
+    """End the trial there is, or go back to what answered before.
+
+    \b
+    Example:
+      journeyman model rollback --reason "the tone is wrong"
+    """
+    from bot.admin import audit
+    from finetune.registry import rollback as switch
+    from journeyman.composition import application
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, conn.transaction():
+        now = switch(conn, by=PERSON, reason=reason)
+        audit.record(conn, PERSON, "model rollback", detail={"adapter": now.active, "reason": reason})
+    note(_answers(now))
+
+
+@model.command()
+@click.argument("one", metavar="NAME")
+@click.argument("other", metavar="OTHER")
+@json_option
+@common_options
+@pass_invocation
+def diff(invocation: Invocation, one: str, other: str, as_json: bool) -> None:
+    """Show in what two adapters differ: data, arguments, machine, figures.
+
+    \b
+    Example:
+      journeyman model diff round-6 round-7
+    """
+    from finetune.registry import find
+    from journeyman.composition import application
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        pair = find(conn, one), find(conn, other)
+    found = differences(*(_flat(adapter) for adapter in pair))
+    if as_json:
+        print_json({name: {one: first, other: second} for name, (first, second) in found.items()})
+        return
+    width = max((len(name) for name in found), default=0)
+    for name, (first, second) in found.items():
+        click.echo(f"{name:<{width}}  {first}  →  {second}")
+    if not found:
+        note("They are alike in everything that is kept.")
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The values that are not the same, by name."""
+    return {
+        name: (one.get(name), other.get(name))
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    }
+
+
+def _flat(adapter: "Adapter") -> dict[str, Any]:
+    values: dict[str, Any] = {"decision": adapter.decision, "parent": adapter.parent}
+    for name, value in adapter.lineage.items():
+        if name == "losses":
+            values["last loss"] = value[-1] if value else None
+        elif isinstance(value, dict):
+            values |= {f"{name} {key}": item for key, item in value.items()}
+        else:
+            values[name] = value
+    for part, scores in (adapter.metrics.get("sets") or {}).items():
+        values |= {f"{score} ({part})": arms.get("candidate") for score, arms in scores.items()}
+    return values
+
+
+def _line(adapter: "Adapter", now: "Switch | None") -> str:
+    uses = {now.active: "answers", now.trial: f"tried on {now.percent} %"} if now else {}
+    state = uses.get(adapter.name) or {"promote": "proved better", "refuse": "refused"}.get(
+        adapter.decision, "undecided"
+    )
+    lines = [f"{adapter.name}  {adapter.created_at:%Y-%m-%d %H:%M}  {state}  {adapter.reason}"]
+    if adapter.erased:
+        lines.append(f"  {adapter.erased}")
+    return "\n".join(lines)
+
+
+def _answers(now: "Switch | None") -> str:
+    if now is None:
+        return "The model answers as it comes, without an adapter."
+    who = f"{now.active} answers" if now.active else "The model answers as it comes, without an adapter"
+    trial = f"; {now.trial} is tried on {now.percent} % of people" if now.trial else ""
+    return f"{who}{trial}, since {now.at:%Y-%m-%d %H:%M} ({now.reason})."

@@ -1,0 +1,253 @@
+"""The sources of documents: add one, list, test and remove them."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from journeyman.cli.options import (
+    Invocation,
+    audience_option,
+    collection_option,
+    common_options,
+    json_option,
+    pass_invocation,
+)
+from journeyman.cli.terminal import (
+    describe_index,
+    describe_preview,
+    describe_source,
+    index_progress,
+    note,
+    output_kept_clean,
+    print_json,
+    printable,
+)
+from journeyman.errors import WrongInput
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from retrieval.indexing.sources import Settings, SourceRow
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FIRST = 5
+"""Documents that `test` reads."""
+_MINUTES = {"m": 1, "h": 60, "d": 1440}
+_SCHEDULE = re.compile(r"([1-9]\d{0,5})\s*([mhd])")
+
+
+class Schedule(click.ParamType[int]):
+    """`30m`, `6h`, `2d`, or `manual`; in minutes, 0 for manual."""
+
+    name = "schedule"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "manual" or value == 0:
+            return 0
+        found = _SCHEDULE.fullmatch(str(value))
+        if not found:
+            self.fail("say 30m, 6h, 2d or manual.", param, ctx)
+        return int(found[1]) * _MINUTES[found[2]]
+
+
+def settings_options(command: Command) -> Command:
+    """What may be set for a source, as the keyword arguments of retrieval.indexing.sources.Settings."""
+    options = (
+        click.option("--include", multiple=True, metavar="GLOB", help="Only documents of such names; may be repeated."),
+        click.option("--exclude", multiple=True, metavar="GLOB", help="No documents of such names; may be repeated."),
+        click.option("--query", metavar="SQL", help="For sql: sources, what to read."),
+        click.option("--secret", metavar="NAME", help="The secret in the settings that it needs."),
+        click.option(
+            "--schedule",
+            "every_minutes",
+            type=Schedule(),
+            metavar="TIME",
+            help="How often to look through it: 30m, 6h, 2d, or manual.  [default: at every scan]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+@common_options
+def source() -> None:
+    """Where documents come from: folders, web pages, Git repositories, SQL queries, buckets, wikis, Slack.
+
+    \b
+    Example:
+      journeyman source add https://wiki.example/sitemap.xml --schedule 6h
+      journeyman source list
+    """
+
+
+@source.command()
+@click.argument("address", metavar="ADDRESS")
+@click.option("--collection", default="default", show_default=True, metavar="NAME", help="Where it belongs.")
+@audience_option
+@settings_options
+@click.option("--later", is_flag=True, help="Do not index it now; the next scan does, unless it is manual.")
+@json_option
+@common_options
+@pass_invocation
+def add(
+    invocation: Invocation,
+    /,
+    address: str,
+    collection: str,
+    audience: tuple[str, ...],
+    later: bool,
+    as_json: bool,
+    **settings: Any,
+) -> int:
+    """Register a source and index it. For one that is registered, the new settings take the place of the old.
+
+    \b
+    Example:
+      journeyman source add manuals/ --exclude 'drafts/'
+      journeyman source add contracts/ --collection hr --audience S0123ABCD
+      journeyman source add https://wiki.example/sitemap.xml --include '*/docs/**' --schedule 6h
+      journeyman source add git+https://github.com/example/handbook.git#main --secret github
+      journeyman source add sql:plant/alarms --query "SELECT code, meaning FROM alarm ORDER BY code"
+    """
+    from dataclasses import asdict
+
+    from journeyman.composition import application
+    from retrieval.indexing.sources import add_source
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        row = add_source(conn, address, collection, _settings(settings), audience or None)
+        if later:
+            note(f"Registered in {collection}: {printable(row.uri)}")
+            return 0
+        with index_progress() as progress:
+            report = app.index_sources(conn, [row], progress)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        click.echo(describe_index(report))
+    return 1 if any(failure["document"] == row.uri for failure in report.failures) else 0
+
+
+@source.command("list")
+@collection_option
+@json_option
+@common_options
+@pass_invocation
+def list_(invocation: Invocation, collection: str | None, as_json: bool) -> None:
+    """Show the sources: what each holds, when it is looked through, and what went wrong.
+
+    \b
+    Example:
+      journeyman source list --collection maintenance
+    """
+    from dataclasses import asdict
+
+    from journeyman.composition import application
+    from retrieval.indexing.sources import list_sources, source_extent
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        app.check_collections(conn, [collection] if collection else None)
+        rows = [row for row in list_sources(conn) if collection in (None, row.collection)]
+        extents = [source_extent(conn, row.id) for row in rows]
+    if as_json:
+        counted = zip(rows, extents, strict=True)
+        print_json([asdict(row) | {"kind": row.kind, "documents": n, "passages": p} for row, (n, p) in counted])
+        return
+    for row, (documents, _) in zip(rows, extents, strict=True):
+        click.echo(describe_source(row, documents))
+    if not rows:
+        note("There are no sources. `journeyman source add ADDRESS` adds one.")
+
+
+@source.command()
+@click.argument("address", metavar="ADDRESS")
+@click.option("--collection", metavar="NAME", help="Where it is registered, if in several.")
+@settings_options
+@json_option
+@common_options
+@pass_invocation
+def test(invocation: Invocation, /, address: str, collection: str | None, as_json: bool, **settings: Any) -> int:
+    """Show what would be indexed: how many documents, and what becomes of the first. Nothing is written.
+
+    The source need not be registered. If it is, its settings count where none are given.
+
+    \b
+    Example:
+      journeyman source test https://wiki.example/sitemap.xml --include '*/docs/**'
+    """
+    from dataclasses import asdict
+
+    from journeyman.composition import application
+    from retrieval.indexing.sources import unregistered
+
+    with output_kept_clean(), application(invocation.settings()) as app:
+        given = any(value not in (None, ()) for value in settings.values())
+        with app.connect() as conn:
+            row = None if given else _registered(conn, address, collection)
+        found = app.preview(row or unregistered(address, collection or "default", _settings(settings)), FIRST)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        click.echo(describe_preview(found))
+    return 1 if found.failures and not found.read else 0
+
+
+@source.command()
+@click.argument("address", metavar="ADDRESS")
+@click.option("--collection", metavar="NAME", help="Where it is registered, if in several.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@common_options
+@pass_invocation
+def remove(invocation: Invocation, address: str, collection: str | None, yes: bool) -> None:
+    """Forget a source with its documents. What people asked, answered and corrected stays.
+
+    \b
+    Example:
+      journeyman source remove https://wiki.example/sitemap.xml
+    """
+    from journeyman.composition import application
+    from retrieval.indexing.sources import remove_source, source_extent
+
+    with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        row = _registered(conn, address, collection)
+        if row is None:
+            there = f" in {collection}" if collection else ""
+            raise WrongInput(f"There is no source {address}{there}: `journeyman source list` shows them.")
+        documents, passages = source_extent(conn, row.id)
+        question = (
+            f"Remove {printable(row.uri)} from {row.collection}, with {documents} documents ({passages} passages)?"
+        )
+        if not yes:
+            click.confirm(question, abort=True, err=True)
+        remove_source(conn, row.uri, row.collection)
+    note(f"Removed, with {documents} documents.")
+
+
+def _settings(values: dict[str, Any]) -> "Settings":
+    from retrieval.indexing.sources import Settings
+
+    return Settings(**values)
+
+
+def _registered(conn: "Connection[Any]", address: str, collection: str | None) -> "SourceRow | None":
+    """The source that is registered at an address; also at a path where there is nothing any more. Raises WrongInput
+    if there are several and no collection is named.
+    """
+    import os
+
+    from retrieval.indexing.sources import MissingPath, list_sources, normal_uri
+
+    try:
+        uri = normal_uri(address)
+    except MissingPath:
+        uri = os.path.abspath(os.path.expanduser(address))
+    found = [row for row in list_sources(conn) if row.uri == uri and collection in (None, row.collection)]
+    if len(found) > 1:
+        names = ", ".join(row.collection for row in found)
+        raise WrongInput(f"{address} is a source of several collections: name one with --collection ({names}).")
+    return found[0] if found else None

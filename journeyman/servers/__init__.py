@@ -1,0 +1,1 @@
+"""Processes: the embedded servers, what supervises them, and the long-running parts."""

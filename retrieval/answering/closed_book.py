@@ -1,0 +1,40 @@
+"""A model that answers without documents: what it knows by itself, to measure what the documents add."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+from langchain_core.language_models import BaseChatModel
+
+from retrieval.answering.answer import Answer, Done, Event, Question, Text
+from retrieval.answering.followup import standalone
+from retrieval.answering.prompt import unaided_prompt
+
+_UNSURE = re.compile(r"\b(?:i (?:do not|don['’]t) know|i(?:['’]m| am) not sure)\b", re.IGNORECASE)
+
+
+def unaided(model: BaseChatModel) -> Callable[[Question], Iterator[Event]]:
+    """Answers as the chain does, in one piece. It abstains where the model says that it does not know."""
+
+    def stream(question: Question) -> Iterator[Event]:
+        started = time.monotonic()
+        asked = standalone(question)
+        messages = unaided_prompt().format_messages(question=asked)
+        text = model.invoke(messages).text.strip()
+        yield Text(text)
+        yield Done(
+            Answer(
+                question=question.text,
+                standalone=asked,
+                text=text,
+                abstained=not text or bool(_UNSURE.search(text)),
+                sources=[],
+                passages=[],
+                prompt=str(messages[-1].content),
+                model=str(getattr(model, "model_name", None) or model.get_name()),
+                adapter=getattr(model, "adapter", None),
+                timings={"total": round(time.monotonic() - started, 4)},
+            )
+        )
+
+    return stream

@@ -1,0 +1,1 @@
+"""From a question to passages, best first: search, its terms and spelling, reranking, reading around."""

@@ -1,0 +1,193 @@
+"""Reordering what search found by reading question and passage together, which search over single vectors cannot.
+
+Late interaction is the default: it compares words in their contexts by the embedding model at hand. A cross-encoder
+reads both in one forward pass, which is slower and, with a good one, better; none comes in a package: it is a setting.
+"""
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from psycopg_pool import ConnectionPool
+
+from retrieval.answering.answer import Passage
+from retrieval.embedders import pinned
+from retrieval.embedders.torch_model import files_of, refuse_own_code
+from retrieval.embedding import Embedder, EmbedderMissing, Vectors
+from retrieval.indexing.chunking import embedding_text
+from retrieval.searching.scope import EVERYTHING, Scope
+from retrieval.searching.search import search
+
+LATE_INTERACTION = "late-interaction"
+WEIGHT = 2.0
+"""What a mean likeness of words counts beside the score of the search, on the scale of its cosines."""
+SPREAD = 0.1
+"""What a passage loses, on the same scale, for each better one of its document: what one page says several times leaves
+room for another page (Carbonell and Goldstein, MMR, SIGIR 1998). Decision: docs/decisions/0026.
+"""
+KEPT = 1000
+"""Passages whose words' vectors are kept in memory; of a hundred tokens each, 75 MB."""
+
+
+class Reranker(Protocol):
+    """Scores the first `pool` passages of a search for a question: the more, the better; comparable for one question
+    alone. `spread` is what a passage loses of it for each better one of its document.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pool(self) -> int: ...
+
+    @property
+    def spread(self) -> float: ...
+
+    def scores(self, question: str, passages: Sequence[Passage]) -> list[float]: ...
+
+
+class LateInteraction:
+    """Adds to a passage's score how near, on average, each word of the question is to the nearest one of the passage
+    (MaxSim: Khattab and Zaharia, ColBERT, SIGIR 2020), each word's vector in its context by the active embedding model.
+    Where that model gives no vectors of words, scores stay those of the search. Safe from several threads.
+    """
+
+    name = LATE_INTERACTION
+    pool = 10
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._known: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+        self._looking = threading.Lock()
+
+    @property
+    def spread(self) -> float:
+        """None where scores stay those of the search, which lie closer together."""
+        return SPREAD if hasattr(pinned(self._embedder), "token_vectors") else 0.0
+
+    def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
+        """One score a passage. Raises EmbedderMissing if the model is not installed."""
+        model = pinned(self._embedder)
+        encode = getattr(model, "token_vectors", None)
+        if encode is None or not passages:
+            return [passage.score for passage in passages]
+        (asked,) = encode([question])
+        if not len(asked):
+            return [passage.score for passage in passages]
+        words = self._words(model.name, encode, [_read(passage) for passage in passages])
+        return [passage.score + WEIGHT * max_sim(asked, held) for passage, held in zip(passages, words, strict=True)]
+
+    def _words(
+        self, model: str, encode: Callable[[Sequence[str]], list[Vectors]], texts: Sequence[str]
+    ) -> list[Vectors]:
+        """The vectors of the words of each text, kept at half their precision."""
+        keys = [(model, text) for text in texts]
+        with self._looking:
+            found = {key: self._known[key] for key in keys if key in self._known}
+        new = [key for key in dict.fromkeys(keys) if key not in found]
+        for key, vectors in zip(new, encode([text for _, text in new]) if new else (), strict=True):
+            found[key] = vectors.astype(np.float16)
+        with self._looking:
+            for key in keys:
+                self._known[key] = found[key]
+                self._known.move_to_end(key)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return [found[key].astype(np.float32) for key in keys]
+
+
+def max_sim(question: Vectors, passage: Vectors) -> float:
+    """The mean over the question's unit vectors of the highest cosine with one of the passage's; 0 if it has none."""
+    return float((question @ passage.T).max(axis=1).mean()) if len(passage) else 0.0
+
+
+class CrossEncoder:
+    """A cross-encoder by its folder or its name on the hub, from safetensors, loaded at first use. Thread-safe."""
+
+    pool = 30
+    spread = 0.0  # its scale is each model's own
+
+    def __init__(self, source: str, device: str = "auto") -> None:
+        self.name = source
+        self._device = device
+        self._loading = threading.Lock()
+        self._model: Any = None
+
+    def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
+        """One score a passage. Raises EmbedderMissing if the model cannot be loaded."""
+        if not passages:
+            return []
+        with self._loading:
+            model = self._loaded()
+            return [float(score) for score in model.predict([(question, _read(passage)) for passage in passages])]
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            folder = files_of(self.name)
+            try:
+                from sentence_transformers import CrossEncoder as Model
+
+                refuse_own_code(self.name, folder)
+                self._model = Model(
+                    str(folder),
+                    device=None if self._device == "auto" else self._device,
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    model_kwargs={"use_safetensors": True},
+                )
+            except ImportError as error:
+                raise EmbedderMissing(
+                    f"The reranker {self.name} needs sentence-transformers: pip install 'journeyman[embedders]'."
+                ) from error
+            except (OSError, ValueError) as error:
+                raise EmbedderMissing(
+                    f"The reranker {self.name} cannot be loaded ({str(error).splitlines()[0]})."
+                ) from error
+        return self._model
+
+
+def search_and_rerank(
+    pool: ConnectionPool[Any],
+    embedder: Embedder,
+    reranker: Reranker | None,
+    text: str,
+    *,
+    k: int = 10,
+    scope: Scope = EVERYTHING,
+    language: str | None = None,
+) -> list[Passage]:
+    """`search`, and if there is a reranker its order of the first of them. Raises psycopg.Error."""
+    deep = max(k, reranker.pool) if reranker else k
+    with pool.connection() as conn:
+        found = search(conn, embedder, text, k=deep, scope=scope, language=language)
+    # Without the connection: reordering takes far longer than the search, and others wait for theirs.
+    return reranked(reranker, text, found, k) if reranker else found
+
+
+def reranked(reranker: Reranker, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
+    """The `k` best passages by the reranker, each that it read with its new place in `ranks`; the rest behind them."""
+    read, rest = passages[: reranker.pool], passages[reranker.pool :]
+    order = spread_out(reranker.scores(question, read), [passage.document_id for passage in read], reranker.spread)
+    first = [
+        replace(read[place], ranks={**read[place].ranks, "reranked": number}) for number, place in enumerate(order, 1)
+    ]
+    return [*first, *rest][:k]
+
+
+def spread_out(scores: Sequence[float], documents: Sequence[int], spread: float) -> list[int]:
+    """Places by score, the best first, each less `spread` for every one of its document that came before."""
+    left, order, before = list(range(len(scores))), [], Counter[int]()
+    while left:
+        best = max(left, key=lambda place: scores[place] - spread * before[documents[place]])
+        left.remove(best)
+        order.append(best)
+        before[documents[best]] += 1
+    return order
+
+
+def _read(passage: Passage) -> str:
+    """As it was embedded."""
+    return embedding_text(passage.title, (passage.heading,), passage.text)

@@ -1,0 +1,27 @@
+"""What a search may see: collections that were named, and those whose audience the asker belongs to."""
+
+from dataclasses import dataclass
+
+from retrieval.answering.answer import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """`collections` None means all that there are. `principals` says who reads along: a collection is read if its
+    audience names one of them ('everyone', 'user:U…', 'group:S…', 'channel:C…', 'all:1+2'); None restricts nothing, as
+    the command line and the index need it, and an empty one reads nothing.
+    """
+
+    collections: tuple[str, ...] | None = None
+    principals: tuple[str, ...] | None = None
+
+
+EVERYTHING = Scope()
+
+
+def scope_of(question: Question) -> Scope:
+    """What a search for this question may see."""
+    return Scope(
+        None if question.collections is None else tuple(question.collections),
+        None if question.principals is None else tuple(question.principals),
+    )

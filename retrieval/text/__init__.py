@@ -1,0 +1,1 @@
+"""What is known of text by itself: words, sentences, languages, identifiers, likeness."""

@@ -1,0 +1,67 @@
+"""A chunk's sentences, list items, table rows and lines of code: what a question is matched with and an answer quotes.
+
+Every one of them stands word for word in the chunk's text.
+"""
+
+import hashlib
+import re
+
+from retrieval.indexing.chunking import sentences
+
+MAX_WORDS = 45
+"""Longer ones are cut where they pause, for a quote has to be short."""
+
+_ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
+_PAUSE = re.compile(r"(?<=[;:,–—])\s+|\s+(?=[(–—])|(?<=\))\s+")
+_FENCE = re.compile(r"^\s*```")
+_WORD = re.compile(r"\w")
+
+
+def split(text: str, kind: str) -> list[str]:
+    """The quotable pieces of a chunk in order; a CSV or SQL row is one, unless it is too long."""
+    if kind == "row" and len(text.split()) <= MAX_WORDS:
+        return [text.strip()]
+    pieces = []
+    for paragraph in _paragraphs(text):
+        for sentence in sentences(paragraph):
+            pieces += _shortened(sentence)
+    return [piece for piece in pieces if _WORD.search(piece)]
+
+
+def sentence_hash(text: str) -> bytes:
+    """The key of a sentence's vector in the cache: the sha256 of its text, which is embedded alone."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Lines of wrapped prose joined as they stand; items, table rows and lines of code each for itself."""
+    paragraphs: list[list[str]] = [[]]
+    code = False
+    for line in text.split("\n"):
+        if _FENCE.match(line):
+            code = not code
+            paragraphs.append([])
+        elif not line.strip():
+            paragraphs.append([])
+        elif code or line.lstrip().startswith("|"):
+            paragraphs += [[line.strip()], []]
+        elif _ITEM.match(line):
+            paragraphs.append([_ITEM.sub("", line).strip()])
+        else:
+            paragraphs[-1].append(line)
+    return ["\n".join(lines).strip() for lines in paragraphs if lines]
+
+
+def _shortened(sentence: str) -> list[str]:
+    """A long sentence in parts of at most about MAX_WORDS, cut at its pauses."""
+    if len(sentence.split()) <= MAX_WORDS:
+        return [sentence]
+    parts: list[str] = []
+    start = last = 0
+    for pause in [*_PAUSE.finditer(sentence), None]:
+        end = pause.start() if pause else len(sentence)
+        if len(sentence[start:end].split()) > MAX_WORDS and last > start:
+            parts.append(sentence[start:last].strip())
+            start = last
+        last = end
+    return [part for part in [*parts, sentence[start:].strip()] if part]

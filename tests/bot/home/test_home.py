@@ -1,0 +1,254 @@
+"""The Home tab: what everybody sees, what admins see besides, and what its buttons do."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from bot.admin.status import Collection, read_status
+from bot.app import SlackApp
+from bot.feedback import review_views
+from bot.feedback.complaints import complain
+from bot.feedback.review import save_verified
+from bot.feedback.votes import vote
+from bot.home import tab_views
+from bot.home.charts import in_words, picture
+from bot.home.figures import DayFigures, Figures, read_days
+from bot.home.personal_data import Kept, Mine, delete_data, my_questions
+from bot.home.tab_views import Administrative, Personal
+from bot.questions import views
+from bot.questions.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer, fail_answer, finish_answer
+from retrieval.answering.answer import Question, Turn
+from retrieval.searching.search import search
+from retrieval.text.clusters import Cluster
+from tests.bot.conftest import EMBEDDER, Connect, Rows
+from tests.bot.samples import answer_to
+from tests.slack_workspace import Workspace
+from tests.slack_workspace.looking import visible_text
+from tests.slack_workspace.model import Message, Person
+
+MANIFEST = Path("bot/manifest.yaml")
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAYS = tuple(DayFigures(date(2026, 11, day), day, 2, 1, 3, 1) for day in range(9, 23))
+FIGURES = Figures(DAYS, (Cluster("What costs $110 of $HOME?", 4),))
+
+
+@pytest.fixture
+def bot(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> SlackApp:
+    """The bot in a workspace that granted exactly the manifest, with Ada as its admin."""
+    workspace.install(MANIFEST)
+    app = connect()
+    with pool.connection() as conn:
+        conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [workspace.ada.id])
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
+    return app
+
+
+def asked_by(conn: Connection[Any], person: str, text: str, *, thread: str = "1.0", abstained: bool = False) -> UUID:
+    """An answered question in C1; what was asked in the thread before is its history."""
+    history = [Turn("user", "ben's words"), Turn("assistant", "yes")] if thread == "ben's" else []
+    answer_id = begin_answer(
+        conn, asked_by=person, question=Question(text, history), channel="C1", thread_ts=thread, question_ts=text
+    )
+    assert answer_id is not None
+    finish_answer(conn, answer_id, answer_to(text, abstained=abstained), answer_ts=f"a {text}")
+    return answer_id
+
+
+def words(workspace: Workspace, person: Person) -> str:
+    """What stands in the person's Home tab."""
+    view = workspace.home(person)
+    return "" if view is None else visible_text(Message("", "", "", "", blocks=view.blocks))
+
+
+def kinds(workspace: Workspace, person: Person) -> list[str]:
+    view = workspace.home(person)
+    return [] if view is None else [block["type"] for block in view.blocks]
+
+
+def test_everybody_sees_how_to_ask_and_what_is_theirs(
+    workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any]
+) -> None:
+    """Their questions with their votes, nobody else's, and nothing for admins."""
+    with pool.connection() as conn:
+        vote(conn, asked_by(conn, workspace.ben.id, "ben's question"), workspace.ben.id, -1)
+        asked_by(conn, workspace.ada.id, "ada's question")
+        conn.execute("INSERT INTO collection (name) VALUES ('manuals')")
+    workspace.open_home("ben")
+    workspace.wait_for(lambda: "ben's question" in words(workspace, workspace.ben))
+    shown = words(workspace, workspace.ben)
+    assert tab_views.HOW_TO_ASK in shown
+    assert "*manuals*: 0 documents" in shown
+    assert ":thumbsdown:" in shown.split("ben's question")[1]
+    assert "1 question and 1 vote" in shown
+    assert "ada's question" not in shown
+    assert "For admins" not in shown
+
+
+def test_admins_see_the_queue_and_the_figures_as_a_picture(
+    workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any]
+) -> None:
+    """At once as text, then as an uploaded file with the same as its description; unchanged it is not sent again."""
+    with pool.connection() as conn:
+        complain(conn, asked_by(conn, "U1", "doubted"), "U1", "wrong", None)
+        complain(conn, asked_by(conn, "U1", "stale"), "U1", "outdated", None)
+    for _ in range(2):
+        workspace.open_home("ada")
+        workspace.wait_for(lambda: "image" in kinds(workspace, workspace.ada), timeout=60)
+    shown = words(workspace, workspace.ada)
+    assert "*doubted*" in shown
+    assert "*Alarm manual (alarms.md)*" in shown
+    assert "The last answer was written by `stand-in` without an adapter." in shown
+    assert "2 questions in 14 days" in shown
+    assert len(workspace.calls("files.completeUploadExternal")) == 1
+
+
+def test_without_files_the_figures_are_text(workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any]) -> None:
+    """An older workspace: the same figures, with what was asked in vain; the unknown method is tried once."""
+    with pool.connection() as conn:
+        asked_by(conn, "U1", "where is the canteen?", abstained=True)
+    workspace.refuse("files.getUploadURLExternal", "unknown_method", times=None)
+    for _ in range(2):
+        workspace.open_home("ada")
+        workspace.wait_for(lambda: "where is the canteen? (1×)" in words(workspace, workspace.ada), timeout=60)
+    assert "image" not in kinds(workspace, workspace.ada)
+    assert len(workspace.calls("files.getUploadURLExternal")) == 1
+
+
+@pytest.mark.parametrize(("times", "last"), [(1, "image"), (3, "section")])
+def test_slack_takes_a_moment_to_look_at_a_new_file(workspace: Workspace, bot: SlackApp, times: int, last: str) -> None:
+    """A view with it is refused until then: it is sent again, and if that does not help the figures are text."""
+    workspace.slow("files.completeUploadExternal", 1.0)
+    workspace.open_home("ada")
+    workspace.wait_for(lambda: "section" in kinds(workspace, workspace.ada))
+    workspace.refuse("views.publish", "invalid_arguments", times=times)
+    workspace.wait_for(lambda: len(workspace.calls("views.publish")) == times + 2)
+    workspace.wait_for(lambda: kinds(workspace, workspace.ada)[-1] == last)
+
+
+def test_the_queue_can_be_judged_from_home(workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any]) -> None:
+    """The button opens the form, and what is judged leaves the tab; fixed documents, too."""
+    with pool.connection() as conn:
+        complain(conn, asked_by(conn, "U1", "doubted"), "U1", "wrong", "The right answer.")
+        complain(conn, asked_by(conn, "U1", "stale"), "U1", "outdated", None)
+    workspace.open_home("ada")
+    home = workspace.wait_for(lambda: workspace.home(workspace.ada))
+    workspace.wait_for(lambda: "doubted" in words(workspace, workspace.ada))
+    workspace.press("ada", home, review_views.FIXED)
+    workspace.wait_for(lambda: "No documents to fix." in words(workspace, workspace.ada))
+    workspace.press("ada", workspace.wait_for(lambda: workspace.home(workspace.ada)), review_views.OPEN)
+    form = workspace.wait_for(lambda: workspace.views(workspace.ada))[-1]
+    workspace.submit("ada", form, {"answer": "The right answer."})
+    workspace.wait_for(lambda: review_views.EMPTY in words(workspace, workspace.ada))
+
+
+def test_delete_my_data(workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any], rows: Rows) -> None:
+    """The button deletes what is theirs and nobody else's, and says how much it was."""
+    with pool.connection() as conn:
+        vote(conn, asked_by(conn, workspace.ben.id, "ben's question"), workspace.ben.id, -1)
+        asked_by(conn, workspace.ada.id, "ada's question")
+    workspace.open_home("ben")
+    home = workspace.wait_for(lambda: workspace.home(workspace.ben))
+    workspace.wait_for(lambda: "ben's question" in words(workspace, workspace.ben))
+    workspace.press("ben", home, tab_views.DELETE)
+    workspace.wait_for(lambda: tab_views.deleted_note(Kept(1, 1)) in words(workspace, workspace.ben))
+    assert "You have not asked me anything yet." in words(workspace, workspace.ben)
+    assert rows("SELECT question FROM answer") == [("ada's question",)]
+
+
+def test_a_deletion_leaves_no_words_of_the_person(conn: Connection[Any]) -> None:
+    """Nor in the history, the prompt and the rewritten question of those who asked after them in a thread."""
+    asked_by(conn, "BEN", "ben's words", thread="ben's")
+    asked_by(conn, "ADA", "and then?", thread="ben's")
+    asked_by(conn, "ADA", "elsewhere", thread="2.0")
+    assert delete_data(conn, "BEN") == Kept(1, 0)
+    kept = conn.execute(
+        "SELECT question, history = '[]', prompt IS NULL, standalone IS NULL FROM answer ORDER BY question"
+    ).fetchall()
+    assert kept == [("and then?", True, True, True), ("elsewhere", True, False, False)]
+    assert my_questions(conn, "BEN") == []
+
+
+def test_a_verified_answer_outlives_its_people(bot: SlackApp, workspace: Workspace, rows: Rows) -> None:
+    """What was approved is the company's: it stays searchable, and names nobody any more."""
+    with bot.runtime.pool.connection() as conn:
+        answer_id = asked_by(conn, workspace.ben.id, "what does alarm 4 mean?")
+    save_verified(
+        bot.runtime, answer_id, "The door is open.", verified_by=workspace.ada.id, written_by=workspace.ben.id
+    )
+    with bot.runtime.pool.connection() as conn:
+        for person in (workspace.ben, workspace.ada):
+            delete_data(conn, person.id)
+    with bot.runtime.pool.connection() as conn:
+        found = search(conn, EMBEDDER, "what does alarm 4 mean?")[0]
+    assert found.text == "The door is open."
+    assert found.document.startswith("no. 1, verified on ")
+    assert rows("SELECT answer_id, written_by, verified_by FROM verified_answer") == [(None, None, None)]
+    assert rows("SELECT prompt FROM training_example") == [(None,)]
+
+
+def test_without_a_database_the_tab_says_so(workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any]) -> None:
+    """Never an old state that looks like the new one; a deletion that did not happen is not claimed."""
+    workspace.open_home("ben")
+    home = workspace.wait_for(lambda: workspace.home(workspace.ben))
+    pool.close()
+    workspace.open_home("ben")
+    workspace.wait_for(lambda: tab_views.NO_DATABASE in words(workspace, workspace.ben))
+    assert home.blocks
+
+
+def test_figures_count_each_day(conn: Connection[Any]) -> None:
+    """Days without questions are among them; shares of nothing are unknown."""
+    vote(conn, asked_by(conn, "U1", "one"), "U1", 1)
+    asked_by(conn, "U1", "two", abstained=True)
+    conn.execute("UPDATE answer SET asked_at = now() - interval '3 days' WHERE question = 'two'")
+    days = read_days(conn)
+    assert len(days) == 14
+    assert [(day.answered, day.abstained, day.up) for day in (days[-4], days[-1])] == [(0, 1, 0), (1, 0, 1)]
+    found = Figures(days, ())
+    assert (found.asked, found.share_answered, found.share_up) == (2, 0.5, 1.0)
+    assert Figures((), ()).share_answered is None
+
+
+def test_what_its_asker_called_off_did_not_fail(conn: Connection[Any]) -> None:
+    """Neither in their own list nor in the figures; what failed for another reason did."""
+    errors = {"deleted?": QUESTION_DELETED, "stopped?": STOPPED_BY_ASKER, "broken?": views.FAILED}
+    for question, error in errors.items():
+        answer_id = begin_answer(conn, asked_by="U1", question=Question(question))
+        assert answer_id is not None
+        fail_answer(conn, answer_id, error)
+    states = {mine.question: mine.state for mine in my_questions(conn, "U1")}
+    assert states == {"deleted?": "called off", "stopped?": "called off", "broken?": "failed"}
+    assert read_days(conn)[-1].failed == 1
+    assert read_status(conn).day.failed == 1
+
+
+@pytest.mark.filterwarnings("error:constrained_layout")
+def test_a_picture_is_drawn_of_anything() -> None:
+    """Dollar signs are no formulas; no figures at all are drawn, too, and everything finds its place."""
+    for shown in (FIGURES, Figures(tuple(DayFigures(day.day, 0, 0, 0, 0, 0) for day in DAYS), ())):
+        assert picture(shown).startswith(b"\x89PNG")
+
+
+def test_figures_in_words() -> None:
+    """What the picture shows, for those who do not see it."""
+    assert in_words(FIGURES) == (
+        "259 questions in 14 days ▄▅▅▅▅▆▆▆▇▇▇▇██\n84 % of them answered from the documents\n75 % of 56 thumbs up"
+    )
+    assert in_words(Figures(DAYS[:0], ())).startswith("0 questions in 0 days\n– of them")
+
+
+def test_the_tab_stays_within_slacks_limits() -> None:
+    """However much there is: at most 100 blocks, sections of 3,000 characters."""
+    mine = [Mine(UUID(int=n), "<!channel> " * 100, NOW, "answered", 1) for n in range(5)]
+    collections = [Collection("a & b" * 20, 1, 1, NOW)] * 100
+    figures = Figures(DAYS, tuple(Cluster("why? " * 200, 2) for _ in range(5)))
+    view = tab_views.home_view(Personal(collections, mine, Kept(5, 1)), Administrative([], [], None, figures))
+    assert len(view["blocks"]) <= 100
+    texts = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
+    assert all(len(text) <= 3000 for text in texts)
+    assert "<!channel>" not in "".join(texts)

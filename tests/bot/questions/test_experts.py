@@ -1,0 +1,180 @@
+"""Where the documents don't say: the nearest passages, the channel's experts, and their reply as a verified answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bot.questions.channels import ChannelSettings, save_channel
+from bot.questions.expert_views import ASKED_BEFORE, NO_EXPERTS, NO_EXPERTS_HERE, NOT_FOUND, NOT_YOURS
+from bot.questions.experts import is_worth_keeping
+from bot.questions.passages import GONE, NOT_KEPT, Read, passage_modal
+from retrieval.answering.answer import Done, Event, Question, Text
+from tests.bot.conftest import Connect, Rows, ask
+from tests.bot.samples import answer_to
+from tests.slack_workspace import Workspace
+from tests.slack_workspace.looking import visible_text
+from tests.slack_workspace.model import Message
+
+REPLY = "Alarm 4 is the lubrication: fill up the HV-46 and press reset for two seconds."
+
+
+@pytest.fixture(autouse=True)
+def installed(workspace: Workspace) -> None:
+    """With what the manifest asks for, and nothing else."""
+    workspace.install(Path("bot/manifest.yaml"))
+
+
+def abstaining(question: Question) -> Iterator[Event]:
+    """The documents don't say."""
+    yield Text("The documents don't say.")
+    yield Done(answer_to(question.text, "The documents don't say.", abstained=True))
+
+
+def name_expert(workspace: Workspace, database: str, *people: str) -> None:
+    """Makes people the experts of the channel."""
+    experts = [workspace.state.person(name).id for name in people]
+    with psycopg.connect(database) as conn:
+        save_channel(conn, workspace.maintenance.id, ChannelSettings(experts=experts), "U1")
+
+
+def told(workspace: Workspace, text: str) -> Any:
+    """Ada, or Ben, alone is told."""
+    return workspace.wait_for(
+        lambda: [m for p in (workspace.ada, workspace.ben) for m in workspace.ephemerals(p) if m.text == text]
+    )
+
+
+def handed_over(workspace: Workspace) -> tuple[Message, Message]:
+    """A question of Ada's, and the message that asks Ben."""
+    question = ask(workspace)
+    answer = workspace.wait_for_reply(question)
+    workspace.press("ada", answer, "ask_person")
+    return question, workspace.wait_for_reply(question, count=2)
+
+
+def offer(workspace: Workspace, question: Message) -> Message:
+    """The message with the button that keeps a reply."""
+    reply = workspace.wait_for_reply(question, count=3)
+    assert "Save as verified answer" in visible_text(reply)
+    return reply
+
+
+def test_an_experts_reply_becomes_a_verified_answer(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """Mentioned in the thread with the question; one click on the reply, and it is searched."""
+    name_expert(workspace, database, "ben")
+    connect(abstaining)
+    question, request = handed_over(workspace)
+    assert f"<@{workspace.ben.id}>" in request.text
+    assert "> what does alarm 4 mean?" in request.text
+    workspace.post("ben", "maintenance", f"<@{workspace.ada.id}> {REPLY}", thread_ts=question.ts)
+    offered = offer(workspace, question)
+    workspace.press("ben", offered, "save_reply")
+    workspace.wait_for(lambda: "Saved as a verified answer" in visible_text(offered))
+    assert rows("SELECT question, text, verified_by FROM verified_answer") == [
+        ("what does alarm 4 mean?", REPLY, workspace.ben.id)
+    ]
+    assert rows("SELECT text FROM chunk") == [(REPLY,)]
+    assert rows("SELECT count(*) FROM answer") == [(1,)]
+
+
+def test_who_was_not_asked_cannot_save(workspace: Workspace, connect: Connect, database: str, rows: Rows) -> None:
+    """Neither the asker nor anybody else, unless they are an admin."""
+    name_expert(workspace, database, "ben")
+    connect(abstaining)
+    question, _ = handed_over(workspace)
+    workspace.post("ben", "maintenance", REPLY, thread_ts=question.ts)
+    workspace.press("ada", offer(workspace, question), "save_reply")
+    told(workspace, NOT_YOURS)
+    assert rows("SELECT count(*) FROM verified_answer") == [(0,)]
+
+
+def test_a_reply_that_was_deleted_is_not_saved(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """What is saved is what stands there at that moment."""
+    name_expert(workspace, database, "ben")
+    connect(abstaining)
+    question, _ = handed_over(workspace)
+    reply = workspace.post("ben", "maintenance", REPLY, thread_ts=question.ts)
+    offered = offer(workspace, question)
+    workspace.delete(reply)
+    workspace.press("ben", offered, "save_reply")
+    told(workspace, NOT_FOUND)
+    assert rows("SELECT count(*) FROM verified_answer") == [(0,)]
+
+
+def test_experts_are_asked_once(workspace: Workspace, connect: Connect, database: str) -> None:
+    """A second press is told so; an expert's small talk is no answer, and no question to the bot."""
+    name_expert(workspace, database, "ben")
+    connect(abstaining)
+    question, _ = handed_over(workspace)
+    workspace.press("ada", workspace.replies_by_app(question)[0], "ask_person")
+    told(workspace, ASKED_BEFORE)
+    workspace.post("ben", "maintenance", "thanks", thread_ts=question.ts)
+    workspace.wait_for(lambda: all(delivery.settled for delivery in workspace.deliveries))
+    workspace.post("ada", "maintenance", "and alarm 5?", thread_ts=question.ts)
+    workspace.wait_for_reply(question, count=3)
+    assert "Save as verified answer" not in "".join(map(visible_text, workspace.replies_by_app(question)))
+
+
+def test_without_experts_the_asker_learns_how_to_name_them(workspace: Workspace, connect: Connect) -> None:
+    """In a channel that has none, and in a direct message, which can have none."""
+    connect(abstaining)
+    workspace.press("ada", workspace.wait_for_reply(ask(workspace)), "ask_person")
+    told(workspace, NO_EXPERTS)
+    direct = workspace.post("ada", workspace.direct_message("ada"), "what does alarm 4 mean?")
+    workspace.press("ada", workspace.wait_for_reply(direct), "ask_person")
+    told(workspace, NO_EXPERTS_HERE)
+
+
+def test_a_private_question_goes_to_the_channel_when_its_asker_wants(
+    workspace: Workspace, connect: Connect, database: str
+) -> None:
+    """`/ask`, then "ask a person": the request opens a thread, and the reply there can be kept."""
+    name_expert(workspace, database, "ben")
+    connect(abstaining)
+    workspace.slash("ada", "maintenance", "/ask", "what does alarm 4 mean?")
+    answer = workspace.wait_for(
+        lambda: [m for m in workspace.ephemerals(workspace.ada) if "Ask a person" in visible_text(m)]
+    )[0]
+    workspace.press("ada", answer, "ask_person")
+    request = workspace.wait_for(lambda: workspace.messages("maintenance"))[0]
+    workspace.wait_for(lambda: all(delivery.settled for delivery in workspace.deliveries))
+    workspace.post("ben", "maintenance", REPLY, thread_ts=request.ts)
+    assert "Save as verified answer" in visible_text(workspace.wait_for_reply(request))
+
+
+def test_only_statements_are_worth_keeping() -> None:
+    """No small talk, no question back, no two words."""
+    assert is_worth_keeping(REPLY)
+    assert not is_worth_keeping("which machine is it?")
+    assert not is_worth_keeping("will check")
+    assert not is_worth_keeping("thank you very much")
+
+
+def test_a_passage_is_shown_in_a_modal(workspace: Workspace, connect: Connect, database: str) -> None:
+    """From the nearest passages of an abstention, too; without its text it says that it has changed."""
+    with psycopg.connect(database) as conn:
+        conn.execute("INSERT INTO collection (name) VALUES ('default')")
+    connect(abstaining)
+    answer = workspace.wait_for_reply(ask(workspace))
+    workspace.press("ada", answer, "show_passage_1")
+    modal = workspace.wait_for(lambda: workspace.views(workspace.ada))[0]
+    shown = str(modal.source)
+    assert "Alarms" in shown
+    assert GONE in shown
+    assert NOT_KEPT not in shown
+
+
+def test_a_passage_cannot_speak_to_slack() -> None:
+    """Title, heading and text are data."""
+    view = passage_modal(Read("<!here>", "<@U1>", "a.md", "2026-01-01", "default", "see <!channel> & **this** " * 900))
+    assert "<!" not in str(view)
+    assert "<@" not in str(view)
+    assert len(view["blocks"]) <= 100
+    assert all(len(block["text"]["text"]) <= 3000 for block in view["blocks"] if block["type"] == "section")
