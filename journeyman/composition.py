@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from retrieval.answering.chain import AnswerChain
     from retrieval.answering.evaluation import LabelledQuestion
     from retrieval.answering.examples import Examples
+    from retrieval.answering.trial import Trial
     from retrieval.embedders import Api, Embedders
     from retrieval.indexing.building import Progress as Built
     from retrieval.indexing.index import IndexReport, Progress, SourceRow
@@ -307,6 +308,41 @@ class Application:
             fitted = calibrate(find, questions, target_risk, progress)
             store(conn, fitted)
         return fitted
+
+    def try_rewrites(
+        self, questions: "Sequence[LabelledQuestion]", collection: str | None, progress: Callable[[], None]
+    ) -> "Trial | None":
+        """Whether the model that answers rewrites follow-ups better than the plain way, and go by it from now on; None
+        if the questions cannot tell, or the settings leave nothing to decide.
+        """
+        from retrieval.answering.abilities import name_of, note_ability
+        from retrieval.answering.chain import passages_for
+        from retrieval.answering.trial import LEAST, follow_ups, try_rewrites
+        from retrieval.searching.scope import Scope
+
+        if self.settings.rewrite_followups != "auto" or len(follow_ups(questions)) < LEAST:
+            return None
+        scope, model = Scope((collection,) if collection else None), self.answering_model()
+        with self.pool.connection() as conn:
+
+            def find(labelled: "LabelledQuestion", asked: str) -> "list[Passage]":
+                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope)
+
+            found = try_rewrites(find, model, questions, progress)
+            if found is not None:
+                adapter = getattr(model, "adapter", None)
+                note_ability(conn, name_of(model), adapter, rewrites=found.able, figures=found.as_dict())
+        return found
+
+    def answering_model(self) -> "BaseChatModel":
+        """The model with the adapter that answers most people, if one does."""
+        from finetune.registry import in_use
+
+        with self.connect() as conn:
+            now = in_use(conn)
+        model: Any = self.model
+        tuned: BaseChatModel = model.with_adapter(self.adapters / now.active) if now and now.active else model
+        return tuned
 
     def compare(
         self,

@@ -1,7 +1,7 @@
 """The commands that work on documents: index, search, evaluate, calibrate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from journeyman.cli.terminal import (
     describe_calibration,
     describe_index,
     describe_passage,
+    describe_trial,
     index_progress,
     note,
     output_kept_clean,
@@ -28,7 +29,10 @@ from journeyman.cli.terminal import (
 )
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from retrieval.answering.calibration import Fitted
+    from retrieval.answering.trial import Trial
 
 
 @click.command()
@@ -160,7 +164,8 @@ def calibrate(
     """Fit when to say "the documents don't say" to questions of which it is known.
 
     The file is one as `journeyman evaluate` reads it: questions without sources have no answer. From the next
-    question on the bot goes by what was fitted. What is reported is cross-validated.
+    question on the bot goes by what was fitted. What is reported is cross-validated. Where ten questions or more are
+    follow-ups, with a `history`, the model's rewrites of them are tried as well, and used if they find more.
 
     \b
     Example:
@@ -168,26 +173,46 @@ def calibrate(
       journeyman calibrate --undo
     """
     from journeyman.composition import application
-    from retrieval.answering.calibration import latest, take_back
+    from retrieval.answering.calibration import latest
     from retrieval.answering.evaluation import load_questions
+    from retrieval.answering.trial import follow_ups
 
     if sum((questions is not None, show, undo)) != 1:
         raise click.UsageError("Give a file of QUESTIONS, or --show, or --undo.")
     settings = invocation.settings()
     labelled = load_questions(questions) if questions else []
+    trial: Trial | None = None
     with output_kept_clean(), application(settings) as app:
         if labelled:
             with progress_bars("questions") as bars:
                 bar = bars.add_task("Searching", total=len(labelled))
                 fitted: Fitted | None = app.calibrate(labelled, collection, target_risk, lambda: bars.advance(bar))
+            with progress_bars("follow-ups") as bars:
+                rewriting = bars.add_task("Rewriting", total=len(follow_ups(labelled)))
+                trial = app.try_rewrites(labelled, collection, lambda: bars.advance(rewriting))
         else:
             with app.pool.connection() as conn:
-                if undo and not take_back(conn):
-                    note("The default holds already.")
+                if undo:
+                    _undo(conn)
                 fitted = latest(conn)
     if chart and fitted:
         write_chart(chart, fitted.chart)
     if as_json:
-        print_json(calibration_as_dict(fitted))
+        told = calibration_as_dict(fitted)
+        print_json(told if told is None or trial is None else {**told, "rewrites": trial.as_dict()})
     else:
         click.echo(describe_calibration(fitted))
+        if trial is not None:
+            click.echo(describe_trial(trial))
+
+
+def _undo(conn: "Connection[Any]") -> None:
+    """The calibration before holds again, and what was known of the model before this one."""
+    from retrieval.answering import abilities
+    from retrieval.answering.calibration import latest, take_back
+
+    held = latest(conn)
+    if not take_back(conn):
+        note("The default holds already.")
+    if held is not None and held.calibrated_at is not None:
+        abilities.take_back(conn, held.calibrated_at)

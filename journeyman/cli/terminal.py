@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bot.operations import ModelState
     from retrieval.answering.answer import Event, Passage, Source
     from retrieval.answering.calibration import Fitted
+    from retrieval.answering.trial import Trial
     from retrieval.indexing.index import IndexReport, Progress
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
@@ -259,6 +260,19 @@ def describe_calibration(fitted: "Fitted | None") -> str:
         f"  answered                        {fitted.coverage:.0%}",
         f"  of those wrongly                {fitted.risk:.0%}",
         f"  area under risk and coverage    {fitted.area:.3f}  (answering all: {fitted.unanswerable / asked:.3f})",
+    ]
+    return "\n".join(lines)
+
+
+def describe_trial(trial: "Trial") -> str:
+    """What became of follow-ups as the model rewrites them, in words."""
+    lines = [
+        f"Of {trial.questions} follow-ups the right document came first, and among the first five:",
+        f"  behind the question before them {trial.plain[0].value:.0%}  {trial.plain[1].value:.0%}",
+        f"  as the model rewrites them      {trial.model[0].value:.0%}  {trial.model[1].value:.0%}",
+        f"  gain in reciprocal rank         {trial.gain}",
+        f"The model rewrote {trial.rewritten:.0%} of them, in {trial.seconds:.1f} s each. It "
+        + ("rewrites them from now on." if trial.able else "did not prove better, so it does not rewrite them."),
     ]
     return "\n".join(lines)
 

@@ -196,7 +196,7 @@ def figures(questions: Sequence[LabelledQuestion], rows: Sequence[Row]) -> dict[
     return {
         "hit@1": _proportion([row.rank == 1 for row in answerable]),
         "hit@5": _proportion([row.rank is not None and row.rank <= 5 for row in answerable]),
-        "mrr": _mean([1 / row.rank if row.rank else 0.0 for row in answerable]),
+        "mrr": mean([1 / row.rank if row.rank else 0.0 for row in answerable]),
         "answer_hit_rate": _proportion([row.answer_hit for row in answerable]),
         "abstention_precision": _proportion([not labelled.answerable for labelled, _ in abstained]),
         "abstention_recall": _proportion([row.abstained for row in unanswerable]),
@@ -215,7 +215,7 @@ def _proportion(outcomes: Sequence[bool]) -> Rate:
     return Rate(p, max(0.0, centre - half), min(1.0, centre + half), n)
 
 
-def _mean(values: Sequence[float]) -> Rate:
+def mean(values: Sequence[float]) -> Rate:
     """With the percentile bootstrap's interval; seeded, so that the same rows give the same interval."""
     n = len(values)
     if not n:

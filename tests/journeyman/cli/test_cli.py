@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from journeyman.cli import cli
 from journeyman.cli.options import Invocation
+from retrieval.answering.abilities import ability
 from tests.finetune.model_server import model_server
 from tests.journeyman.conftest import Run, one_sentence
 
@@ -138,6 +139,18 @@ def test_calibrate(journeyman: Run, documents: Path, database: str, tmp_path: Pa
     assert chart.read_bytes().startswith(b"\x89PNG")
     assert f"{fitted['threshold']:.2f}" in journeyman("calibrate", "--show").stdout
     assert "default" in journeyman("calibrate", "--undo").stdout
+    history = [{"role": "user", "content": "Where does the pump stand?"}]
+    more = [{"question": "and the colour?", "history": history, "sources": ["pump.md"]}] * 10
+    questions.write_text("\n".join(map(json.dumps, labelled + more)) + "\n")
+    with model_server(lambda turn: "What colour is the pump?") as url:
+        told = journeyman("calibrate", questions, JOURNEYMAN_MODEL_URL=url).stdout
+    assert "Of 10 follow-ups" in told
+    assert "rewrote 100% of them" in told
+    assert "did not prove better" in told  # there is one document: it comes first in any case
+    with psycopg.connect(database) as conn:
+        assert ability(conn, "default", None).rewrites is False
+        assert journeyman("calibrate", "--undo").returncode == 0
+        assert ability(conn, "default", None).rewrites is None
     assert journeyman("calibrate").returncode == 2
     questions.write_text(json.dumps(labelled[0]) + "\n")
     assert "at least 3" in one_sentence(journeyman("calibrate", questions))
