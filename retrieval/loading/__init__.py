@@ -27,7 +27,7 @@ _PARSERS = {
     "pptx.parse_pptx": ".pptx",
     "sheets.parse_sheets": ".xlsx .xlsm .xls .ods",
     "mail.parse_mail": ".eml",
-    "tables.parse_csv": ".csv .tsv",
+    "delimited.parse_csv": ".csv .tsv .tab .psv",
     "tables.parse_json": ".json",
     "tables.parse_json_lines": ".jsonl .ndjson",
     "tables.parse_sqlite": ".sqlite .sqlite3 .db",

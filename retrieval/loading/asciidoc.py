@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from retrieval.loading.asciidoc_inline import filled, plain
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, table_text
-from retrieval.loading.text import decode
+from retrieval.loading.encodings import decode
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*$")
 _UNDERLINES = {"=": 1, "-": 2, "~": 3, "^": 4, "+": 5}
@@ -59,8 +59,10 @@ class _Reader:
 
 def parse_asciidoc(data: bytes) -> ParsedDocument:
     """An AsciiDoc document; its level-0 heading is the title."""
-    text = decode(data).replace("\r\n", "\n").expandtabs(4)
+    decoded = decode(data)
+    text = decoded.text.replace("\r\n", "\n").expandtabs(4)
     reader = _Reader(deque(line.rstrip() for line in text.split("\n")))
+    reader.outline.note(decoded.note)
     while reader.lines:
         line = reader.lines.popleft()
         if not line:

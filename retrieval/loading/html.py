@@ -3,34 +3,49 @@ navigation.
 """
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, table_text
+from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, fenced, one_line, table_text
+from retrieval.loading.encodings import decode
+from retrieval.loading.grids import Cell, filled, with_one_header
+from retrieval.loading.scripts import lowered, raised
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup
     from bs4.element import PageElement, Tag
 
 _HIDDEN = [
-    "script",
-    "style",
-    "noscript",
-    "template",
-    "svg",
-    "math",
-    "nav",
-    "iframe",
-    "object",
-    "form",
-    "button",
-    "input",
-    "select",
-    "dialog",
-    "canvas",
-    "audio",
-    "video",
+    *("script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "dialog", "canvas", "audio"),
+    *("video", "datalist", "noframes"),
 ]
+_STRUCK = ["del", "s", "strike"]
 _ROLES = ("navigation", "banner", "contentinfo", "search")
+_INVISIBLE = re.compile(
+    r"display:none|visibility:(?:hidden|collapse)|opacity:0(?:\.0+)?(?:;|$)|font-size:0(?:px|pt|em|rem|%)?(?:;|$)"
+    r"|text-decoration(?:-line)?:line-through"
+)
+_SIMPLE_SELECTOR = re.compile(r"[a-z0-9]*[.#][\w-]+")
+_TOLD_BY_VALUE = (
+    "text",
+    "number",
+    "email",
+    "tel",
+    "url",
+    "date",
+    "time",
+    "datetime-local",
+    "month",
+    "week",
+    "color",
+    "",
+)
+"""Types of input fields whose value people see and may read."""
+_OPENERS = ("aria-expanded", "aria-controls", "data-toggle", "data-bs-toggle", "data-target", "data-bs-target")
+MIN_BUTTON_WORDS = 4
+"""A button with so many words says something; "Copy link" does not."""
+MAX_SPAN = 100
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _BLOCKS = frozenset(
     [
@@ -66,15 +81,36 @@ _BLOCKS = frozenset(
 
 
 def parse_html(data: bytes) -> ParsedDocument:
-    """A page as people read it. Its encoding is what the page declares, else what the bytes look like."""
+    """A page as people read it. Its encoding is what the page declares, else what the bytes look like.
+
+    Raises LoadError for a page that only frames others.
+    """
+    from bs4.dammit import EncodingDetector
+
+    declared = EncodingDetector.find_declared_encoding(data, is_html=True)
+    decoded = decode(data, declared or "")
+    page = read_page(decoded.text)
+    return replace(page, notes=(*page.notes, decoded.note)) if decoded.note else page
+
+
+def read_page(html: str) -> ParsedDocument:
+    """A page's text as people read it. Raises LoadError for one that only frames others."""
     from bs4 import BeautifulSoup
 
-    soup = BeautifulSoup(data, "lxml")
+    soup = BeautifulSoup(_without_declaration(html), "lxml")
+    frames = [str(frame.get("src") or "") for frame in soup.find_all(["frame", "iframe"])]
     title = one_line(soup.title.get_text()) if soup.title else ""
+    url = _canonical(soup)
     outline = Outline()
     _drop_furniture(soup)
-    _add(outline, _main_part(soup))
-    return outline.document(fallback=title, url=_canonical(soup))
+    main = _main_part(soup)
+    _add_head(outline, soup, main)
+    _add(outline, main)
+    document = outline.document(fallback=title, url=url)
+    if frames and not document.blocks:
+        shown = ", ".join(filter(None, frames)) or "other pages"
+        raise LoadError(f"it has no text of its own and shows others in frames ({shown})")
+    return document
 
 
 def add_html(outline: Outline, html: str) -> None:
@@ -87,22 +123,109 @@ def add_html(outline: Outline, html: str) -> None:
         _add(outline, soup.body)
 
 
+def _without_declaration(html: str) -> str:
+    """The parser takes no text that declares an encoding, which a text has no longer."""
+    return html[html.index("?>") + 2 :] if html.lstrip()[:5] == "<?xml" and "?>" in html else html
+
+
 def _drop_furniture(soup: "BeautifulSoup") -> None:
     from bs4 import Comment
 
     for comment in soup.find_all(string=lambda text: isinstance(text, Comment)):
         comment.extract()
-    for tag in soup.find_all([*_HIDDEN, "header", "footer", "aside"]):
-        in_article = tag.name in ("header", "footer", "aside") and tag.find_parent(["article", "main"])
-        if not in_article and not tag.decomposed:
+    hidden = _hidden_by_style(soup)
+    _drop(soup.find_all(["head", *_HIDDEN, *_STRUCK]))
+    _drop(soup.find_all(lambda tag: _is_furniture(tag) or _is_invisible(tag, hidden)))
+    _keep_values(soup)
+    named = soup.find_all("h1")
+    for tag in soup.find_all(["header", "footer", "aside"]):
+        names_page = tag.name == "header" and named and all(h1.find_parent("header") is tag for h1 in named)
+        if not tag.decomposed and not names_page and not tag.find_parent(["article", "main"]):
             tag.decompose()
-    for tag in soup.find_all(_is_furniture):
+
+
+def _drop(tags: "Iterable[Tag]") -> None:
+    for tag in tags:
         if not tag.decomposed:
             tag.decompose()
 
 
 def _is_furniture(tag: "Tag") -> bool:
     return tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or tag.get("role") in _ROLES
+
+
+def _hidden_by_style(soup: "BeautifulSoup") -> set[str]:
+    """Simple selectors (.note, p.note, #note) that the page's own style sheets hide, outside of conditions."""
+    rules = (rule for sheet in soup.find_all("style") for rule in _style_rules(sheet.get_text()))
+    hiding = (_compact(selectors).split(",") for selectors, style in rules if is_hiding(style))
+    return {one for selectors in hiding for one in selectors if _SIMPLE_SELECTOR.fullmatch(one)}
+
+
+def _style_rules(css: str) -> Iterator[tuple[str, str]]:
+    """A style sheet's selectors with their styles, but for those within @media and the like."""
+    first, *commented = css.split("/*")
+    opened: list[str] = []
+    before = ""
+    for part in re.split(r"([{}])", first + "".join(part.partition("*/")[2] for part in commented)):
+        if part == "{":
+            opened.append(before)
+        elif part == "}" and opened:
+            selectors = opened.pop()
+            if not opened and "@" not in selectors:
+                yield selectors, before
+        before = part
+
+
+def _compact(css: str) -> str:
+    return re.sub(r"\s", "", css).lower()
+
+
+def is_hiding(style: str) -> bool:
+    """Whether a style makes text invisible, or strikes it out."""
+    return bool(_INVISIBLE.search(_compact(style)))
+
+
+def _is_invisible(tag: "Tag", hidden: set[str]) -> bool:
+    if tag.name in ("html", "body"):
+        return False
+    if is_hiding(str(tag.get("style", ""))):
+        return True
+    if not hidden:
+        return False
+    names = [f".{name}" for name in tag.get_attribute_list("class") if name] + [f"#{tag.get('id')}"]
+    return any(name.lower() in hidden or f"{tag.name}{name.lower()}" in hidden for name in names)
+
+
+def _keep_values(soup: "BeautifulSoup") -> None:
+    """Fields of a form become what they show; buttons stay where they are a heading of what they open."""
+    for field in soup.find_all(["input", "select", "button"]):
+        if field.decomposed:
+            continue
+        shown = _shown_in(field)
+        field.replace_with(f" {shown} ") if shown else field.decompose()
+
+
+def _shown_in(field: "Tag") -> str:
+    if field.name == "input":
+        kind = str(field.get("type", "")).lower()
+        if kind in ("checkbox", "radio"):
+            return "[x]" if field.has_attr("checked") else "[ ]"
+        return str(field.get("value", "")) if kind in _TOLD_BY_VALUE else ""
+    if field.name == "select":
+        chosen = [option for option in field.find_all("option") if option.has_attr("selected")]
+        return ", ".join(one_line(option.get_text()) for option in chosen)
+    text = one_line(field.get_text(" "))
+    opens = any(field.has_attr(name) for name in _OPENERS) or "accordion" in str(field.get("class", "")).lower()
+    says = len(text.split()) >= MIN_BUTTON_WORDS or text.endswith("?")
+    return text if opens or says or field.find_parent([*_HEADINGS, "summary", "dt"]) else ""
+
+
+def _add_head(outline: Outline, soup: "BeautifulSoup", main: "Tag") -> None:
+    """The page's name, where it stands above its main part and not in it."""
+    if main.name == "body" or main.find("h1"):
+        return
+    for h1 in soup.find_all("h1")[:1]:
+        _add(outline, h1.find_parent("header") or h1.wrap(soup.new_tag("div")))
 
 
 def _main_part(soup: "BeautifulSoup") -> "Tag":
@@ -188,14 +311,31 @@ def _is_layout(table: "Tag") -> bool:
 def _add_table(outline: Outline, table: "Tag") -> None:
     if table.caption:
         outline.add("text", _words([table.caption]))
-    rows = []
-    for row in table.find_all("tr"):
-        cells: list[str] = []
-        for cell in row.find_all(["td", "th"], recursive=False):
-            span = str(cell.get("colspan", "1"))
-            cells += [_words([cell])] + [""] * (min(int(span), 100) - 1 if span.isdigit() and int(span) else 0)
-        rows.append(cells)
-    outline.add("table", table_text(rows))
+    rows = [(row, row.find_all(["td", "th"], recursive=False)) for row in table.find_all("tr")]
+    rows = [(row, cells) for row, cells in rows if cells]
+    grid = filled([[_cell(cell) for cell in cells] for _, cells in rows])
+    headers = _header_rows([row for row, _ in rows], [cells for _, cells in rows])
+    outline.add("table", table_text(with_one_header(grid, headers)))
+
+
+def _cell(cell: "Tag") -> Cell:
+    return Cell(_words([cell]), _span(cell, "colspan"), _span(cell, "rowspan"))
+
+
+def _span(cell: "Tag", name: str) -> int:
+    """How many columns or rows a cell takes; rows are 0 where it goes down to the end."""
+    said = str(cell.get(name, "1")).strip()
+    span = int(said) if said.isdecimal() else 1
+    return MAX_SPAN if name == "rowspan" and span == 0 else min(max(span, 1), MAX_SPAN)
+
+
+def _header_rows(rows: "Sequence[Tag]", cells: "Sequence[Sequence[Tag]]") -> int:
+    """How many rows at the top are header: those in `thead`, else those of header cells alone."""
+    in_head = sum(row.find_parent("thead") is not None for row in rows)
+    count = 0
+    while not in_head and count < len(cells) - 1 and all(cell.name == "th" for cell in cells[count]):
+        count += 1
+    return max(in_head or count, 1)
 
 
 def _words(elements: "list[PageElement]") -> str:
@@ -216,6 +356,10 @@ def _spoken(tag: "Tag") -> list[str]:
     if tag.name == "img":
         return [str(tag.get("alt", ""))]
     words = _words(list(tag.children))
+    if tag.name == "sup":
+        return [raised(words)]
+    if tag.name == "sub":
+        return [lowered(words)]
     if tag.name in ("code", "kbd", "samp", "tt") and words and "`" not in words:
         text = tag.get_text()
         words = f"{' ' * (text[:1] == ' ')}`{words}`{' ' * (text[-1:] == ' ')}"

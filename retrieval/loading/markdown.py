@@ -5,9 +5,11 @@ tables, HTML.
 import re
 from typing import TYPE_CHECKING
 
-from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, table_text
-from retrieval.loading.html import add_html
-from retrieval.loading.text import decode
+from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, row_text, table_text
+from retrieval.loading.encodings import decode
+from retrieval.loading.front_matter import read_front_matter
+from retrieval.loading.html import add_html, is_hiding
+from retrieval.loading.scripts import lowered, raised
 
 if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
@@ -17,9 +19,13 @@ MAX_UNDERLINED_WORDS = 14
 MIN_SENTENCE_WORDS = 7
 """A "heading" of so many words that ends with a full stop is a sentence made large."""
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _TIGHT_HEADING = re.compile(r"(#{2,6})(?=[^\s#])")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_VOID = frozenset(("br", "hr", "img", "input", "wbr"))
+_STRUCK = frozenset(("del", "s", "strike", "script", "style", "template"))
+_STYLE = re.compile(r"\bstyle\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.IGNORECASE)
+_HIDDEN = re.compile(r"\s(?:hidden(?=[\s>/=])|aria-hidden\s*=\s*[\"']?true)", re.IGNORECASE)
 _HTML_TAG = re.compile(
     r"<!--|</?(?:a|abbr|b|big|br|center|cite|code|del|div|em|font|hr|i|img|ins|kbd|mark|p|s|small|span|strong|sub|sup"
     r"|u|wbr)\b",
@@ -32,19 +38,17 @@ def parse_markdown(data: bytes) -> ParsedDocument:
     from markdown_it import MarkdownIt
     from markdown_it.tree import SyntaxTreeNode
 
-    matter, text = _split_front_matter(decode(data).replace("\r\n", "\n"))
+    decoded = decode(data)
+    facts, text = read_front_matter(decoded.text.replace("\r\n", "\n"))
+    title, url = facts.pop("title", ""), _web_address(facts.get("url", ""))
+    if url:
+        del facts["url"]
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     outline = Outline()
+    outline.note(decoded.note)
+    outline.add("row", row_text(list(facts), list(facts.values())))
     _add_node(outline, SyntaxTreeNode(parser.parse(_spaced_headings(text))))
-    return outline.document(title=matter.get("title", ""), url=_web_address(matter.get("url", "")))
-
-
-def _split_front_matter(text: str) -> tuple[dict[str, str], str]:
-    found = _FRONT_MATTER.match(text)
-    if not found:
-        return {}, text
-    pairs = (line.partition(":") for line in found[1].splitlines() if not line.startswith((" ", "#", "-")))
-    return {key.strip().lower(): value.strip().strip("\"'") for key, _, value in pairs}, text[found.end() :]
+    return outline.document(title=title, url=url)
 
 
 def _web_address(text: str) -> str | None:
@@ -123,26 +127,54 @@ def _cell(node: "SyntaxTreeNode") -> str:
 
 
 def _inline(node: "SyntaxTreeNode", strong: str = "") -> str:
-    """A paragraph's words: code spans keep their backticks, images leave their description.
+    """A paragraph's words: code spans keep their backticks, images leave their description; what is struck out or
+    hidden goes, what is raised stays so.
 
     `strong` is what stands around words in bold.
     """
-    pieces = []
+    pieces: list[str] = []
+    opened: list[tuple[str, str, int]] = []
     for child in node.children:
-        if child.type == "code_inline":
-            pieces.append(f"`{child.content}`")
-        elif child.type == "softbreak":
-            pieces.append(" ")
-        elif child.type == "hardbreak":
-            pieces.append("\n")
-        elif child.type == "html_inline":
+        found = _TAG.match(child.content) if child.type == "html_inline" else None
+        if found is None or found[2].lower() in _VOID:
+            pieces.append(_piece(child, strong))
+        elif not found[1]:
+            opened.append((found[2].lower(), child.content, len(pieces)))
             pieces.append(_visible_tag(child.content))
-        elif child.children:
-            marks = strong if child.type == "strong" else ""
-            pieces.append(marks + _inline(child, strong) + marks)
+        elif opened and opened[-1][0] == found[2].lower():
+            name, tag, start = opened.pop()
+            words = "".join(pieces[start:]) + _visible_tag(child.content)
+            pieces[start:] = [_marked(name, tag, words)]
         else:
-            pieces.append(child.content)
+            pieces.append(_visible_tag(child.content))
     return "\n".join(one_line(line) for line in "".join(pieces).split("\n"))
+
+
+def _piece(node: "SyntaxTreeNode", strong: str) -> str:
+    if node.type == "code_inline":
+        return f"`{node.content}`"
+    if node.type == "softbreak":
+        return " "
+    if node.type == "hardbreak":
+        return "\n"
+    if node.type == "html_inline":
+        return _visible_tag(node.content)
+    if node.type == "s":
+        return ""
+    if node.children:
+        marks = strong if node.type == "strong" else ""
+        return marks + _inline(node, strong) + marks
+    return node.content
+
+
+def _marked(name: str, tag: str, words: str) -> str:
+    """The words within an element, as they are meant."""
+    style = _STYLE.search(tag)
+    if name in _STRUCK or _HIDDEN.search(tag) or (style and is_hiding(style[1] or style[2] or "")):
+        return ""
+    if name == "sup":
+        return raised(words)
+    return lowered(words) if name == "sub" else words
 
 
 def _visible_tag(tag: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, table_text
-from retrieval.loading.text import decode
+from retrieval.loading.encodings import decode
 
 _DIRECTIVE = re.compile(r"^\s*\.\. +([\w.:+-]+)::", re.MULTILINE)
 _ROLE = re.compile(r":([\w.:+-]+):`")
@@ -29,10 +29,11 @@ def parse_rst(data: bytes) -> ParsedDocument:
     """A reStructuredText document; a single top heading names it."""
     from docutils.core import publish_doctree
 
-    text = decode(data)
-    _make_known(text)
-    tree = publish_doctree(text, settings_overrides=_SETTINGS)
+    decoded = decode(data)
+    _make_known(decoded.text)
+    tree = publish_doctree(decoded.text, settings_overrides=_SETTINGS)
     outline = Outline()
+    outline.note(decoded.note)
     _add_children(outline, tree, 0)
     return outline.document()
 

@@ -1,83 +1,123 @@
-"""Tables to row blocks: CSV, JSON and SQLite. A row is a passage that names its columns."""
+"""Tables to row blocks: JSON and SQLite. A row is a passage that names its columns."""
 
-import csv
-import io
-import itertools
 import json
+import math
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, one_line, row_text
-from retrieval.loading.text import decode
+from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, row_text
+from retrieval.loading.encodings import decode
 
-DELIMITERS = ",;\t|"
-SAMPLE_LINES = 50
 MAX_DEPTH = 40
 """JSON nested deeper than this is refused: no document for people looks like that."""
 
+MOST_BROKEN = 5
+"""Broken lines that are named one by one."""
+_LINE_SIGNS = re.compile("[\x85\u2028\u2029]")
+"""They end no line within a string."""
+_BLANK = " \t\r\n\ufeff"
+
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _TABLES = """
-SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name
+SELECT name, type = 'view' FROM sqlite_master
+WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL%'
+ORDER BY type, name
 """
-
-
-def parse_csv(data: bytes) -> ParsedDocument:
-    """A delimited table with a header line; delimiter and encoding are found out."""
-    text = decode(data).replace("\x00", "")
-    csv.field_size_limit(max(len(text), 131_072))
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), skipinitialspace=True)
-    filled = [row for row in rows if any(cell.strip() for cell in row)]
-    if len(filled) < 2:
-        raise LoadError("it holds no rows below a header line")
-    outline = Outline()
-    columns = _names(filled[0])
-    for row in filled[1:]:
-        outline.add("row", row_text(columns, row))
-    return outline.document()
-
-
-def _names(header: list[str]) -> list[str]:
-    return [one_line(name) or f"column {number}" for number, name in enumerate(header, 1)]
-
-
-def _delimiter(text: str) -> str:
-    """The delimiter that splits most of the first lines into the same number of cells, more than one."""
-    lines = list(itertools.islice(io.StringIO(text), SAMPLE_LINES))
-
-    def agreement(delimiter: str) -> tuple[int, int]:
-        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
-        width = widths[0] if widths else 0
-        return (widths.count(width) if width > 1 else 0, width)
-
-    return max(DELIMITERS, key=agreement)
+STEP, MAX_VIEW_STEPS = 100_000, 500
+"""Instructions of SQLite's machine that a view may take: so many times so many, some seconds."""
+MAX_VIEW_ROWS = 50_000
+MIN_LETTERS, MAX_TEXT_BYTES = 4, 10_000
+"""Letters that a value of bytes must hold to be a text, and bytes that it may."""
 
 
 def parse_json(data: bytes) -> ParsedDocument:
-    """JSON: a list of objects is a table; of an object the keys are headings, plain values `key: value`
-    lines.
+    """JSON: a list of objects is a table; of an object the keys are headings, plain values `key: value` lines. Numbers
+    stand as they are written. A file of an object for each line is JSON Lines, whatever its name.
     """
     outline = Outline()
+    decoded = decode(data)
+    outline.note(decoded.note)
     try:
-        _add_value(outline, json.loads(decode(data)), level=1)
+        value = _parsed(decoded.text)
     except json.JSONDecodeError as error:
-        raise LoadError(f"it is not valid JSON (line {error.lineno}: {error.msg})") from error
+        if not _is_lines(decoded.text):
+            raise LoadError(f"it is not valid JSON (line {error.lineno}: {error.msg})") from error
+        _add_lines(outline, decoded.text)
+    else:
+        _add_value(outline, value, level=1)
     return outline.document()
 
 
 def parse_json_lines(data: bytes) -> ParsedDocument:
-    """JSON Lines: an object per line is a table's row."""
+    """JSON Lines: an object for each line is a table's row. A line that is broken costs itself, and is reported."""
     outline = Outline()
-    for number, line in enumerate(decode(data).splitlines(), 1):
-        try:
-            _add_value(outline, [json.loads(line)] if line.strip() else [], level=1)
-        except json.JSONDecodeError as error:
-            raise LoadError(f"it is not valid JSON (line {number}: {error.msg})") from error
+    decoded = decode(data)
+    outline.note(decoded.note)
+    _add_lines(outline, decoded.text)
     return outline.document()
+
+
+def _add_lines(outline: Outline, text: str) -> None:
+    """Raises LoadError if there are lines and all of them are broken."""
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip(_BLANK)]
+    broken: list[str] = []
+    for number, line in lines:
+        try:
+            value = _parsed(line)
+        except json.JSONDecodeError as error:
+            broken.append(f"line {number}: {error.msg}")
+            continue
+        _add_value(outline, value if isinstance(value, list) else [value], level=1)
+    if broken and len(broken) == len(lines):
+        raise LoadError(f"it is not valid JSON ({broken[0]})")
+    if broken:
+        more = f" and {len(broken) - MOST_BROKEN} more" if len(broken) > MOST_BROKEN else ""
+        outline.note(f"left out is what is not valid JSON: {'; '.join(broken[:MOST_BROKEN])}{more}")
+
+
+def _is_lines(text: str) -> bool:
+    """Whether the first line that is not blank is a whole object, and not all that there is."""
+    first, _, rest = text.strip(_BLANK).partition("\n")
+    try:
+        return bool(rest.strip()) and isinstance(_parsed(first), dict)
+    except json.JSONDecodeError:
+        return False
+
+
+def _parsed(text: str) -> Any:
+    """The value of a JSON text. What stands twice in an object is kept twice, for the last one is not truer."""
+    numbers: Any = {"parse_int": _Written, "parse_float": _Written, "parse_constant": _Written}
+    return json.loads(text.strip(_BLANK), object_pairs_hook=_object, **numbers)
+
+
+class _Written(str):
+    """A number as it stands in the file: 1.50 is a price, and 12345678901234567890 a serial number."""
+
+    __slots__ = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in values and values[key] != value:
+            held = values[key]
+            values[key] = [*held, value] if isinstance(held, _Repeated) else [held, value]
+            values[key] = _Repeated(values[key])
+        else:
+            values[key] = value
+    return values
+
+
+class _Repeated(list[Any]):
+    """The values of a key that stands several times in one object."""
+
+    __slots__ = ()
 
 
 def _add_value(outline: Outline, value: Any, level: int) -> None:
@@ -127,40 +167,79 @@ def _spoken(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(filter(None, map(_spoken, value)))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _LINE_SIGNS.sub(" ", str(value))
 
 
 def parse_sqlite(data: bytes) -> ParsedDocument:
-    """A SQLite database: each table is a heading, each of its rows a passage. Works on a copy, so nothing is
-    locked.
+    """A SQLite database: each table and view is a heading, each of its rows a passage. Works on a copy, so nothing is
+    locked. What a view repeats of the tables is left out; a view that takes too long is reported.
     """
     if not data.startswith(_SQLITE_MAGIC):
         raise LoadError("it is not a SQLite database")
     outline = Outline()
+    seen: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="journeyman-") as folder:
         copy = Path(folder, "copy.db")
         copy.write_bytes(data)
         try:
             with closing(sqlite3.connect(copy)) as database:
-                database.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
-                for (table,) in database.execute(_TABLES).fetchall():
-                    _add_table(outline, database, table)
+                database.text_factory = _text
+                for table, is_view in database.execute(_TABLES).fetchall():
+                    if is_view:
+                        _add_view(outline, database, table, seen)
+                    else:
+                        _add_table(outline, database, table, seen)
         except sqlite3.DatabaseError as error:
             raise LoadError(f"this SQLite database is broken ({error})") from error
     return outline.document()
 
 
-def _add_table(outline: Outline, database: sqlite3.Connection, table: str) -> None:
+def _add_view(outline: Outline, database: sqlite3.Connection, view: str, seen: set[str]) -> None:
+    steps = iter(range(MAX_VIEW_STEPS))
+    database.set_progress_handler(lambda: next(steps, None) is None, STEP)
+    try:
+        _add_table(outline, database, view, seen, most=MAX_VIEW_ROWS)
+    except sqlite3.DatabaseError as error:
+        reason = "it takes too long" if "interrupted" in str(error) else str(error)
+        outline.note(f"the view {view} is not read to its end: {reason}")
+    finally:
+        database.set_progress_handler(None, 0)
+
+
+def _add_table(
+    outline: Outline, database: sqlite3.Connection, table: str, seen: set[str], most: int | None = None
+) -> None:
+    """Adds the rows that no table before held; `most` of them, with a note if there are more."""
     quoted = table.replace('"', '""')
     rows = database.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - a name that the database itself lists
     columns = [name for name, *_ in rows.description]
     outline.heading(2, table, is_label=True)
-    for row in rows:
-        outline.add("row", row_text(columns, [_cell(value) for value in row]))
+    for number, row in enumerate(rows):
+        if number == most:
+            outline.note(f"of the view {table} the first {most} rows are read")
+            break
+        text = row_text(columns, [_cell(value) for value in row])
+        if most is None or text not in seen:
+            outline.add("row", text)
+        seen.add(text)
+
+
+def _text(raw: bytes) -> str:
+    """A text of a database, which is UTF-8 unless somebody wrote it in another encoding all the same."""
+    try:
+        return decode(raw).text
+    except LoadError:
+        return raw.decode("utf-8", errors="replace")
 
 
 def _cell(value: str | int | float | bytes | None) -> str:
-    """A cell as people write it; pictures and other binary data have no words."""
-    if value is None or isinstance(value, bytes):
+    """A cell as people write it; pictures and other binary data have no words, a text that is kept as bytes has."""
+    if value is None:
         return ""
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    if isinstance(value, bytes):
+        text = "" if len(value) > MAX_TEXT_BYTES else _text(value)
+        letters = sum(map(str.isalpha, text))
+        return text if letters >= MIN_LETTERS and 2 * letters >= len(text) and text.isprintable() else ""
+    if isinstance(value, float) and math.isfinite(value):
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    return str(value)
