@@ -57,7 +57,7 @@ def main() -> None:
     labelled = [question for question in load_questions(options.questions) if question.answerable]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with home(options.home) as folder, application(Settings(home=folder)) as app:
-        app.index([options.documents], "followups", lambda _: None)
+        app.index([options.documents], "default", lambda _: None)
         found = {name: list(asked(app, way, labelled)) for name, way in ways(app, model=options.model)}
     told(found)
     if options.json:
