@@ -33,15 +33,15 @@ from pydantic import Field
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from finetune.scores import answer_score
+from finetune.evaluation.scores import answer_score
+from finetune.evaluation.scoring import bare, quoted
 from journeyman.composition import Application, application
-from journeyman.scoring import bare, quoted
 from journeyman.settings import Settings
-from retrieval.answer import Answer, Done, Question
-from retrieval.chain import written_by_model
-from retrieval.evaluation import LabelledQuestion, load_questions
-from retrieval.evidence import choose_quotes
-from retrieval.statements import statements, without_citations
+from retrieval.answering.answer import Answer, Done, Question
+from retrieval.answering.chain import written_by_model
+from retrieval.answering.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.evidence import choose_quotes
+from retrieval.answering.statements import statements, without_citations
 
 RESAMPLES = 10_000
 COLLECTION = "benchmark"
