@@ -182,9 +182,8 @@ def made(case: Path) -> Iterator[Path]:
         yield case
         return
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [sys.executable, maker.absolute(), folder], cwd=folder, check=True, stderr=subprocess.DEVNULL, timeout=SECONDS
-        )
+        command = [sys.executable, maker.absolute(), folder]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=SECONDS)
         yield Path(folder)
 
 
