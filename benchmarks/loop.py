@@ -38,6 +38,7 @@ from finetune.dataset.learning import judges, rests_on
 from finetune.dataset.rows import PassageRow
 from finetune.evaluation.scores import facts
 from finetune.round_rows import of_job
+from jobs.execution import carry_out_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
 from journeyman.rounds import Wanted
@@ -45,7 +46,6 @@ from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.chain import written_by_model
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.jobs import carry_out_job
 
 EMPLOYEES = [f"U{number:02}" for number in range(1, 13)]
 HOSTILE = ["U96", "U97", "U98", "U99"]
@@ -155,9 +155,9 @@ def do_round(app: Application, wanted: Wanted) -> dict[str, Any]:
 
         def show(progress: Any) -> None:
             nonlocal told
-            stage = progress.document.partition(":")[0]
+            stage = progress.message.partition(":")[0]
             if stage != told and not stage.startswith("Examining"):
-                print(f"  {progress.document}", flush=True)
+                print(f"  {progress.message}", flush=True)
             if stage.startswith("Examining") and progress.done % 20 == 0:
                 print(f"  examined {progress.done} of {progress.total}", flush=True)
             told = stage

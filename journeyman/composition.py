@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from finetune.evaluation.comparison import Comparison
     from finetune.evaluation.judging import Judge
     from finetune.serving import Serving
+    from jobs.progress import Progress
     from journeyman.observing.metrics import Metrics
     from journeyman.observing.monitoring import Check, Monitor
     from journeyman.observing.tracing import Tracing
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from retrieval.answering.examples import Examples
     from retrieval.answering.trial import Trial
     from retrieval.embedders import Api, Embedders
-    from retrieval.indexing.building import Progress as Built
-    from retrieval.indexing.index import IndexReport, Progress, SourceRow
+    from retrieval.indexing.building import BuildProgress
+    from retrieval.indexing.index import IndexReport, SourceRow
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
     from retrieval.loading.isolated import IsolatedParser
@@ -631,7 +632,7 @@ class Application:
             )
 
     def build_embedder(
-        self, conn: "Connection[Any]", name: str, progress: "Callable[[Built], None]" = lambda _: None
+        self, conn: "Connection[Any]", name: str, progress: "Callable[[BuildProgress], None]" = lambda _: None
     ) -> None:
         """Make the vectors of the embedding model with this name beside those that are searched with."""
         from retrieval.indexing.building import build
@@ -641,8 +642,8 @@ class Application:
 
     def start_build(self, name: str) -> None:
         """Have a worker make the vectors of the embedding model with this name, as soon as one comes."""
+        from jobs.rows import request_job
         from journeyman.cli.asking import PERSON
-        from retrieval.jobs import request_job
         from workers.app import enqueue_build
 
         self.embedder.named(name)  # a name that cannot be is told at once

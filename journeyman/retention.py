@@ -12,7 +12,7 @@ from psycopg import Connection
 from bot.events import forget_events
 from finetune.dataset.freezing import sweep
 from finetune.round_rows import ended_rounds
-from retrieval.jobs import forget_jobs
+from jobs.rows import forget_jobs
 
 TRAINING_DAYS = 7
 """How long checkpoints and examination of a round that has ended stay, for whoever wants to know why."""

@@ -41,7 +41,7 @@ from finetune.model_card import CARD, CHART, SCORES, card, loss_chart, scores_ch
 from finetune.training.process import POLL_SECONDS, probe, run
 from finetune.training.run import ADAPTER
 from finetune.training.spec import Method, Step, Trained, TrainingFailed, TrainingSpec
-from retrieval.indexing.index import Progress
+from jobs.progress import Progress, Tell
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-Tell = Callable[[Progress], None]
 PACE = 2.0  # seconds between two writes of a round's figures
 COST_NAMES = {"none": "LoRA", "4bit": "QLoRA"}
 
@@ -80,7 +79,7 @@ class Rounds:
 
     def request(self, conn: "Connection[Any]", wanted: Wanted, started_by: str) -> round_rows.Round:
         """A new round, or the one that is open already."""
-        from retrieval.jobs import request_job
+        from jobs.rows import request_job
 
         round_rows.rounds(conn, 0)  # those whose jobs were given up have ended
         with conn.transaction():
@@ -95,7 +94,7 @@ class Rounds:
         found: dict[Quantize, Trained | str] = {}
         choices: tuple[Quantize, ...] = ("none", "4bit")
         for quantize in choices:
-            tell(Progress(f"Measuring {COST_NAMES[quantize]}", len(found), len(choices), 0))
+            tell(Progress(f"Measuring {COST_NAMES[quantize]}", len(found), len(choices)))
             spec = self._spec(replace(wanted, quantize=quantize), self._app.datasets / str(number))
             try:
                 folder = self._app.home / "training" / f"cost-{quantize}"
@@ -167,7 +166,7 @@ class Rounds:
     def _build(self, wanted: Wanted, tell: Tell) -> int | None:
         from finetune.dataset.rows import Options
 
-        making = Progress("Making a dataset of votes and corrections", 0, 0, 0)
+        making = Progress("Making a dataset of votes and corrections")
         tell(making)
         evaluation = [labelled.question for labelled in self._app.golden()]
         options = Options(seed=wanted.seed)
@@ -204,19 +203,19 @@ class Rounds:
     ) -> Trained:
         environment, must_wait = self._app.training_environment(), partial(self._app.card_is_wanted, conn)
         if "estimate" not in found.cost and not (folder / ADAPTER).exists():
-            measuring = Progress("Measuring what training will cost", 0, 0, 0)
+            measuring = Progress("Measuring what training will cost")
             tell(measuring)
             cost = estimate(probe(folder, spec, lambda _: tell(measuring), must_wait, environment), spec.max_steps)
             round_rows.note_cost(conn, found.id, estimate=cost | {"examination": self._examination_seconds(conn, kept)})
             found = round_rows.of_job(conn, found.job_id or 0) or found
-        last = Progress(told_estimate(found.cost.get("estimate")), 0, 0, 0)
+        last = Progress(told_estimate(found.cost.get("estimate")), counts=found.cost.get("estimate") or {})
         tell(last)
         written = float("-inf")
 
         def on_step(step: Step | None) -> None:
             nonlocal last, written
             if step is not None:
-                last = Progress(told_step(step), step.step, step.steps, 0)
+                last = Progress(told_step(step), step.step, step.steps)
                 if time.monotonic() - written > PACE or step.step == step.steps:
                     written = time.monotonic()
                     round_rows.note_cost(
@@ -292,7 +291,7 @@ class Rounds:
         def advance(arm: str) -> None:
             nonlocal done
             done += 1
-            progress = Progress(f"Examining {arm}", done, total, 0)
+            progress = Progress(f"Examining {arm}", done, total)
             give_way(partial(app.card_is_wanted, conn), lambda: tell(progress))
 
         with forgotten_around(arms["candidate"]):
@@ -405,8 +404,8 @@ class Rounds:
         return "promoted", verdict.reason
 
     def _failed(self, conn: "Connection[Any]", found: round_rows.Round, error: Exception) -> None:
+        from jobs.execution import Cancelled, HandedBack
         from journeyman.failures import explain
-        from retrieval.jobs import Cancelled, HandedBack
 
         if conn.closed or isinstance(error, HandedBack):
             return  # another process goes on with it

@@ -1,4 +1,4 @@
 """Sources, parsing, chunking, embedding, search and the chain from a question to a cited answer.
 
-Imports none of the other packages and no torch: models are arguments.
+Imports `jobs` alone of the other packages, and no torch: models are arguments.
 """

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("journeyman", "bot", "workers", "retrieval", "finetune", "migrations")
+PACKAGES = ("journeyman", "bot", "workers", "retrieval", "finetune", "jobs", "migrations")
 MAY_IMPORT = {
-    "journeyman": {"bot", "workers", "retrieval", "finetune", "migrations"},
-    "bot": {"retrieval", "finetune"},
-    "workers": {"retrieval", "finetune"},
-    "retrieval": set(),
-    "finetune": {"retrieval"},
+    "journeyman": {"bot", "workers", "retrieval", "finetune", "jobs", "migrations"},
+    "bot": {"retrieval", "finetune", "jobs"},
+    "workers": {"retrieval", "finetune", "jobs"},
+    "finetune": {"retrieval", "jobs"},
+    "retrieval": {"jobs"},
+    "jobs": set(),
     "migrations": set(),
 }
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes")
@@ -38,14 +39,14 @@ def imports(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_imports_follow_the_arrows(package: str) -> None:
-    """journeyman → bot, workers → finetune → retrieval; bot and workers never meet."""
+    """journeyman → bot, workers → finetune → retrieval → jobs; bot and workers never meet."""
     allowed = MAY_IMPORT[package] | {package}
     for file in modules(package):
         wrong = imports(file) & set(PACKAGES) - allowed
         assert not wrong, f"{file.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
 
 
-@pytest.mark.parametrize("package", ["bot", "workers", "retrieval", "finetune", "migrations"])
+@pytest.mark.parametrize("package", ["bot", "workers", "retrieval", "finetune", "jobs", "migrations"])
 def test_only_the_composition_root_reads_the_environment(package: str) -> None:
     """Settings are arguments everywhere else."""
     for file in modules(package):

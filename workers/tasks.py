@@ -11,13 +11,14 @@ from psycopg import Connection
 from structlog.contextvars import bound_contextvars
 
 from finetune.watching import watch
-from retrieval.indexing.building import BeingBuilt
-from retrieval.indexing.building import Progress as Built
-from retrieval.indexing.index import IndexReport, Progress
+from jobs.execution import HandedBack, carry_out_job
+from jobs.progress import Progress, Tell
+from jobs.rows import Job, read_job, request_job, unattended_jobs
+from retrieval.indexing.building import BeingBuilt, BuildProgress
+from retrieval.indexing.index import IndexReport
 from retrieval.indexing.models import active_model, measure_cosines
 from retrieval.indexing.reindexing import Run
 from retrieval.indexing.vector_cache import prune_vectors
-from retrieval.jobs import HandedBack, Job, Tell, carry_out_job, read_job, request_job, unattended_jobs
 from retrieval.searching.statistics import compact
 from workers.schedule import SWEEP_SECONDS
 from workers.topology import (
@@ -42,7 +43,7 @@ Reindex = Callable[[Connection[Any], int, Tell], Run | None]
 Finetune = Callable[[Connection[Any], int, Tell], dict[str, Any]]
 RequestRound = Callable[[Connection[Any]], int]
 Forget = Callable[[Connection[Any]], Mapping[str, int]]
-BuildEmbedder = Callable[[Connection[Any], str, Callable[[Built], None]], object]
+BuildEmbedder = Callable[[Connection[Any], str, Callable[[BuildProgress], None]], object]
 EVERYTHING_DUE = "sources"  # what a scan is about
 MOST_WAITING = 100
 """Messages in a queue from which on the sweep adds none: nobody takes them, or a job's own is among them."""
@@ -195,6 +196,6 @@ def _state(ended: Job | Run | None) -> str:
     return "left to another process" if ended is None else ended.state
 
 
-def _as_progress(job: Job, built: Built) -> Progress:
-    """Of chunks, not documents."""
-    return Progress(job.target, built.done, built.total, built.made)
+def _as_progress(job: Job, built: BuildProgress) -> Progress:
+    """The parts of a build are chunks; those that have their vectors keep them."""
+    return Progress(job.target, built.done, built.total, {"embedded": built.made}, lasting=built.made > 0)

@@ -42,7 +42,7 @@ def routes(indexing: str = INGEST) -> dict[str, dict[str, str]]:
 
 
 TASKS = {"scan": SCAN_SOURCES, "reindex": REINDEX, "build": BUILD_EMBEDDER, "finetune": FINETUNE_ROUND}
-"""Which task does a job of a kind (retrieval/jobs.py); it takes the job's id."""
+"""Which task does a job of a kind (jobs/rows.py); it takes the job's id."""
 
 # Seconds without a sign of life after which Redis gives a task to another worker; workers/lease.py gives the signs.
 VISIBILITY_TIMEOUT = 60.0

@@ -54,7 +54,7 @@ def _nameless(run: Run) -> Run:
     if report is not None and run.report and run.report.get("failures"):
         report["withheld"] = True
     error = "the log says why" if run.error else None
-    return replace(run, target=NAMELESS, document=None, report=report, error=error)
+    return replace(run, target=NAMELESS, message=None, report=report, error=error)
 
 
 def _title(run: Run) -> str:
@@ -71,7 +71,7 @@ def _state(run: Run, now: datetime) -> str:
         case "running":
             left = run.seconds_left(now)
             remaining = "" if left is None else f", about {duration(left)} left"
-            at_hand = f"\n`{plain(run.document).replace('`', '')}`" if run.document else ""
+            at_hand = f"\n`{plain(run.message).replace('`', '')}`" if run.message else ""
             return f"{_bar(run)} {run.done} of {run.total} documents{remaining}{at_hand}"
         case "done":
             wrote = "; nothing was written" if run.dry_run else ""
@@ -92,10 +92,10 @@ def _counts(run: Run) -> dict[str, str]:
     to_be = "to be " if run.dry_run else ""
     return {
         "queued": _number(max(run.total - run.done, 0), "document"),
-        f"{to_be}embedded": _number(run.embedded, "passage"),
-        "reused": _number(run.reused, "passage"),
-        f"{to_be}removed": _number(run.removed, "passage"),
-        "failed": _number(run.failed, "document"),
+        f"{to_be}embedded": _number(run.counts.get("embedded", 0), "passage"),
+        "reused": _number(run.counts.get("reused", 0), "passage"),
+        f"{to_be}removed": _number(run.counts.get("removed", 0), "passage"),
+        "failed": _number(run.counts.get("failed", 0), "document"),
     }
 
 

@@ -27,6 +27,7 @@ from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import plain, unescape
 from bot.slack.notify import post_direct
 from bot.slack.workspace import SLACK_ERRORS, error_code
+from jobs.rows import cancel_job, is_worked_on
 from retrieval.indexing.reindexing import (
     AlreadyRunning,
     Run,
@@ -35,7 +36,6 @@ from retrieval.indexing.reindexing import (
     read_run,
     request_run,
 )
-from retrieval.jobs import cancel_job, is_worked_on
 
 log = structlog.get_logger(__name__)
 

@@ -11,10 +11,10 @@ from psycopg.rows import class_row
 
 from bot.questions.answers import CALLED_OFF
 from bot.slack.mrkdwn import escape, plain
+from jobs.rows import Job, current_jobs
 from retrieval.indexing.attempts import SetAside, documents_set_aside
 from retrieval.indexing.building import Build, models
 from retrieval.indexing.reindexing import Run, open_runs
-from retrieval.jobs import Job, current_jobs
 
 CONSOLE = "console"  # who asks at the command line
 MOST_SET_ASIDE = 10

@@ -25,7 +25,7 @@ from finetune.registry import find as find_adapter
 from finetune.registry import promote as promote_adapter
 from finetune.registry import rollback as roll_back
 from finetune.round_rows import Round, open_round, rounds, with_number
-from retrieval.jobs import cancel_job
+from jobs.rows import cancel_job
 
 log = structlog.get_logger(__name__)
 

@@ -59,10 +59,10 @@ def reindex(invocation: Invocation, target: str, dry_run: bool, force: bool, as_
     """
     from dataclasses import asdict
 
+    from jobs.rows import cancel_job
     from journeyman.composition import application
     from journeyman.errors import WrongInput
     from retrieval.indexing.reindexing import find_target, known_collections, request_run
-    from retrieval.jobs import cancel_job
 
     settings = invocation.settings()
     with output_kept_clean(), application(settings) as app, app.connect() as conn, index_progress() as progress:

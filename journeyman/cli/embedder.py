@@ -11,7 +11,7 @@ from journeyman.cli.options import Invocation, common_options, json_option, pass
 from journeyman.cli.terminal import note, output_kept_clean, print_json, progress_bars
 
 if TYPE_CHECKING:
-    from retrieval.indexing.building import Progress
+    from retrieval.indexing.building import BuildProgress
 
 name_argument = click.argument("name", metavar="NAME")
 
@@ -147,12 +147,12 @@ def _switch(invocation: Invocation, name: str | None) -> None:
 
 
 @contextmanager
-def build_bar() -> "Iterator[Callable[[Progress], None]]":
+def build_bar() -> "Iterator[Callable[[BuildProgress], None]]":
     """A bar over the passages, with the texts a second and the time that is left."""
     with progress_bars("passages") as bars:
         bar = bars.add_task("Looking for passages", total=None)
 
-        def show_progress(progress: "Progress") -> None:
+        def show_progress(progress: "BuildProgress") -> None:
             left = progress.seconds_left
             pace = f"{progress.texts_per_second:.0f} texts/s"
             description = pace if left is None else f"{pace}, {timedelta(seconds=round(left))} left"

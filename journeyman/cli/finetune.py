@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from finetune.loading import Quantize
     from finetune.round_rows import Round
     from finetune.training.spec import Method, Trained
-    from retrieval.indexing.index import Progress
+    from jobs.progress import Progress
 
 
 @click.command()
@@ -64,8 +64,9 @@ def finetune(
     from dataclasses import asdict, replace
 
     from finetune.round_rows import of_job, open_round, rounds
+    from jobs.execution import carry_out_job
+    from jobs.rows import cancel_job
     from journeyman.composition import application
-    from retrieval.jobs import cancel_job, carry_out_job
 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         if stop:
@@ -92,7 +93,7 @@ def finetune(
             with progress_bars("") as bars:
                 bar = bars.add_task("Measuring", total=None)
                 measured = app.rounds.costs(
-                    wanted, lambda one: bars.update(bar, description=one.document, completed=one.done)
+                    wanted, lambda one: bars.update(bar, description=one.message, completed=one.done)
                 )
             if as_json:
                 print_json({name: one if isinstance(one, str) else one.as_dict() for name, one in measured.items()})
@@ -113,10 +114,11 @@ def finetune(
 
             def show(progress: "Progress") -> None:
                 nonlocal told
-                if progress.document.startswith("Training will") and progress.document != told:
-                    told = progress.document
+                is_estimate = "peak_megabytes" in progress.counts  # it stays in sight
+                if is_estimate and progress.message != told:
+                    told = progress.message
                     note(f"{told}.")
-                bars.update(bar, description=progress.document, completed=progress.done, total=progress.total or None)
+                bars.update(bar, description=progress.message, completed=progress.done, total=progress.total or None)
 
             try:
                 carry_out_job(conn, job, lambda tell: app.finetune(conn, job, tell), show)

@@ -27,9 +27,9 @@ def jobs(invocation: Invocation, action: str, number: int | None, as_json: bool)
 
     from bot.admin import audit
     from bot.admin.status import places
+    from jobs.rows import cancel_job, current_jobs, read_job
     from journeyman.composition import application
     from journeyman.errors import WrongInput
-    from retrieval.jobs import cancel_job, current_jobs, read_job
 
     if (action == "cancel") != (number is not None):
         raise click.UsageError("`cancel` takes the number of a job, and `list` takes none.")

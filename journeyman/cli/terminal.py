@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     from bot.admin.status import Status
     from bot.operations import ModelState
+    from jobs.progress import Progress
+    from jobs.rows import Job
     from retrieval.answering.answer import Event, Passage, Source
     from retrieval.answering.calibration import Fitted
     from retrieval.answering.trial import Trial
-    from retrieval.indexing.index import IndexReport, Progress
+    from retrieval.indexing.index import IndexReport
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
     from retrieval.indexing.sources import SourceRow
-    from retrieval.jobs import Job
 
 CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
 
@@ -97,8 +98,8 @@ def index_progress() -> Iterator["Callable[[Progress], None]"]:
         bar = bars.add_task("Looking for documents", total=None)
 
         def show(progress: "Progress") -> None:
-            name = printable(progress.document)[-40:]
-            description = f"{name}  {progress.chunks} chunks"
+            name = printable(progress.message)[-40:]
+            description = f"{name}  {progress.counts.get('embedded', 0):.0f} chunks"
             bars.update(bar, total=progress.total, completed=progress.done, description=description)
 
         yield show

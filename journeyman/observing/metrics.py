@@ -39,7 +39,8 @@ SELECT state, count(*)::float FROM job
 WHERE state IN ('queued', 'running') OR finished_at > now() - interval '1 day' GROUP BY state
 """
 _EMBEDDING = """
-SELECT coalesce(sum(embedded / greatest(extract(epoch FROM heartbeat_at - started_at), 1)), 0)::float
+SELECT coalesce(sum(
+    (counts->>'embedded')::float / greatest(extract(epoch FROM heartbeat_at - started_at), 1)), 0)::float
 FROM job WHERE state = 'running'
 """
 _REVIEW = "SELECT count(*)::float FROM complaint WHERE verdict IS NULL"

@@ -17,9 +17,10 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import StatusCode
 from structlog.contextvars import get_contextvars
 
+from jobs.execution import Cancelled, HandedBack
+from jobs.rows import current_request
 from journeyman import __version__
 from retrieval.answering.answer import Done, Reading, Text
-from retrieval.jobs import Cancelled, HandedBack, current_request
 
 if TYPE_CHECKING:
     from retrieval.answering.answer import Event

@@ -110,7 +110,7 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BuildProgress:
     """`done` of `total` chunks have vectors, `made` of them since the start `seconds` ago; `embedded` texts, chunks and
     sentences, were computed.
     """
@@ -138,7 +138,9 @@ def models(conn: Connection[Any]) -> list[Build]:
         return cursor.execute(_MODELS, {"class": _LOCK_CLASS}).fetchall()
 
 
-def build(conn: Connection[Any], embedder: Embedder, progress: Callable[[Progress], None] = lambda _: None) -> Model:
+def build(
+    conn: Connection[Any], embedder: Embedder, progress: Callable[[BuildProgress], None] = lambda _: None
+) -> Model:
     """Makes all vectors of the embedder's model that are missing, and its search index.
 
     `conn` is in autocommit mode. Others may search and index meanwhile. Raises BeingBuilt while another process
@@ -153,7 +155,9 @@ def build(conn: Connection[Any], embedder: Embedder, progress: Callable[[Progres
     return model
 
 
-def switch(conn: Connection[Any], embedder: Embedder, progress: Callable[[Progress], None] = lambda _: None) -> Model:
+def switch(
+    conn: Connection[Any], embedder: Embedder, progress: Callable[[BuildProgress], None] = lambda _: None
+) -> Model:
     """Builds what the embedder's model lacks, then searches with it; every process does so from its next question on.
 
     `conn` is in autocommit mode. Raises what `build` raises, and changes nothing then.
@@ -235,7 +239,7 @@ class _Run:
     conn: Connection[Any]
     embedder: Embedder
     model: Model
-    progress: Callable[[Progress], None]
+    progress: Callable[[BuildProgress], None]
     started: float = field(default_factory=time.monotonic)
     told_at: float = float("-inf")
     before: int = 0
@@ -284,7 +288,7 @@ class _Run:
         if now or at - self.told_at >= PACE:
             self.told_at = at
             done, seconds = self.before + self.made, at - self.started
-            self.progress(Progress(done, self._count(_TOTAL), self.made, self.embedded, seconds))
+            self.progress(BuildProgress(done, self._count(_TOTAL), self.made, self.embedded, seconds))
 
     def _count(self, statement: str) -> int:
         row = self.conn.execute(statement, {"model": self.model.id}).fetchone()

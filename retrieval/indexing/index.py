@@ -20,6 +20,7 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, DataError
 from psycopg.errors import NotNullViolation, ProgramLimitExceeded
 
+from jobs.progress import Progress
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.attempts import LIMIT as ATTEMPTS
@@ -57,7 +58,6 @@ __all__ = [
     "Extent",
     "IndexReport",
     "MissingPath",
-    "Progress",
     "SourceRow",
     "index_sources",
     "list_sources",
@@ -90,21 +90,6 @@ Parse = Callable[[str, bytes, str], ParsedDocument]
 """A name, its bytes and the ending to parse them by, to a document; raises LoadError. `load`, or one that runs it in a
 process of its own (retrieval.loading.isolated).
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is: `document` is at hand, `done` of `total` files are finished, `failed` of them could not
-    be read, `chunks` were embedded, `reused` and `removed`.
-    """
-
-    document: str
-    done: int
-    total: int
-    chunks: int
-    reused: int = 0
-    removed: int = 0
-    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,18 +532,13 @@ class _Run:
         self.report.failures.append({"document": document, "error": error})
 
     def _tell(self, document: str) -> None:
-        chunks = self.report.chunks
-        self.progress(
-            Progress(
-                document,
-                self.done,
-                self.total,
-                chunks["embedded"],
-                chunks["reused"],
-                chunks["removed"],
-                self.report.documents["failed"],
-            )
-        )
+        """How far the run is. `failed` counts documents, the others chunks; what a run embeds or removes stays done,
+        but for one that does all again and one that writes nothing.
+        """
+        counts = {**self.report.chunks, "failed": self.report.documents["failed"]}
+        again = self.extent.force or self.extent.dry_run
+        lasting = not again and counts["embedded"] + counts["removed"] > 0
+        self.progress(Progress(document, self.done, self.total, counts, lasting))
 
 
 @dataclass(slots=True)

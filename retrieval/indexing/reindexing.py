@@ -1,7 +1,7 @@
 """Runs of the index that somebody asked for: one at a time per collection, with progress and a way to stop them.
 
 Whoever asks writes a row, and any process carries it out: a worker, the bot, or the command line. A run is a job
-(retrieval/jobs.py) that is about documents.
+(jobs/rows.py) that is about documents.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -12,15 +12,17 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from jobs.execution import DIED, carry_out_job
+from jobs.progress import Tell
+from jobs.rows import State, current_request, finish_job, is_worked_on
 from retrieval.embedding import Embedder
 from retrieval.indexing.index import Extent, Parse, SourceRow, index_sources, list_sources
-from retrieval.jobs import DIED, State, Tell, carry_out_job, current_request, finish_job, is_worked_on
 from retrieval.loading import load
 from retrieval.origins import LOCAL, Access, Unreachable, kind_of, open_origin
 
 _REQUEST_LOCK = 0x1DE9
 _COLUMNS = """id, target, collections, documents, dry_run, force, started_by, state, cancelled_by, queued_at,
-    started_at, finished_at, document, done, total, embedded, reused, removed, failed, report, error"""
+    started_at, finished_at, message, done, total, counts, report, error"""
 _DOCUMENTS = """
 SELECT d.source_id, d.name, s.collection FROM document d JOIN source s ON s.id = d.source_id
 WHERE s.id = ANY (%(sources)s) AND (
@@ -61,8 +63,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as it stands. Documents are counted by `done`, `total` and `failed`, chunks by the others; `report` is an
-    IndexReport as JSON, once it is done.
+    """A run as it stands. `message` names the document at hand, `done` of `total` documents are finished; `counts` are
+    those of `retrieval.indexing.index`; `report` is an IndexReport as JSON, once it is done.
     """
 
     id: int
@@ -77,13 +79,10 @@ class Run:
     queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    document: str | None
+    message: str | None
     done: int
     total: int
-    embedded: int
-    reused: int
-    removed: int
-    failed: int
+    counts: dict[str, int]
     report: dict[str, Any] | None
     error: str | None
 
@@ -176,7 +175,7 @@ def carry_out(
 ) -> Run | None:
     """Does the run and returns how it ended; None if another process does it, or it has ended already.
 
-    `conn` is in autocommit mode. Raises what `retrieval.jobs.carry_out_job` raises.
+    `conn` is in autocommit mode. Raises what `jobs.execution.carry_out_job` raises.
     """
     run = read_run(conn, run_id)
     if run is None:

@@ -20,11 +20,12 @@ from finetune.files import file_sha256
 from finetune.round_rows import of_job, rounds
 from finetune.training.process import run
 from finetune.training.spec import TrainingFailed, TrainingSpec
+from jobs.execution import carry_out_job
+from jobs.rows import cancel_job, read_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application
 from journeyman.rounds import Wanted
 from retrieval.answering.answer import Question
-from retrieval.jobs import cancel_job, carry_out_job, read_job
 from tests.conftest import clone
 from tests.faults.conftest import Services, wait_until
 from tests.journeyman.rounds_company import company, vote_and_correct

@@ -12,12 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from jobs.rows import unattended_jobs
 from journeyman.composition import Application
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
 from retrieval.indexing.index import register_sources
 from retrieval.indexing.reindexing import Run, find_target, read_run, request_run
-from retrieval.jobs import unattended_jobs
 from tests.journeyman.conftest import ROOT
 
 Conn = psycopg.Connection[Any]
@@ -44,7 +44,7 @@ def wait_until_done(conn: Conn, run: Run) -> None:
     while (found := read_run(conn, run.id)) is None or found.is_open:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert (found.state, found.done, found.embedded) == ("done", 1, 1)
+    assert (found.state, found.done, found.counts["embedded"]) == ("done", 1, 1)
 
 
 def test_what_is_asked_for_waits_for_a_worker(conn: Conn, stack: Stack, database: str, tmp_path: Path) -> None:

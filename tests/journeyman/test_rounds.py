@@ -19,13 +19,14 @@ from finetune.evaluation.gate import Interval, Outcome, Verdict
 from finetune.files import file_sha256
 from finetune.round_rows import begin, end, new_clusters, note_dataset, of_job, rounds
 from finetune.training.spec import Trained, TrainingFailed
+from jobs.execution import carry_out_job
+from jobs.rows import request_job
 from journeyman.cli.asking import ask
 from journeyman.cli.finetune import describe_costs
 from journeyman.composition import Application
 from journeyman.rounds import Rounds, Wanted, beside_examples, estimate, place, told_estimate
 from journeyman.servers.stack import Stack
 from retrieval.answering.answer import Question
-from retrieval.jobs import carry_out_job, request_job
 from tests.journeyman.rounds_company import company, vote_and_correct
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def do_round(app: Application, wanted: Wanted) -> tuple[Any, list[str]]:
         found = app.rounds.request(conn, wanted, "UADMIN")
         job = found.job_id or 0
         carry_out_job(
-            conn, job, lambda tell: app.finetune(conn, job, tell), lambda progress: told.append(progress.document)
+            conn, job, lambda tell: app.finetune(conn, job, tell), lambda progress: told.append(progress.message)
         )
         return of_job(conn, job), told
 

@@ -15,8 +15,8 @@ if "solo" not in sys.argv:
 
 import psycopg
 
-from retrieval.indexing.index import Progress
-from retrieval.jobs import Tell, read_job
+from jobs.progress import Progress, Tell
+from jobs.rows import read_job
 from tests.workers.work import work
 from workers.app import build_app, run_worker
 
@@ -34,7 +34,7 @@ def main(redis_url: str, database_url: str, file: str, visibility_timeout: str, 
         note(f"begin {os.getpid()}")
         for tenth in range(int(job.target)):
             time.sleep(0.1)
-            show(Progress("", tenth, int(job.target), 0))
+            show(Progress("", tenth, int(job.target)))
         note(f"end {os.getpid()}")
 
     app = build_app(

@@ -14,8 +14,8 @@ import redis
 from celery import Celery
 from kombu.transport.redis import Channel
 
+from jobs.rows import request_job
 from journeyman.servers.stack import Stack
-from retrieval.jobs import request_job
 from tests.workers.work import work
 from workers.app import build_app, enqueue_reindex
 from workers.lease import UNACKED_INDEX, renewed

@@ -18,13 +18,13 @@ from celery import Celery
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
+from jobs.progress import Progress, Tell
+from jobs.rows import current_jobs, held, read_job, request_job
 from journeyman.cli import cli
 from journeyman.cli.options import Invocation
 from journeyman.settings import Settings
-from retrieval.indexing.building import BeingBuilt
-from retrieval.indexing.building import Progress as Built
-from retrieval.indexing.index import IndexReport, Progress
-from retrieval.jobs import Tell, current_jobs, held, read_job, request_job
+from retrieval.indexing.building import BeingBuilt, BuildProgress
+from retrieval.indexing.index import IndexReport
 from tests.workers.work import work
 from workers.app import broker_url, build_app
 from workers.schedule import beat_schedule
@@ -55,7 +55,7 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
 
     def index_due(conn: psycopg.Connection[Any], tell: Tell) -> IndexReport:
         calls.append("scan")
-        tell(Progress("pump.md", 1, 2, 5))
+        tell(Progress("pump.md", 1, 2, {"embedded": 5}))
         if "fail" in calls:
             raise RuntimeError
         return IndexReport()
@@ -63,9 +63,9 @@ def an_app(redis_url: str, database: str, calls: list[str]) -> Celery:
     def reindex(conn: psycopg.Connection[Any], run_id: int, tell: Tell) -> None:
         calls.append(f"reindex {run_id}")
 
-    def build_embedder(conn: psycopg.Connection[Any], name: str, tell: Callable[[Built], None]) -> None:
+    def build_embedder(conn: psycopg.Connection[Any], name: str, tell: Callable[[BuildProgress], None]) -> None:
         calls.append(f"build {name}")
-        tell(Built(3, 4, 3, 6, 1.0))
+        tell(BuildProgress(3, 4, 3, 6, 1.0))
         if name == "busy":
             raise BeingBuilt(name)
 
@@ -131,7 +131,7 @@ def test_a_scan_runs_alone(redis_url: str, database: str) -> None:
         assert calls == ["scan"]
         done = read_job(conn, job.id)
         assert done is not None
-        assert (done.state, done.attempts, done.done, done.total, done.document) == ("done", 1, 1, 2, "pump.md")
+        assert (done.state, done.attempts, done.done, done.total, done.message) == ("done", 1, 1, 2, "pump.md")
         assert done.heartbeat_at is not None
         scan()
         assert request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule").id > job.id + 1  # that one is done, too

@@ -13,7 +13,7 @@ from bot.operations import Operations
 from bot.slack.workspace import web_client
 from finetune.registry import Made, add, in_use, promote
 from finetune.round_rows import begin, end, note_cost
-from retrieval.jobs import finish_job, request_job
+from jobs.rows import finish_job, request_job
 from tests.bot.admin.test_installation import told
 from tests.bot.conftest import Connect, Rows
 from tests.slack_workspace import Workspace

@@ -578,7 +578,7 @@ def test_a_run_names_documents_to_those_who_may_read_them(
     report = Jsonb({"documents": {"failed": 1}, "failures": [{"document": "marmot.md", "error": "boardroom/x"}]})
     with psycopg.connect(database) as conn:
         conn.execute(
-            "INSERT INTO job (target, collections, dry_run, force, started_by, state, document, report, error, total)"
+            "INSERT INTO job (target, collections, dry_run, force, started_by, state, message, report, error, total)"
             " VALUES ('boardroom', '{boardroom}', false, false, %s, %s, 'marmot.md', %s, 'marmot.md', 1)",
             [bot.ada.id, state, report],
         )

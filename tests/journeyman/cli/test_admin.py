@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from bot.questions.answers import begin_answer
+from jobs.rows import request_job
 from journeyman.cli import cli
 from journeyman.cli.options import Invocation
 from journeyman.errors import WrongInput
@@ -19,7 +20,6 @@ from retrieval.answering.answer import Question
 from retrieval.indexing.attempts import begin_attempts
 from retrieval.indexing.index import list_sources, register_sources
 from retrieval.indexing.reindexing import find_target, read_run, request_run
-from retrieval.jobs import request_job
 from tests.journeyman.conftest import ROOT, Run, one_sentence
 
 

@@ -6,9 +6,9 @@ import click
 import psycopg
 import pytest
 
+from jobs.rows import held, read_job, request_job
 from journeyman.cli import cli
 from journeyman.cli.options import Invocation
-from retrieval.jobs import held, read_job, request_job
 from tests.journeyman.conftest import Run, one_sentence
 
 pytestmark = pytest.mark.slow

@@ -146,11 +146,12 @@ def test_embedding_rate_is_that_of_the_jobs_at_work(database: str, redis_url: st
     assert values(metrics)["journeyman_embedding_passages_per_second",] == 0
     with psycopg.connect(database, autocommit=True) as conn:
         conn.execute("""
-            INSERT INTO job (kind, target, started_by, state, embedded, started_at, heartbeat_at)
-            VALUES ('scan', 'sources', 'schedule', 'running', 300, now() - interval '60 s', now()),
-                ('build', 'a-model', 'U1', 'running', 200, now() - interval '120 s', now() - interval '20 s'),
-                ('build', 'a-newer-model', 'U1', 'running', 0, now(), now()),
-                ('reindex', 'all', 'U1', 'done', 5000, now() - interval '60 s', now())
+            INSERT INTO job (kind, target, started_by, state, counts, started_at, heartbeat_at)
+            VALUES ('scan', 'sources', 'schedule', 'running', '{"embedded": 300}', now() - interval '60 s', now()),
+                ('build', 'a-model', 'U1', 'running', '{"embedded": 200}', now() - interval '120 s',
+                    now() - interval '20 s'),
+                ('build', 'a-newer-model', 'U1', 'running', '{}', now(), now()),
+                ('reindex', 'all', 'U1', 'done', '{"embedded": 5000}', now() - interval '60 s', now())
         """)
     assert values(metrics)["journeyman_embedding_passages_per_second",] == pytest.approx(5 + 2)
 

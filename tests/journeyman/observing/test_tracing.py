@@ -10,12 +10,13 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
+from jobs.execution import HandedBack
+from jobs.rows import read_job, request_job
 from journeyman.composition import Application
 from journeyman.observing.logs import with_texts
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
 from retrieval.answering.answer import Answer, Done, Event, Reading, Searching, Text
-from retrieval.jobs import HandedBack, read_job, request_job
 from workers.tasks import EVERYTHING_DUE
 from workers.topology import SCAN_SOURCES
 

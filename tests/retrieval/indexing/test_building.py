@@ -20,7 +20,7 @@ from psycopg import Connection
 
 from retrieval.embedders import Embedders
 from retrieval.embedding import Embedder, Vectors
-from retrieval.indexing.building import BeingBuilt, NotBuilt, Progress, build, drop, models, previous, switch
+from retrieval.indexing.building import BeingBuilt, BuildProgress, NotBuilt, build, drop, models, previous, switch
 from retrieval.indexing.index import index_sources, list_sources, register_sources
 from retrieval.indexing.models import WrongModel, active_model
 from retrieval.indexing.verified import prepare, put_verified
@@ -135,7 +135,7 @@ def test_first_model_is_the_setting(indexed: Connection[Any], embedders: Embedde
 
 def test_switch_searches_with_the_new_model(indexed: Connection[Any], embedders: Embedders) -> None:
     """Of other dimensions; the old vectors stay, the new ones are made of the stored text, and progress is told."""
-    told: list[Progress] = []
+    told: list[BuildProgress] = []
     switch(indexed, embedders.named(LARGE), told.append)
     assert embedders.name == LARGE
     assert found(indexed, embedders, words(7)) == "07.md"
@@ -160,7 +160,7 @@ def test_killed_build_goes_on_where_it_was(indexed: Connection[Any], embedders: 
     large = embedders.named(LARGE)
     assert isinstance(large, Hashing)
 
-    def die(progress: Progress) -> None:
+    def die(progress: BuildProgress) -> None:
         if progress.made:
             raise KeyboardInterrupt
 
@@ -179,7 +179,7 @@ def test_what_is_indexed_meanwhile_is_caught_up_with(
 ) -> None:
     """A document that is new, changed or removed while the model is built is so in the new model, too."""
 
-    def change(progress: Progress) -> None:
+    def change(progress: BuildProgress) -> None:
         if progress.done == 20:
             (folder / "00.md").write_text(text_about(0).replace("blue", "red"))
             (folder / "30.md").write_text(text_about(30))
@@ -309,7 +309,7 @@ def test_one_process_builds_at_a_time(indexed: Connection[Any], embedders: Embed
     """Another one is told so, and whoever looks sees that it is worked on."""
     seen: list[bool] = []
 
-    def look(progress: Progress) -> None:
+    def look(progress: BuildProgress) -> None:
         with psycopg.connect(indexed.info.dsn, autocommit=True) as other:
             seen.append(models(other)[1].is_worked_on)
             for work in (build, switch):
@@ -326,10 +326,10 @@ def test_one_process_builds_at_a_time(indexed: Connection[Any], embedders: Embed
 
 def test_progress_tells_pace_and_time_left() -> None:
     """From what this build made, and not from what was there before it."""
-    progress = Progress(done=60, total=100, made=20, embedded=100, seconds=10.0)
+    progress = BuildProgress(done=60, total=100, made=20, embedded=100, seconds=10.0)
     assert progress.texts_per_second == 10
     assert progress.seconds_left == 20
-    assert Progress(40, 100, 0, 0, 0.0).seconds_left is None
+    assert BuildProgress(40, 100, 0, 0, 0.0).seconds_left is None
 
 
 def test_large_document_is_built_in_parts(indexed: Connection[Any], embedders: Embedders, folder: Path) -> None:
@@ -338,7 +338,7 @@ def test_large_document_is_built_in_parts(indexed: Connection[Any], embedders: E
     index(indexed, embedders, folder)
     embedded: list[int] = []
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: BuildProgress) -> None:
         embedded.append(progress.embedded)
         if progress.embedded > 300:
             raise KeyboardInterrupt

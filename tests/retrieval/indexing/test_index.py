@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
+from jobs.progress import Progress
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.indexing.attempts import begin_attempts, documents_set_aside
 from retrieval.indexing.index import (
@@ -18,7 +19,6 @@ from retrieval.indexing.index import (
     Extent,
     IndexReport,
     MissingPath,
-    Progress,
     _raw_hash,
     index_sources,
     list_sources,
@@ -343,9 +343,22 @@ def test_progress_is_told(conn: Connection, folder: Path, embedder: HashEmbedder
     """It counts files up to their number, and names the one at hand."""
     told: list[Progress] = []
     index_sources(conn, embedder, register_sources(conn, [folder]), max_bytes=LIMIT, progress=told.append)
-    assert told[0] == Progress("codes.csv", 0, 3, 0)
+    assert told[0] == Progress("codes.csv", 0, 3, dict.fromkeys(("embedded", "reused", "removed", "failed"), 0))
     assert told[-1].done == told[-1].total == 3
-    assert told[-1].chunks > 0
+    assert told[-1].counts["embedded"] > 0
+    assert told[-1].lasting
+
+
+@pytest.mark.parametrize("extent", [Extent(force=True), Extent(dry_run=True)])
+def test_what_is_done_again_does_not_last(
+    conn: Connection, embedder: HashEmbedder, folder: Path, extent: Extent
+) -> None:
+    """A run by force embeds all again when it begins again, and a dry run embeds nothing that stays."""
+    told: list[Progress] = []
+    sources = register_sources(conn, [folder])
+    index_sources(conn, embedder, sources, max_bytes=LIMIT, progress=told.append, extent=extent)
+    assert told[-1].counts["embedded"] > 0
+    assert not any(progress.lasting for progress in told)
 
 
 def test_sources_are_registered_once_and_all_or_none(conn: Connection, folder: Path) -> None:
@@ -502,7 +515,7 @@ def test_what_was_in_hand_when_a_process_died_is_tried_alone(conn: Connection, f
     embedder = Picky()
     told: list[Progress] = []
     assert index_sources(conn, embedder, sources, max_bytes=LIMIT, progress=told.append).documents["new"] == 4
-    order = list(dict.fromkeys(progress.document for progress in told))
+    order = list(dict.fromkeys(progress.message for progress in told))
     assert order == ["zebra.txt", "pump.md", "rules.txt", "codes.csv"]  # the most suspicious last
     assert embedder.texts.count(HARMLESS) == 1  # the model is loaded before anybody is blamed
     assert len(embedder.sizes) == 1 + 4

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from jobs.execution import ATTEMPTS
+from jobs.rows import cancel_job, is_worked_on
 from retrieval.indexing.index import IndexReport, index_sources, list_sources, register_sources
 from retrieval.indexing.reindexing import (
     AlreadyRunning,
@@ -20,7 +22,6 @@ from retrieval.indexing.reindexing import (
     read_run,
     request_run,
 )
-from retrieval.jobs import ATTEMPTS, cancel_job, is_worked_on
 from retrieval.loading import ParsedDocument, load
 from retrieval.origins import Access
 from tests.retrieval.indexing.test_index import HashEmbedder
@@ -95,7 +96,7 @@ def test_a_run_brings_the_index_up_to_date(db: Conn, docs: Path) -> None:
     (docs / "rules" / "night.md").write_text("# Night\n\nTwo people work at night.\n")
     run = do(db)
     assert counts(run) == {"changed": 1, "unchanged": 1, "failed": 1, "embedded": 1, "reused": 1, "removed": 2}
-    assert (run.state, run.done, run.total, run.embedded, run.failed) == ("done", 3, 3, 1, 1)
+    assert (run.state, run.done, run.total, run.counts["embedded"], run.counts["failed"]) == ("done", 3, 3, 1, 1)
     assert run.report is not None
     assert [failure["document"] for failure in run.report["failures"]] == ["broken.pdf"]
 

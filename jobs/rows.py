@@ -1,14 +1,12 @@
-"""Work as a row: asked for by anybody, carried out once by whichever process comes first, taken up again if that dies.
+"""Jobs as rows: asked for, read, cancelled, ended, forgotten; and which of them a process works on at the moment.
 
 A message to a worker carries a job's id alone. A process holds an advisory lock while it works on a job, so that one
-whose process died is known at once; attempts are counted before the work begins, so that a job that ends its processes
-is given up. Kinds are names to this module: workers/topology.py says which task does which.
+whose process died is known at once. Kinds are names to this module: workers/topology.py says which task does which.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,19 +15,14 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from structlog.contextvars import get_contextvars
 
-from retrieval.indexing.index import Progress
-
-ATTEMPTS = 10
-"""Processes that may begin a job without any of them getting on. A document that ends them is set aside after three."""
-PACE = 0.5  # seconds between two writes of the progress
 KEPT_DAYS = 7
 """How long scans, builds and rounds that have ended are remembered, and"""
 RUNS_KEPT_DAYS = 90
 """runs of the index, which somebody asked for."""
 
 _LOCK_CLASS = 0x1DEA
-_COLUMNS = """id, kind, target, state, attempts, done, total, document, started_by, cancelled_by, request_id, queued_at,
-    started_at, heartbeat_at, finished_at, error, collections"""
+_COLUMNS = """id, kind, target, state, attempts, done, total, message, counts, started_by, cancelled_by, request_id,
+    queued_at, started_at, heartbeat_at, finished_at, error, collections"""
 _REQUEST = f"""
 INSERT INTO job (kind, target, started_by, request_id)
 VALUES (%(kind)s, %(target)s, %(started_by)s, %(request)s)
@@ -44,25 +37,10 @@ _CURRENT = f"""
 SELECT {_COLUMNS} FROM job
 WHERE state IN ('queued', 'running') OR state = 'failed' AND finished_at > now() - interval '1 day' ORDER BY id
 """  # noqa: S608
-_BEGIN = """
-UPDATE job SET state = 'running', attempts = attempts + 1, started_at = coalesce(started_at, now()),
-    heartbeat_at = now()
-WHERE id = %(job)s AND state IN ('queued', 'running') AND attempts < %(attempts)s AND cancelled_by IS NULL
-"""
-# What a run embeds or removes stays done, but for one that does all again and one that writes nothing.
-_PROGRESS = """
-UPDATE job SET document = %(document)s, done = %(done)s, total = greatest(%(total)s, total),
-    embedded = %(chunks)s, reused = %(reused)s, removed = %(removed)s, failed = %(failed)s, heartbeat_at = now(),
-    reached = greatest(%(done)s, reached),
-    attempts = CASE WHEN %(done)s > reached OR %(chunks)s + %(removed)s > 0 AND NOT (force OR dry_run)
-        THEN 1 ELSE attempts END
-WHERE id = %(job)s RETURNING cancelled_by
-"""
 _FINISH = """
 UPDATE job SET state = %(state)s, error = %(error)s, report = coalesce(%(report)s, report), finished_at = now()
 WHERE id = %(job)s AND state IN ('queued', 'running')
 """
-_HAND_BACK = "UPDATE job SET state = 'queued', attempts = attempts - 1 WHERE id = %(job)s AND state = 'running'"
 _CANCEL = """
 UPDATE job SET cancelled_by = coalesce(cancelled_by, %(person)s)
 WHERE id = %(job)s AND state IN ('queued', 'running')
@@ -84,22 +62,12 @@ ORDER BY id
 """  # noqa: S608
 
 State = Literal["queued", "running", "done", "cancelled", "failed"]
-Tell = Callable[[Progress], None]
-DIED = "the process that worked on it ended; ask again to go on, what was finished stays"
-
-
-class Cancelled(Exception):
-    """Somebody asked the job to stop."""
-
-
-class HandedBack(Exception):
-    """The process at work is asked to end: another one goes on with the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A piece of work as it stands. `done` of `total` are documents, of a build chunks; `heartbeat_at` is when its
-    process last said so; `collections` are those of a run that somebody asked for.
+    """A piece of work as it stands. `message`, `done`, `total` and `counts` are what its process told last
+    (jobs.progress.Progress), at `heartbeat_at`; `collections` are those of a run that somebody asked for.
     """
 
     id: int
@@ -109,7 +77,8 @@ class Job:
     attempts: int
     done: int
     total: int
-    document: str | None
+    message: str | None
+    counts: dict[str, float]
     started_by: str
     cancelled_by: str | None
     request_id: str | None
@@ -176,35 +145,6 @@ def forget_jobs(conn: Connection[Any]) -> int:
     return conn.execute(_FORGET, {"runs": RUNS_KEPT_DAYS, "others": KEPT_DAYS}).rowcount
 
 
-def carry_out_job(
-    conn: Connection[Any], job_id: int, work: Callable[[Tell], dict[str, Any]], show: Tell | None = None
-) -> Job | None:
-    """Does the job and returns how it ended; None if another process does it, or it has ended already.
-
-    `conn` is in autocommit mode. `work` tells its progress, which `show` is shown and the row is given, and returns a
-    report; telling raises Cancelled once somebody asked the job to stop. An error is recorded, and rises; so does
-    HandedBack, which `show` may raise, after the job is queued again.
-    """
-    with held(conn, job_id) as free:
-        if not free or not _begin(conn, job_id):
-            return None
-        try:
-            report = work(_teller(conn, job_id, show or (lambda _: None)))
-        except Cancelled:
-            finish_job(conn, job_id, "cancelled")
-        except HandedBack:
-            conn.execute(_HAND_BACK, {"job": job_id})
-            raise
-        except Exception as error:
-            if not conn.closed:
-                error_text = f"something failed ({type(error).__name__}); the log says more"
-                finish_job(conn, job_id, "failed", error=error_text)
-            raise
-        else:
-            finish_job(conn, job_id, "done", report=report)
-        return read_job(conn, job_id)
-
-
 def finish_job(
     conn: Connection[Any], job_id: int, state: State, *, error: str | None = None, report: dict[str, Any] | None = None
 ) -> None:
@@ -225,33 +165,3 @@ def held(conn: Connection[Any], job_id: int) -> Iterator[bool]:
     finally:
         if free and not conn.closed:
             conn.execute("SELECT pg_advisory_unlock(%(class)s, %(job)s::int)", key)
-
-
-def _begin(conn: Connection[Any], job_id: int) -> bool:
-    """Makes the job ours. One that was begun too often has failed: it may be what ends its processes."""
-    if conn.execute(_BEGIN, {"job": job_id, "attempts": ATTEMPTS}).rowcount:
-        return True
-    found = read_job(conn, job_id)
-    if found is not None and found.cancelled_by is not None:
-        finish_job(conn, job_id, "cancelled")
-    elif found is not None:
-        finish_job(conn, job_id, "failed", error=f"it was begun {ATTEMPTS} times, and each time its process ended")
-    return False
-
-
-def _teller(conn: Connection[Any], job_id: int, show: Tell) -> Tell:
-    """Shows the progress, writes it into the row, and raises Cancelled once somebody asked it to stop."""
-    written_at = float("-inf")
-
-    def tell(progress: Progress) -> None:
-        nonlocal written_at
-        show(progress)
-        now = time.monotonic()
-        if now - written_at < PACE and progress.done < progress.total:
-            return
-        written_at = now
-        row = conn.execute(_PROGRESS, asdict(progress) | {"job": job_id}).fetchone()
-        if row and row[0] is not None:
-            raise Cancelled
-
-    return tell

@@ -5,21 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from retrieval.indexing.index import Progress
-from retrieval.jobs import (
-    ATTEMPTS,
-    HandedBack,
-    Job,
-    Tell,
-    cancel_job,
-    carry_out_job,
-    current_jobs,
-    forget_jobs,
-    held,
-    read_job,
-    request_job,
-    unattended_jobs,
-)
+from jobs.execution import ATTEMPTS, HandedBack, carry_out_job
+from jobs.progress import Progress, Tell
+from jobs.rows import Job, cancel_job, current_jobs, forget_jobs, held, read_job, request_job, unattended_jobs
 
 Conn = psycopg.Connection[Any]
 
@@ -81,10 +69,10 @@ def die(conn: Conn, job: Job, *told: Progress) -> None:
 def test_attempts_are_counted_until_one_gets_on(db: Conn, job: Job) -> None:
     """A job whose processes die is given up, but not one that makes way, however often it is killed."""
     for _ in range(ATTEMPTS + 2):
-        die(db, job, Progress("a", 1, 9, chunks=3))
+        die(db, job, Progress("a", 1, 9, {"embedded": 3}, lasting=True))
     assert (now(db, job).state, now(db, job).attempts) == ("running", 1)
     for _ in range(ATTEMPTS - 1):
-        die(db, job, Progress("b", 1, 9, chunks=0))
+        die(db, job, Progress("b", 1, 9))
     assert now(db, job).attempts == ATTEMPTS
     assert carry_out_job(db, job.id, lambda tell: {}) is None
     assert (now(db, job).state, now(db, job).error) == (
@@ -93,19 +81,23 @@ def test_attempts_are_counted_until_one_gets_on(db: Conn, job: Job) -> None:
     )
 
 
-@pytest.mark.parametrize(("how", "chunks"), [("", 0), ("force", 3), ("dry_run", 3)])
-def test_getting_as_far_as_before_is_not_getting_on(
-    db: Conn, job: Job, how: str, chunks: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every process begins at nothing; what a forced run embeds, and a dry one counts, the next one does again."""
-    monkeypatch.setattr("retrieval.jobs.PACE", 0.0)
-    if how:
-        db.execute(f"UPDATE job SET {how} = true")
+def test_getting_as_far_as_before_is_not_getting_on(db: Conn, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process begins at nothing; what does not last, the next one does again."""
+    monkeypatch.setattr("jobs.execution.PACE", 0.0)
+    made = {"embedded": 3}
     for attempt in range(1, ATTEMPTS + 1):
-        die(db, job, Progress("", 0, 9, 0), Progress("a", 8, 9, chunks), Progress("late", 9, 9, chunks))
+        die(db, job, Progress("", 0, 9), Progress("a", 8, 9, made), Progress("late", 9, 9, made))
         assert now(db, job).attempts == attempt
     assert carry_out_job(db, job.id, lambda tell: {}) is None
     assert now(db, job).state == "failed"
+
+
+def test_a_row_has_what_was_told_last(db: Conn, job: Job) -> None:
+    """The message, the parts and the figures of this kind of work, whatever they are called."""
+    carry_out_job(db, job.id, lambda tell: tell(Progress("pump.md", 9, 9, {"embedded": 3, "seconds": 1.5})) or {})
+    ended = now(db, job)
+    assert (ended.message, ended.done, ended.total) == ("pump.md", 9, 9)
+    assert ended.counts == {"embedded": 3, "seconds": 1.5}
 
 
 def test_a_job_is_handed_back(db: Conn, job: Job) -> None:
@@ -115,7 +107,7 @@ def test_a_job_is_handed_back(db: Conn, job: Job) -> None:
         raise HandedBack
 
     def work(tell: Tell) -> dict[str, Any]:
-        tell(Progress("a", 1, 9, chunks=3))
+        tell(Progress("a", 1, 9, {"embedded": 3}, lasting=True))
         raise AssertionError
 
     with pytest.raises(HandedBack):
@@ -130,7 +122,7 @@ def test_a_job_that_is_cancelled_ends_at_its_next_word(db: Conn, database: str, 
     def work(tell: Tell) -> dict[str, Any]:
         with psycopg.connect(database, autocommit=True) as other:
             assert cancel_job(other, job.id, "U2")
-        tell(Progress("a", 1, 9, 0))
+        tell(Progress("a", 1, 9))
         raise AssertionError
 
     ended = carry_out_job(db, job.id, work)
