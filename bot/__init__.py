@@ -1,1 +1,1 @@
-"""What people see in Slack. Imports `retrieval` and `finetune` only, and no torch."""
+"""What people see in Slack. Imports `retrieval`, `finetune` and `jobs` only, and no torch."""

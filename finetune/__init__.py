@@ -1,1 +1,4 @@
-"""Phi-3 and its adapters: build, load, serve as a LangChain chat model. Imports none of our packages."""
+"""Phi-3 and its adapters, and the learning loop: dataset, training, evaluation in the chain that serves, registry.
+
+Imports `retrieval` and `jobs` alone of our packages.
+"""
