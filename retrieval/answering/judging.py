@@ -1,0 +1,54 @@
+"""The model itself as judge: do the passages answer the question, and do they bear a statement out?
+
+Its verdict is the probability that it would say yes, from the logits of its first token. What it is asked begins as the
+request for the answer does, with the rules, the passages and the question, so that a server which keeps what it has
+read reads a few words more for it and nothing twice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from langchain_core.messages import BaseMessage, HumanMessage
+
+from retrieval.answering.answer import Passage
+from retrieval.answering.prompt import answer_prompt, numbered
+
+_ANSWERS = "Can the question be answered from the passages? Reply only yes or no."
+_BEARS_OUT = "Do the passages say so? Reply only yes or no."
+
+Judge = Callable[[str, Sequence[Passage], str], float | None]
+"""From a question, the passages and a statement to the probability that they bear it out; None where it cannot be had.
+"""
+
+
+@runtime_checkable
+class SaysHowSure(Protocol):
+    """A chat model that tells how likely its answer begins with yes; None where it cannot."""
+
+    def probability_of_yes(self, messages: Sequence[BaseMessage]) -> float | None: ...
+
+
+class ModelJudge:
+    """Asks `model`. `before` is what stands before the passages in the answer's request, as examples do."""
+
+    def __init__(self, model: SaysHowSure, before: str = "") -> None:
+        self._model, self._before = model, before
+
+    def answers(self, question: str, passages: Sequence[Passage]) -> float | None:
+        """How likely the passages answer the question, in [0, 1]. Raises whatever the model does."""
+        return self._model.probability_of_yes(self._asked(question, passages, _ANSWERS))
+
+    def bears_out(self, question: str, passages: Sequence[Passage], statement: str) -> float | None:
+        """How likely the passages say what `statement` says in answer to the question, in [0, 1]: a `Judge`."""
+        return self._model.probability_of_yes(self._asked(question, passages, f"Answer: {statement}\n{_BEARS_OUT}"))
+
+    def _asked(self, question: str, passages: Sequence[Passage], what: str) -> list[BaseMessage]:
+        """The answer's own request up to the end of its question, and then `what`."""
+        *rules, turn = answer_prompt().format_messages(passages=self._before + numbered(passages), question=question)
+        end = turn.text.rindex(question) + len(question)
+        return [*rules, HumanMessage(f"{turn.text[:end]}\n{what}")]
+
+
+def judge_of(model: object, before: str = "") -> ModelJudge | None:
+    """The model as judge, if it is one that says how sure it is."""
+    return ModelJudge(model, before) if isinstance(model, SaysHowSure) else None
