@@ -39,10 +39,11 @@ from benchmarks.server import benchmark_database
 from retrieval.answering.answer import Passage, Question
 from retrieval.answering.calibration import fit, risk_coverage, separation
 from retrieval.answering.chain import DRAWN, PASSAGES, passages_for
-from retrieval.answering.confidence import marks
+from retrieval.answering.confidence import DEFAULTS, NOT_COMPARED
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
 from retrieval.answering.evidence import choose_quotes
 from retrieval.answering.followup import standalone
+from retrieval.answering.marks import marks
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS
 from retrieval.embedders import Api, embedder_named
 from retrieval.indexing.index import index_sources, register_sources
@@ -212,7 +213,8 @@ def measured(collection: Collection, most: int) -> dict[str, object]:
         )
     if nothing:
         given = [[distinct(passages[:DRAWN])[:PASSAGES] for passages in side] for side in (found, nothing)]
-        results["abstention"] = abstention(given[0], right, given[1])
+        asked = [query for query, _ in queries], collection.unanswerable
+        results["abstention"] = abstention(asked, given, right)
     return results
 
 
@@ -263,19 +265,21 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def abstention(
-    found: Sequence[Sequence[Passage]], right: Sequence[frozenset[str]], nothing: Sequence[Sequence[Passage]]
+    asked: Sequence[Sequence[str]], given: Sequence[Sequence[Sequence[Passage]]], right: Sequence[frozenset[str]]
 ) -> dict[str, float]:
     """Answerable questions against those without an answer: what is fitted on every other one, on the rest."""
     rows = [
         (passages, any(Path(p.document).stem in known for p in passages))
-        for passages, known in zip(found, right, strict=True)
+        for passages, known in zip(given[0], right, strict=True)
     ]
-    rows += [(passages, False) for passages in nothing]
+    rows += [(passages, False) for passages in given[1]]
     answerable = np.array([label for _, label in rows], dtype=np.float64)
-    features = np.array([marks(passages) for passages, _ in rows], dtype=np.float64)
+    texts = [*asked[0], *asked[1]]
+    found = [marks(text, passages) for text, (passages, _) in zip(texts, rows, strict=True)]
+    features = np.array([one.values(NOT_COMPARED) for one in found], dtype=np.float64)
     cosine = np.array([max((p.similarity for p in passages), default=0.0) for passages, _ in rows])
     half = np.arange(len(rows)) % 2 == 0
-    *weights, bias = fit(features[half], answerable[half])
+    *weights, bias = fit(features[half], answerable[half], DEFAULTS[NOT_COMPARED])
     judged = features @ np.array(weights) + bias
     rest = ~half
     figures: dict[str, float] = {"questions": int(rest.sum()), "unanswerable": int((1 - answerable[rest]).sum())}

@@ -51,13 +51,25 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class WordMatch:
+    """A word of the question as it was searched, and the mean over its tokens of the highest cosine with a token of the
+    passage, both in their context.
+    """
+
+    word: str
+    nearness: float
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk of a document as search found it, best first.
 
     `document` is the path relative to its source, `heading` the heading path joined with " > ". `score` is at most 1,
     comparable between questions; `ranks` holds its place, from 1, in each leg that found it ("dense", "sentence",
     "lexical"); `similarity` is the cosine of the whole passage, `lexical` its share of the best possible BM25, and
-    `coverage` the share of the question's words, weighted by how rare they are, that stand anywhere in it.
+    `coverage` the share of the question's words, weighted by how rare they are, that stand anywhere in it. `holds` and
+    `lacks` are these words, as they are stemmed, with how rare each is in the index (its idf). `matches` are the
+    question's words as late interaction compares them, if it did.
     """
 
     chunk_id: int
@@ -80,6 +92,9 @@ class Passage:
     modified_at: datetime | None = None
     before: str = ""
     after: str = ""
+    holds: Mapping[str, float] = field(default_factory=dict)
+    lacks: Mapping[str, float] = field(default_factory=dict)
+    matches: Sequence[WordMatch] = ()
 
     @property
     def reading(self) -> str:

@@ -17,25 +17,28 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from retrieval.answering.answer import Passage
-from retrieval.answering.confidence import DEFAULT, marks
+from retrieval.answering.confidence import COMPARED, DEFAULTS, NOT_COMPARED, Calibration
 from retrieval.answering.evaluation import LabelledQuestion
+from retrieval.answering.marks import Marks, marks
 
 Array = npt.NDArray[np.float64]
 
 LEAST_OF_EACH = 3
 """Answerable and unanswerable questions without which nothing can be fitted."""
 FOLDS = 10
-STIFFNESS = 10.0
-"""How many questions' worth the default weights are: few questions move them little, hundreds as far as they must."""
+STIFFNESS = 20.0
+"""How many questions' worth the default weights are, which many more were fitted to: few questions move them little,
+hundreds as far as they must.
+"""
 STEPS, STEP = 3000, 0.5
 
 _STORE = """
-INSERT INTO calibration (weights, threshold, target_risk, answerable, unanswerable, coverage, risk, curve, chart)
-VALUES (%(weights)s, %(threshold)s, %(target_risk)s, %(answerable)s, %(unanswerable)s, %(coverage)s, %(risk)s,
-        %(curve)s, %(chart)s)
+INSERT INTO calibration (marks, weights, threshold, target_risk, answerable, unanswerable, coverage, risk, curve, chart)
+VALUES (%(marks)s, %(weights)s, %(threshold)s, %(target_risk)s, %(answerable)s, %(unanswerable)s, %(coverage)s,
+        %(risk)s, %(curve)s, %(chart)s)
 """
 _LATEST = """
-SELECT weights, threshold, target_risk, answerable, unanswerable, coverage, risk, curve, chart, calibrated_at
+SELECT marks, weights, threshold, target_risk, answerable, unanswerable, coverage, risk, curve, chart, calibrated_at
 FROM calibration WHERE taken_back_at IS NULL ORDER BY id DESC LIMIT 1
 """
 _TAKE_BACK = """
@@ -51,7 +54,8 @@ class TooFewQuestions(ValueError):
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A calibration with what it promises: of questions like those it was fitted on, `coverage` is the share that is
-    answered and `risk` the share of those that should not have been. `curve` is the risk at each coverage.
+    answered and `risk` the share of those that should not have been. `curve` is the risk at each coverage, and `marks`
+    are what the weights are of.
     """
 
     weights: Sequence[float]
@@ -64,6 +68,7 @@ class Fitted:
     curve: Sequence[float]
     chart: bytes | None
     calibrated_at: datetime | None = None
+    marks: Sequence[str] = COMPARED
 
     @property
     def area(self) -> float:
@@ -82,25 +87,29 @@ def calibrate(
     With `target_risk` as many questions are answered as keep the share of answers that should not have been given at or
     below it; without, the threshold makes as few errors of both kinds as possible. Raises TooFewQuestions.
     """
-    rows, labels = [], []
+    found: list[Marks] = []
+    labels = []
     for question in questions:
         passages = find(question)
-        rows.append(marks(passages))
+        found.append(marks(question.question, passages))
         labels.append(any(passage.document in question.sources for passage in passages))
         progress()
-    features, answerable = np.array(rows, dtype=np.float64), np.array(labels, dtype=np.float64)
+    names = COMPARED if all(one.words is not None for one in found) else NOT_COMPARED
+    features = np.array([one.values(names) for one in found], dtype=np.float64)
+    answerable, prior = np.array(labels, dtype=np.float64), DEFAULTS[names]
     for what, there in (("have an answer that is found", answerable.sum()), ("have none", (1 - answerable).sum())):
         if there < LEAST_OF_EACH:
             raise TooFewQuestions(
                 f"{int(there)} of the questions {what} in the documents; it takes at least {LEAST_OF_EACH}."
             )
-    judged = cross_validated(features, answerable)
+    judged = cross_validated(features, answerable, prior)
     threshold = _threshold(judged, answerable, target_risk)
     answered = judged >= threshold
     curve = risk_coverage(judged, answerable)
     coverage, risk = float(answered.mean()), float((1 - answerable[answered]).mean()) if answered.any() else 0.0
     return Fitted(
-        weights=fit(features, answerable),
+        marks=names,
+        weights=fit(features, answerable, prior),
         threshold=threshold,
         target_risk=target_risk,
         answerable=int(answerable.sum()),
@@ -112,26 +121,27 @@ def calibrate(
     )
 
 
-def fit(features: Array, answerable: Array) -> tuple[float, ...]:
+def fit(features: Array, answerable: Array, prior: Calibration) -> tuple[float, ...]:
     """Weights of a logistic regression, one a feature and the last for none. Features have the shape (n, marks), labels
     are 0 or 1.
 
-    No weight is negative, because each mark is the more the better, and all are held near the default ones.
+    No weight is negative, because each mark is the more the better, and all are held near those of `prior`.
     """
     spread = features.std(axis=0) + 1e-9
-    prior = np.array(DEFAULT.weights[:-1]) * spread
+    expected = np.array(prior.weights[:-1]) * spread
     scaled = (features - features.mean(axis=0)) / spread
-    weights, bias = prior.copy(), 0.0
+    weights, bias = expected.copy(), 0.0
     for _ in range(STEPS):
         error = _logistic(scaled @ weights + bias) - answerable
-        pull = STIFFNESS * (weights - prior) / len(answerable)
+        pull = STIFFNESS * (weights - expected) / len(answerable)
         weights = np.maximum(weights - STEP * (scaled.T @ error / len(answerable) + pull), 0)
         bias -= STEP * float(error.mean())
-    unscaled = weights / spread
+    # A mark that is the same for all questions is known by its default weight alone.
+    unscaled = np.where(spread > 1e-6, weights / spread, np.array(prior.weights[:-1]))
     return (*map(float, unscaled), bias - float(unscaled @ features.mean(axis=0)))
 
 
-def cross_validated(features: Array, answerable: Array, folds: int = FOLDS) -> Array:
+def cross_validated(features: Array, answerable: Array, prior: Calibration, folds: int = FOLDS) -> Array:
     """The confidence in each question, of shape (n,), by weights that were fitted without its fold."""
     judged = np.zeros(len(answerable))
     # Dealt out within each kind, so that no fold is left without one.
@@ -142,7 +152,7 @@ def cross_validated(features: Array, answerable: Array, folds: int = FOLDS) -> A
     for number in range(folds):
         held = fold == number
         if held.any():
-            *weights, bias = fit(features[~held], answerable[~held])
+            *weights, bias = fit(features[~held], answerable[~held], prior)
             judged[held] = _logistic(features[held] @ np.array(weights) + bias)
     return judged
 
@@ -186,6 +196,7 @@ def store(conn: Connection[Any], fitted: Fitted) -> None:
         conn.execute(
             _STORE,
             {
+                "marks": list(fitted.marks),
                 "weights": list(fitted.weights),
                 "threshold": fitted.threshold,
                 "target_risk": fitted.target_risk,

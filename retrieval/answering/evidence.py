@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retrieval.answering.answer import Passage, Sentence
-from retrieval.answering.confidence import DEFAULT, READ, Calibration
+from retrieval.answering.confidence import DEFAULT, READ, Calibration, assess
 from retrieval.answering.wanted import Wanted, asks_for
 from retrieval.text.words import numerals
 
@@ -134,8 +134,5 @@ class _Spans:
 def is_enough(
     question: str, passages: Sequence[Passage], quotes: Sequence[Quote], calibration: Calibration = DEFAULT
 ) -> bool:
-    """Whether the quotes can hold the answer: evidence that is strong enough, and what kind of answer is asked for."""
-    if not quotes or calibration.confidence(passages) < calibration.threshold:
-        return False
-    wanted = asks_for(question)
-    return not wanted.number or any(wanted.is_in(quote.text) for quote in quotes)
+    """Whether the quotes can hold the answer to what is asked, by the passages that they come from."""
+    return bool(quotes) and assess(question, passages, calibration=calibration).enough

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from psycopg_pool import ConnectionPool
 
-from retrieval.answering.answer import Passage
+from retrieval.answering.answer import Passage, WordMatch
 from retrieval.embedders import pinned
 from retrieval.embedders.torch_model import files_of, refuse_own_code
 from retrieval.embedding import Embedder, EmbedderMissing, Vectors
@@ -61,6 +61,7 @@ class LateInteraction:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._known: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
+        self._asked: tuple[tuple[str, str], Vectors] | None = None
         self._looking = threading.Lock()
 
     @property
@@ -70,15 +71,54 @@ class LateInteraction:
 
     def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
         """One score a passage. Raises EmbedderMissing if the model is not installed."""
+        with self._looking:
+            self._asked = None
+        compared = self._compared(question, passages)
+        if compared is None:
+            return [passage.score for passage in passages]
+        return [
+            passage.score + WEIGHT * (float(near.mean()) if len(near) else 0.0)
+            for passage, near in zip(passages, compared, strict=True)
+        ]
+
+    def matches(self, question: str, passages: Sequence[Passage]) -> list[tuple[WordMatch, ...]]:
+        """How near each passage comes to each word of the question; nothing where the model gives no vectors of words.
+
+        For passages that have just been scored, next to nothing is computed.
+        """
+        compared = self._compared(question, passages)
+        spans = getattr(pinned(self._embedder), "token_spans", None)
+        if compared is None or spans is None:
+            return [()] * len(passages)
+        words = _tokens_of_words(question, spans(question))
+        return [
+            tuple(WordMatch(word, float(near[tokens].mean())) for word, tokens in words) if len(near) else ()
+            for near in compared
+        ]
+
+    def _compared(self, question: str, passages: Sequence[Passage]) -> list[Vectors] | None:
+        """For each passage the highest cosine of each token of the question with one of its own; None where the model
+        gives no vectors of tokens, or there is nothing to compare.
+        """
         model = pinned(self._embedder)
         encode = getattr(model, "token_vectors", None)
         if encode is None or not passages:
-            return [passage.score for passage in passages]
-        (asked,) = encode([question])
+            return None
+        asked = self._question(model.name, encode, question)
         if not len(asked):
-            return [passage.score for passage in passages]
-        words = self._words(model.name, encode, [_read(passage) for passage in passages])
-        return [passage.score + WEIGHT * max_sim(asked, held) for passage, held in zip(passages, words, strict=True)]
+            return None
+        return [nearest(asked, held) for held in self._words(model.name, encode, [_read(one) for one in passages])]
+
+    def _question(self, model: str, encode: Callable[[Sequence[str]], list[Vectors]], text: str) -> Vectors:
+        """The vectors of the question's tokens; those of the last one that was scored are kept for its matches."""
+        with self._looking:
+            known = self._asked
+        if known is None or known[0] != (model, text):
+            (vectors,) = encode([text])
+            known = ((model, text), vectors)
+            with self._looking:
+                self._asked = known
+        return known[1]
 
     def _words(
         self, model: str, encode: Callable[[Sequence[str]], list[Vectors]], texts: Sequence[str]
@@ -101,7 +141,26 @@ class LateInteraction:
 
 def max_sim(question: Vectors, passage: Vectors) -> float:
     """The mean over the question's unit vectors of the highest cosine with one of the passage's; 0 if it has none."""
-    return float((question @ passage.T).max(axis=1).mean()) if len(passage) else 0.0
+    return float(nearest(question, passage).mean()) if len(passage) else 0.0
+
+
+def nearest(question: Vectors, passage: Vectors) -> Vectors:
+    """For each of the question's unit vectors the highest cosine with one of the passage's; empty if it has none."""
+    return np.asarray((question @ passage.T).max(axis=1)) if len(passage) else np.zeros(0, dtype=np.float32)
+
+
+def _tokens_of_words(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, list[int]]]:
+    """The words of a text with the places of their tokens: letters and digits without a gap."""
+    words: list[tuple[str, list[int]]] = []
+    end = -1
+    for place, (start, stop) in enumerate(spans):
+        token = text[start:stop]
+        if start == end and token.isalnum() and words:
+            words[-1] = (words[-1][0] + token, [*words[-1][1], place])
+        elif token.isalnum():
+            words.append((token, [place]))
+        end = stop if token.isalnum() else -1
+    return words
 
 
 class CrossEncoder:
@@ -170,9 +229,12 @@ def search_and_rerank(
 def reranked(reranker: Reranker, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
     """The `k` best passages by the reranker, each that it read with its new place in `ranks`; the rest behind them."""
     read, rest = passages[: reranker.pool], passages[reranker.pool :]
+    match = getattr(reranker, "matches", None)
     order = spread_out(reranker.scores(question, read), [passage.document_id for passage in read], reranker.spread)
+    matches = match(question, read) if match else [()] * len(read)
     first = [
-        replace(read[place], ranks={**read[place].ranks, "reranked": number}) for number, place in enumerate(order, 1)
+        replace(read[place], ranks={**read[place].ranks, "reranked": number}, matches=matches[place])
+        for number, place in enumerate(order, 1)
     ]
     return [*first, *rest][:k]
 

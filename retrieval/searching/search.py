@@ -85,6 +85,9 @@ _SHARE = """
     (SELECT coalesce(sum(idf), 0) / %(best)s
      FROM unnest(%(terms)s::tsquery[], %(idfs)s::float8[]) AS t (term, idf) WHERE {lexemes} @@ term)
 """
+_HELD = """
+    ARRAY(SELECT c.lexemes @@ term FROM unnest(%(terms)s::tsquery[]) WITH ORDINALITY AS t (term, place) ORDER BY place)
+"""
 _CODES = """
     (SELECT coalesce(sum(idf), 0) / %(best_code)s
      FROM unnest(%(codes)s::tsquery[], %(code_idfs)s::float8[]) AS t (term, idf) WHERE lexemes @@ term)
@@ -158,6 +161,7 @@ WITH allowed AS MATERIALIZED ({allowed}), dense AS MATERIALIZED ({dense}), lexic
 SELECT c.id AS chunk_id, c.document_id, c.ordinal, d.name AS document, d.title, c.heading, c.kind, c.text, d.url,
     d.modified_at, encode(c.content_hash, 'hex') AS content_hash, a.name AS collection, r.score, r.similarity,
     r.lexical, r.dense_rank, r.sentence_rank, r.lexical_rank, {coverage} AS coverage,
+    {held} AS held,
     (SELECT coalesce(jsonb_agg(jsonb_build_array(
                 s.text, {cosine}, {overlap}, {overlap_in_context}
             ) ORDER BY s.ordinal), '[]')
@@ -244,7 +248,8 @@ def _search(
             **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
         }
         statement = _statement(model, visible <= EXACT_DENSE, visible <= EXACT_LEXICAL, len(terms))
-        return [_passage(row) for row in cursor.execute(statement, parameters).fetchall()]
+        rarity = [(term.lexeme, idf) for term, idf in zip(terms, parameters["idfs"], strict=True)]
+        return [_passage(row, rarity) for row in cursor.execute(statement, parameters).fetchall()]
 
 
 def ef_search(chunks: int) -> int:
@@ -292,6 +297,7 @@ def _statement(model: Model, exact_dense: bool, exact_lexical: bool, terms: int)
             cosine=sql.SQL(_COSINE).format(one=sql.SQL("v.vector"), other=sql.SQL("%(vector)s")),
             between=sql.SQL(_COSINE).format(one=sql.SQL("fused.vector"), other=sql.SQL("first.vector")),
             coverage=_share("c.lexemes"),
+            held=sql.SQL(_HELD),
             overlap=_share("s.lexemes"),
             overlap_in_context=_share("(s.lexemes || above)"),
         )
@@ -312,7 +318,7 @@ def _share(lexemes: str) -> sql.Composed:
     return sql.SQL(_SHARE).format(lexemes=sql.SQL(lexemes))
 
 
-def _passage(row: Mapping[str, Any]) -> Passage:
+def _passage(row: Mapping[str, Any], rarity: Sequence[tuple[str, float]]) -> Passage:
     ranks = {leg: row[f"{leg}_rank"] for leg in ("dense", "sentence", "lexical") if row[f"{leg}_rank"]}
     return Passage(
         chunk_id=row["chunk_id"],
@@ -333,4 +339,6 @@ def _passage(row: Mapping[str, Any]) -> Passage:
         coverage=float(row["coverage"] or 0),
         sentences=tuple(Sentence(text, *scores) for text, *scores in row["sentences"]),
         modified_at=row["modified_at"],
+        holds={lexeme: idf for (lexeme, idf), held in zip(rarity, row["held"], strict=True) if held},
+        lacks={lexeme: idf for (lexeme, idf), held in zip(rarity, row["held"], strict=True) if not held},
     )

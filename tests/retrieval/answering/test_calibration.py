@@ -19,8 +19,9 @@ from retrieval.answering.calibration import (
     store,
     take_back,
 )
-from retrieval.answering.confidence import DEFAULT, Calibration, calibration, marks
+from retrieval.answering.confidence import DEFAULT, DEFAULTS, NOT_COMPARED, Calibration, calibration
 from retrieval.answering.evaluation import LabelledQuestion
+from retrieval.answering.marks import Marks
 from tests.retrieval.samples import passage
 
 
@@ -35,24 +36,23 @@ def found(labelled: LabelledQuestion) -> Sequence[Passage]:
     """Evidence between 0.4 and 0.8 where there is an answer, between 0.1 and 0.5 where there is none."""
     place = int(labelled.id) * 7 % 10 / 10
     nearness = (0.4 if labelled.sources else 0.1) + 0.4 * place
-    return [replace(passage(("A sentence.", nearness)), similarity=nearness)]
-
-
-def test_marks_of_evidence() -> None:
-    """The nearest passage, the best sentence with the words it shares, the mean of the best three."""
-    one = replace(passage(("Oil it.", 0.6), ("Stop it.", 0.1)), similarity=0.5)
-    other = replace(passage(("Grease it.", 0.2), chunk_id=2), similarity=0.7)
-    assert marks([one, other]) == pytest.approx((0.7, 0.9, 0.3))  # each sentence shares 0.3 of the words
-    assert marks([]) == (0, 0, 0)
+    return [replace(passage(("A sentence.", nearness)), score=nearness)]
 
 
 def test_confidence_grows_with_the_evidence() -> None:
     """And the default tells a good match from a poor one."""
-    confidences = [
-        DEFAULT.confidence([replace(passage(("A sentence.", n)), similarity=n)]) for n in (0.1, 0.4, 0.6, 0.9)
-    ]
-    assert confidences == sorted(confidences)
-    assert confidences[0] < DEFAULT.threshold < confidences[-1]
+    for default in DEFAULTS.values():
+        confidences = [default.confidence(Marks(n, n, 2 * n, 1.0, 1.0)) for n in (0.1, 0.4, 0.7, 0.9)]
+        assert confidences == sorted(confidences)
+        assert confidences[0] < default.threshold < confidences[-1]
+
+
+def test_what_is_known_besides_counts_where_it_is_known() -> None:
+    """What was written is grounded, the model says yes: more confidence; not, or no: less; unknown: the same."""
+    found = Marks(0.5, 0.5, 0.8, 1.0, 1.0)
+    alone = DEFAULT.confidence(found)
+    assert DEFAULT.confidence(found, grounded=0.05) < alone < DEFAULT.confidence(found, grounded=0.95)
+    assert DEFAULT.confidence(found, says_yes=0.05) < alone < DEFAULT.confidence(found, says_yes=0.95)
 
 
 def test_weights_are_learnt_from_many_questions_and_kept_with_few() -> None:
@@ -62,14 +62,23 @@ def test_weights_are_learnt_from_many_questions_and_kept_with_few() -> None:
     def fitted(n: int) -> tuple[float, ...]:
         answerable = np.arange(n) % 2 * 1.0
         telling = 0.4 + 0.1 * answerable + generator.normal(0, 0.1, n)
-        return fit(
-            np.stack([generator.normal(0.5, 0.1, n), telling, generator.normal(0.3, 0.1, n)], axis=1), answerable
-        )
+        noise = [generator.normal(0.5, 0.1, n) for _ in range(3)]
+        return fit(np.stack([noise[0], telling, noise[1], noise[2]], axis=1), answerable, DEFAULT)
 
     many, few = fitted(4000), fitted(10)
     assert many[1] > 5 * max(many[0], many[2])
-    assert few[:3] == pytest.approx(DEFAULT.weights[:3], rel=0.6)
-    assert min(many[:3]) >= 0
+    assert few[:4] == pytest.approx(DEFAULT.weights[:4], rel=0.6)
+    assert min(many[:4]) >= 0
+
+
+def test_a_mark_that_is_always_the_same_keeps_its_default_weight() -> None:
+    """Nothing is learnt of it: that no question named what is missing does not say that this means nothing."""
+    answerable = np.arange(40) % 2 * 1.0
+    features = np.stack([0.4 + 0.2 * answerable, 0.4 + 0.2 * answerable, np.ones(40), np.ones(40)], axis=1)
+    weights = fit(features, answerable, DEFAULT)
+    assert weights[2:4] == DEFAULT.weights[2:4]
+    judged = Calibration(weights, 0.5)
+    assert judged.confidence(Marks(0.6, 0.6, 0, 1, 1)) > 0.5 > judged.confidence(Marks(0.4, 0.4, 0, 1, 1))
 
 
 def test_risk_at_each_coverage() -> None:
@@ -87,8 +96,8 @@ def test_separation_counts_pairs() -> None:
 def test_no_question_judges_itself() -> None:
     """Marks without a meaning separate nothing, however well they can be learnt by heart."""
     generator = np.random.default_rng(1)
-    features, answerable = generator.normal(0.5, 0.1, (400, 3)), np.arange(400) % 2 * 1.0
-    assert separation(cross_validated(features, answerable), answerable) == pytest.approx(0.5, abs=0.06)
+    features, answerable = generator.normal(0.5, 0.1, (400, 4)), np.arange(400) % 2 * 1.0
+    assert separation(cross_validated(features, answerable, DEFAULT), answerable) == pytest.approx(0.5, abs=0.06)
 
 
 def test_a_target_risk_is_kept_with_as_many_answers_as_it_allows() -> None:
@@ -131,13 +140,22 @@ def test_what_is_stored_holds_until_it_is_taken_back(conn: Connection) -> None:
     fits = [calibrate(found, questions(10, 10), target) for target in (0.3, 0.0)]
     for fitted in fits:
         store(conn, fitted)
-    assert calibration(conn) == Calibration(tuple(fits[1].weights), fits[1].threshold)
+    assert calibration(conn) == Calibration(tuple(fits[1].weights), fits[1].threshold, NOT_COMPARED)
     kept = latest(conn)
     assert kept is not None
-    assert replace(kept, calibrated_at=None, weights=tuple(kept.weights), curve=tuple(kept.curve)) == fits[1]
+    assert (
+        replace(kept, calibrated_at=None, marks=tuple(kept.marks), weights=tuple(kept.weights), curve=tuple(kept.curve))
+        == fits[1]
+    )
     assert take_back(conn)
     assert calibration(conn).threshold == fits[0].threshold
     assert take_back(conn)
     assert calibration(conn) == DEFAULT
     assert latest(conn) is None
     assert not take_back(conn)
+
+
+def test_a_calibration_of_other_marks_is_not_misread(conn: Connection) -> None:
+    """The default holds, then."""
+    store(conn, replace(calibrate(found, questions(10, 10)), marks=("passage", "sentence", "together")))
+    assert calibration(conn) == DEFAULT

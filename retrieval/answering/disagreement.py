@@ -1,0 +1,454 @@
+"""Sources that disagree: statements of two documents about the same thing, under the same conditions, whose values
+differ.
+
+A sentence or a table's cell is compared with those of other documents that bear on the question. They are about the
+same thing if their words match, no word sets one apart (another variant, condition, name or limit), and their values
+are of one kind. What is rounded, converted, or a range around the other's value agrees. Arithmetic on words, no model.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from itertools import product
+
+from retrieval.answering.answer import Passage
+from retrieval.answering.evidence import Quote
+from retrieval.answering.opposites import apart, canonical, is_act
+from retrieval.answering.values import Value, agree, values
+from retrieval.text.sentences import split
+from retrieval.text.words import COMMON, WORD
+
+READ = 8
+"""Passages that are compared."""
+ALIKE = 0.6
+"""Least share of the words of both statements that the other one, its headings or the question hold."""
+SHARED = 0.4
+"""Least share that the statements themselves have in common."""
+ALIKE_NAMES = 0.75
+"""The same where the values are names or a yes and a no: there are more of them that differ for other reasons."""
+LEAST_SHARED = 2
+"""Words at least, of each."""
+NEAR = 0.3
+"""Least share of the question's words that a statement and its headings hold, unless its meaning is near."""
+SIMILAR = 0.45
+"""Cosine with the question from which on a sentence is near in its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one document states: the sentence or row, and the value in it."""
+
+    passage: Passage
+    text: str
+    value: str
+
+    @property
+    def date(self) -> datetime | None:
+        """When the document was last changed, if that is known."""
+        return self.passage.modified_at
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two documents that state different values of `what`; `newer` is the one that was changed last."""
+
+    newer: Said
+    older: Said
+    what: str
+
+    def __str__(self) -> str:
+        return f"The documents disagree: {_named(self.newer)}, {_named(self.older)}."
+
+
+def disagreements(question: str, passages: Sequence[Passage], evidence: Sequence[Quote]) -> list[Disagreement]:
+    """Where passages of different documents state different values for what the question asks, at least one of them in
+    the evidence; each pair of documents once, nearest to the question first.
+    """
+    codes = [name for name, _ in _names(question) if not name.isalpha()]
+    asked = frozenset([*_stems(_AFTER_MODAL.sub(" ", question)), *codes])
+    stated = [one for passage in passages[:READ] for one in _statements(passage) if _is_near(one, asked)]
+    shown = [one for one in stated if _is_among(one, evidence)]
+    found: dict[frozenset[int], Disagreement] = {}
+    for one, other in product(shown, stated):
+        pair = frozenset((one.passage.document_id, other.passage.document_id))
+        if len(pair) == 2 and pair not in found and (differing := _differing(one, other, asked)):
+            found[pair] = _ordered(one, other, *differing)
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A sentence, or of a table's row one cell. `words` are what it says by their stems, without its values, with their
+    places; `context` are the stems of its title, headings, and the row's other cells; `names` its codes and proper
+    names.
+    """
+
+    passage: Passage
+    text: str
+    words: tuple[str, ...]
+    context: frozenset[str]
+    names: Mapping[str, str]
+    near_names: frozenset[str]
+    values: tuple[Value, ...]
+    says_no: bool
+    similarity: float
+    conditions: tuple[str, ...] = ()
+    conditional: frozenset[int] = frozenset()
+    column: str = ""
+    row: Mapping[str, str] = field(default_factory=dict)
+
+
+_CODE = re.compile(
+    r"(?<![\w-])(?:(?=[^\s]*\d)[^\W\d_]+[\w]*(?:[-./][^\W_]+)*|(?!EUR|USD|CHF|GBP|NIS|ILS)[A-ZÄÖÜ]{1,5} \d{1,5})"
+    r"(?![\w%°])"
+)
+_CAPITALS = re.compile(
+    r"(?<=[^\s.!?:|>*_\"“„(] )(?!Mr\b|Mrs\b|Ms\b|Dr\b)[A-ZÀ-Þ][a-zß-ÿ’'-]+(?: [A-ZÀ-Þ][a-zß-ÿ’'-]+)*"
+)
+_GERMAN = re.compile(
+    r"\b(?:[Dd]er|[Dd]ie|[Dd]as|den|dem|und|ist|wird|werden|sind|mit|für|nicht|beträgt|zum|zur|alle|ein|eine|nach|bei)\b"
+)
+_CELL = re.compile(r"^([^:\n]{1,60}):[ \t]+(.+)$", re.MULTILINE)
+_LEAST = re.compile(r"\b(?:at least|(?:not|no) less than|mindestens|wenigstens|לפחות)\b", re.IGNORECASE)
+_MOST = re.compile(r"\b(?:at most|(?:not|no) more than|up to|höchstens|bis zu|לכל היותר|עד)\b", re.IGNORECASE)
+_BOUND = {canonical(word) for word in ("minimum", "maximum")}
+_CONDITION = frozenset(
+    "if when while unless during in for at with without under above below outside inside after before on only except "
+    "per until since by over wenn falls bei im in für mit ohne unter über während nach vor außer nur ab am von durch "
+    "אם כאשר בזמן ללא עבור תוך רק".split()
+)
+_CLAUSE = re.compile(r"[,;:.!?()|\n]")
+_HEBREW_IN = re.compile(r"ב[א-ת]{3,}$")
+_AFTER_MODAL = re.compile(r"\b(?:may|must|can|should|shall|to)\s+([^\W\d_]+)", re.IGNORECASE)
+_BACK = re.compile(r"^\s*(?:before|vor|from|ab|לפני)\b")
+_PAUSE = re.compile(r"[,;:.!?()|\n]|\b(?:and|und)\b")
+_FORBIDDEN = frozenset({canonical("forbidden")})
+_ALLOWED = _FORBIDDEN | {canonical("allowed")}
+_DENIAL = frozenset(
+    "no not never none cannot can't don't doesn't isn't won't mustn't without nor neither kein keine keinen keiner "
+    "nicht nie niemals ohne לא אין אסור בלי ללא".split()
+)
+_SMALL = COMMON | frozenset(
+    "der die das den dem des ein eine einen einem einer eines und oder aber ist sind wird werden wurde hat haben muss "
+    "müssen kann können darf soll sollen für von mit bei nach vor zu zum zur im in am an auf aus es er sie man alle "
+    "jede jeder jedes jeden als um über unter auch noch dann sich durch של את על עם יש זה היא הוא הם או גם כי כל מה "
+    "מי איך כמה מתי איפה צריך ניתן every each all must may shall be being been have having about approximately approx "
+    "around roughly ca circa always usually normally generally now please note that whichever comes first only "
+    "exactly needs how often long much many which what who where when needed get gets last due set advance operation "
+    "total general need example use usual mr ms mrs dr herr frau wie oft lang lange viel viele welche welcher welches "
+    "welchem wer wo wann voraus regel betrieb".split()
+)
+
+
+def _statements(passage: Passage) -> Iterator[_Statement]:
+    """All that a passage states."""
+    texts = [(sentence.text, sentence.similarity) for sentence in passage.sentences]
+    header = next((line for line in passage.text.split("\n") if line.lstrip().startswith("|")), "")
+    for text, similarity in texts or [(text, 0.0) for text in split(passage.text, passage.kind)]:
+        if passage.kind == "row":
+            yield from _cells(passage, text, _CELL.findall(text), similarity)
+        elif text.lstrip().startswith("|"):
+            columns, row = _row(header), _row(text)
+            if columns != row and len(columns) == len(row):
+                yield from _cells(passage, text, list(zip(columns, row, strict=True)), similarity)
+        else:
+            yield _statement(passage, text, text, "", similarity)
+
+
+def _cells(passage: Passage, text: str, cells: Sequence[tuple[str, str]], similarity: float) -> Iterator[_Statement]:
+    """One statement a cell: its column and what the row is about, which its first cell names."""
+    if not cells:
+        return
+    subject = cells[0][1]
+    for place, (column, value) in enumerate(cells):
+        if place:
+            rest = " ".join(f"{c} {v}" for n, (c, v) in enumerate(cells) if n not in (0, place))
+            said = _statement(passage, f"{subject}, {column.lower()}: {value}", rest, column, similarity)
+            others = {c.lower(): v for n, (c, v) in enumerate(cells) if n != place}
+            yield replace(said, text=text, row=others)
+
+
+def _row(line: str) -> list[str]:
+    return [cell.strip(" *_`") for cell in line.strip().strip("|").split("|")]
+
+
+def _statement(passage: Passage, text: str, beside: str, column: str, similarity: float) -> _Statement:
+    names = dict(_names(text))
+    unnamed = _without(text, names.values())
+    stated = values(unnamed)
+    bare = _LEAST.sub(" ", _MOST.sub(" ", _without(unnamed, [value.text for value in stated])))
+    above = f"{passage.title} {passage.heading}"
+    return _Statement(
+        passage=passage,
+        text=text,
+        words=tuple(dict.fromkeys(_stems(bare))),
+        context=frozenset(_stems(f"{above} {beside}")),
+        names=names,
+        near_names=frozenset(name for name, _ in _names(f"{above} {beside} {passage.text}")),
+        values=tuple(stated),
+        says_no=_denies(bare),
+        similarity=similarity,
+        conditions=tuple(_conditions_in(_until_the_last(unnamed, stated))),
+        conditional=frozenset(v.start for v in stated if _last_word(unnamed[: v.start]) in _CONDITION),
+        column=column,
+    )
+
+
+def _last_word(text: str) -> str:
+    words = WORD.findall(text[-40:])
+    return words[-1].lower() if words else ""
+
+
+def _is_near(one: _Statement, asked: frozenset[str]) -> bool:
+    if one.similarity >= SIMILAR or not asked:
+        return True
+    held = {*one.words, *one.context}
+    return sum(_holds(held, word) for word in asked) >= NEAR * len(asked)
+
+
+def _is_among(one: _Statement, evidence: Sequence[Quote]) -> bool:
+    return any(quote.passage.chunk_id == one.passage.chunk_id and one.text in quote.text for quote in evidence)
+
+
+def _differing(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[str, str, str] | None:
+    """The two values and what they are of, if both are about the same thing and do not agree."""
+    if _set_apart(one, other, asked):
+        return None
+    share, known = _alike(one, other, asked)
+    if share < SHARED or known < ALIKE:
+        return None
+    if one.says_no != other.says_no:
+        return _quoted(one, other) if known >= ALIKE_NAMES and not _other_names(one, other) else None
+    if pair := _differing_names(one, other, asked):
+        return (*pair, _what(one, other)) if known >= ALIKE_NAMES else None
+    if not _other_names(one, other) and (values := _differing_values(one, other)):
+        return values[0].text, values[1].text, _what(one, other)
+    return None
+
+
+def _alike(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[float, float]:
+    """The share of the words of both that the other one holds, and that it, its headings or the question hold."""
+    both = one.names.keys() & other.names.keys()
+    mine, theirs = {*one.words, *both}, {*other.words, *both}
+    shared = sum(_holds(theirs, word) for word in mine) + sum(_holds(mine, word) for word in theirs)
+    known = sum(_holds(theirs | other.context | asked, word) for word in mine)
+    known += sum(_holds(mine | one.context | asked, word) for word in theirs)
+    total = len(mine) + len(theirs)
+    return (shared / total, known / total) if shared >= 2 * LEAST_SHARED else (0.0, 0.0)
+
+
+def _set_apart(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
+    """Whether something tells that they are about different things, or hold under different conditions."""
+    return (
+        _limits(one, other, asked)
+        or (one.values != () and one.says_no != other.says_no)
+        or apart(frozenset(one.words), frozenset(other.words))
+        or _other_acts(one, other)
+        or _asked_of_one(one, other, asked)
+        or _conditions(one, other, asked)
+        or _modified(one, other)
+        or _other_cells(one, other)
+    )
+
+
+def _limits(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
+    """Whether one says at least and the other at most, or one speaks of a minimum or maximum and the other does not."""
+    least, most = ([bool(pattern.search(said.text)) for said in (one, other)] for pattern in (_LEAST, _MOST))
+    bounds = [
+        {word for word in _BOUND - asked if _holds({*said.words, *_stems(said.passage.heading)}, word)}
+        for said in (one, other)
+    ]
+    return (least[0] and most[1]) or (most[0] and least[1]) or bounds[0] != bounds[1]
+
+
+def _denies(text: str) -> bool:
+    denials = sum(word.lower() in _DENIAL for word in WORD.findall(text))
+    return (denials + any(word in _FORBIDDEN for word in _stems(text))) % 2 == 1
+
+
+def _quoted(one: _Statement, other: _Statement) -> tuple[str, str, str]:
+    """A yes and a no, each in its own words."""
+    return f"“{one.text}”", f"“{other.text}”", _what(one, other)
+
+
+def _differing_names(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[str, str] | None:
+    """The one name or code of each that the other does not hold, where the question names neither."""
+    mine, theirs = (sorted(a.names.keys() - b.names.keys()) for a, b in ((one, other), (other, one)))
+    if len(mine) != 1 or len(theirs) != 1 or one.values or other.values:
+        return None
+    if {*mine, *theirs} & asked or any(map(str.isdigit, mine[0])) != any(map(str.isdigit, theirs[0])):
+        return None
+    return one.names[mine[0]], other.names[theirs[0]]
+
+
+def _other_names(one: _Statement, other: _Statement) -> bool:
+    """Whether each names something of its own, or one what the other document does not."""
+    mine, theirs = one.names.keys() - other.names.keys(), other.names.keys() - one.names.keys()
+    if mine and theirs:
+        return True
+    return not (mine <= other.near_names and theirs <= one.near_names)
+
+
+def _conditions(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
+    """Whether one holds under a condition of which the other says nothing."""
+    return any(
+        not _holds({*said.words, *said.context, *asked}, word)
+        for mine, said in ((one, other), (other, one))
+        for word in mine.conditions
+    )
+
+
+def _other_cells(one: _Statement, other: _Statement) -> bool:
+    """Whether two cells are of different columns, or of rows that another column tells apart."""
+    if not (one.column and other.column):
+        return False
+    mine, theirs = _stems(one.column), _stems(other.column)
+    if not all(_holds({*theirs}, word) for word in mine) or not all(_holds({*mine}, word) for word in theirs):
+        return True
+    same_code = any(any(map(str.isdigit, name)) for name in one.names.keys() & other.names.keys())
+    return not same_code and any(other.row.get(column, value) != value for column, value in one.row.items())
+
+
+def _other_acts(one: _Statement, other: _Statement) -> bool:
+    """Whether each speaks of an act or a measure of its own: change it, check it."""
+    mine, theirs = ({word for word in said.words if is_act(word) and word not in _ALLOWED} for said in (one, other))
+    return bool(mine - theirs and theirs - mine)
+
+
+def _asked_of_one(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
+    """Whether one is about something in the question that the other one is not about."""
+    return any(
+        _holds({*one.words, *one.context}, word) != _holds({*other.words, *other.context}, word)
+        for word in asked
+        if not is_act(word) and word.isalpha()  # codes are compared as names
+    )
+
+
+def _modified(one: _Statement, other: _Statement) -> bool:
+    """Whether the same word is made more precise in different ways: front tyres, rear tyres."""
+    return any(
+        not _holds({*other.words}, mine) and not _holds({*one.words}, theirs)
+        for word in one.words
+        if (at := _place(other.words, word)) is not None
+        for mine, theirs in [(_before(one.words, one.words.index(word)), _before(other.words, at))]
+        if mine and theirs and not is_act(mine) and not is_act(theirs)
+    )
+
+
+def _place(words: Sequence[str], word: str) -> int | None:
+    return next((place for place, known in enumerate(words) if _same(known, word)), None)
+
+
+def _before(words: Sequence[str], place: int) -> str:
+    return words[place - 1] if place else ""
+
+
+def _differing_values(one: _Statement, other: _Statement) -> tuple[Value, Value] | None:
+    """The one value of each that the other does not state, if both are of one kind."""
+    mine = [value for value in one.values if not any(agree(value, known) for known in other.values)]
+    theirs = [value for value in other.values if not any(agree(value, known) for known in one.values)]
+    pairs = [(a, b) for a, b in product(mine, theirs) if _comparable(a, b)]
+    kinds = {a.kind for a, _ in pairs}
+    if any(
+        value.kind not in kinds and value.start in said.conditional
+        for said, left in ((one, mine), (other, theirs))
+        for value in left
+    ):
+        return None
+    for kind in sorted(kinds):
+        of_kind = [(a, b) for a, b in pairs if a.kind == kind]
+        if len({id(a) for a, _ in of_kind}) == 1 and len({id(b) for _, b in of_kind}) == 1:
+            return of_kind[0]
+    return None
+
+
+def _comparable(one: Value, other: Value) -> bool:
+    """Of one kind; what is counted has to be the same, too."""
+    if one.kind != other.kind:
+        return False
+    return one.kind != "count" or not one.unit or not other.unit or _same(_stem(one.unit), _stem(other.unit))
+
+
+def _what(one: _Statement, other: _Statement) -> str:
+    """The words that both have in common, in the order of the first."""
+    return one.column or " ".join(word for word in one.words if _holds(set(other.words), word))
+
+
+def _ordered(one: _Statement, other: _Statement, value: str, other_value: str, what: str) -> Disagreement:
+    first, second = Said(one.passage, one.text, value), Said(other.passage, other.text, other_value)
+    if _age(second) > _age(first):
+        first, second = second, first
+    return Disagreement(first, second, what)
+
+
+def _age(said: Said) -> float:
+    return said.date.timestamp() if said.date else float("-inf")
+
+
+def _named(said: Said) -> str:
+    day = said.date.date().isoformat() if said.date else "undated"
+    return f"*{said.passage.title}* ({day}) says {said.value}"
+
+
+def _without(text: str, parts: Iterable[str]) -> str:
+    for part in parts:
+        text = text.replace(part, " " * len(part), 1)
+    return text
+
+
+def _until_the_last(text: str, stated: Sequence[Value]) -> str:
+    """The text without its values, and without the clauses after the last of them."""
+    if not stated:
+        return text
+    after = text[stated[-1].end :]
+    if _BACK.match(after):  # from when the time is counted
+        after = ""
+    pause = _PAUSE.search(after)
+    said = text[: stated[-1].end] + after[: pause.start() if pause else len(after)]
+    return _LEAST.sub(" ", _MOST.sub(" ", _without(said, [value.text for value in stated])))
+
+
+def _conditions_in(text: str) -> Iterator[str]:
+    """What stands behind `in`, `for`, `with` and the like: the first word that says something, by its stem."""
+    for clause in _CLAUSE.split(text):
+        words = [found.lower() for found in WORD.findall(clause)]
+        for place, word in enumerate(words):
+            if _HEBREW_IN.match(word):
+                yield _stem(word)
+            following = next((other for other in words[place + 1 :] if other not in _SMALL | _CONDITION), "")
+            if word in _CONDITION and following:
+                yield _stem(following)
+
+
+def _names(text: str) -> Iterator[tuple[str, str]]:
+    """Codes, written alike however they are joined, and proper names; each with how it is written."""
+    for found in _CODE.finditer(text):
+        yield re.sub(r"[-./ ]", "", found[0].lower()), found[0]
+    if not _GERMAN.search(text):  # where every noun has a capital
+        for found in _CAPITALS.finditer(text):
+            yield found[0].lower(), found[0]
+
+
+def _stems(text: str) -> list[str]:
+    return [_stem(word) for word in (found.lower() for found in WORD.findall(text)) if word not in _SMALL]
+
+
+@lru_cache(maxsize=4096)
+def _stem(word: str) -> str:
+    """Without its ending, or in Hebrew its beginning; words for the same action are one."""
+    return canonical(word)
+
+
+def _holds(words: set[str] | frozenset[str], word: str) -> bool:
+    return word in words or any(_same(known, word) for known in words)
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    if len(short) < 4 or any(map(str.isdigit, long)):
+        return False
+    return long.startswith(short[: max(4, len(short) - 2)]) and len(long) - len(short) <= 4
