@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +45,14 @@ class Embedder(Protocol):
     def dimensions(self) -> int: ...
 
     def embed(self, texts: Sequence[str]) -> Vectors: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text's tokens without the two that frame it: their places in the vocabulary, and where each stands in it."""
+
+    ids: list[int]
+    spans: list[tuple[int, int]]
 
 
 class EmbedderMissing(RuntimeError):
@@ -96,12 +105,11 @@ class MiniLM:
         self._encode(texts, keep)
         return found
 
-    def token_spans(self, text: str) -> list[tuple[int, int]]:
-        """Where in a text the tokens stand whose vectors `token_vectors` returns: the first character, and the one
-        after the last; raises `EmbedderMissing` if the model is not installed.
-        """
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of each text that `token_vectors` has vectors of, without reading them."""
         self._load()
-        return list(self._tokenizer.encode(text).offsets[1:-1])
+        encodings = self._tokenizer.encode_batch(list(texts))
+        return [Tokens(encoding.ids[1:-1], encoding.offsets[1:-1]) for encoding in encodings]
 
     def _encode(self, texts: Sequence[str], keep: Callable[[list[int], Vectors, Places], None]) -> None:
         """Hands each batch's places, its last states (tokens, 384) and the borders of its texts in them to `keep`, from

@@ -19,6 +19,7 @@ from journeyman.cli.dataset import dataset
 from journeyman.cli.documents import calibrate, evaluate, index, search
 from journeyman.cli.embedder import embedder
 from journeyman.cli.finetune import finetune
+from journeyman.cli.groundedness import groundedness
 from journeyman.cli.jobs import jobs
 from journeyman.cli.model import model
 from journeyman.cli.options import Invocation, common_options
@@ -44,7 +45,7 @@ def cli() -> None:
 
 
 COMMANDS = (
-    *(up, index, source, collection, search, ask, evaluate, calibrate, compare),
+    *(up, index, source, collection, search, ask, evaluate, calibrate, compare, groundedness),
     *(status, jobs, reindex, embedder, admins, slack, export),
     *(dataset, finetune, model),
     *(bot, worker, beat, migrate, doctor, backup, restore),

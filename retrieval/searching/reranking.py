@@ -87,10 +87,10 @@ class LateInteraction:
         For passages that have just been scored, next to nothing is computed.
         """
         compared = self._compared(question, passages)
-        spans = getattr(pinned(self._embedder), "token_spans", None)
-        if compared is None or spans is None:
+        tokens_of = getattr(pinned(self._embedder), "tokens", None)
+        if compared is None or tokens_of is None:
             return [()] * len(passages)
-        words = _tokens_of_words(question, spans(question))
+        words = _tokens_of_words(question, tokens_of([question])[0].spans)
         return [
             tuple(WordMatch(word, float(near[tokens].mean())) for word, tokens in words) if len(near) else ()
             for near in compared

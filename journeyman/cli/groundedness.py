@@ -1,0 +1,74 @@
+"""The command that judges written answers by their passages."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
+from journeyman.cli.terminal import note, output_kept_clean, print_json, printable, progress_bars
+
+if TYPE_CHECKING:
+    from retrieval.answering.groundedness import Judgement
+
+QUIET = 2.0
+"""Seconds after which it is said how far it is, where there is no terminal to draw a bar on; then every ten."""
+
+
+@click.command()
+@click.argument("answers", metavar="FILE.jsonl", type=click.Path(path_type=Path))
+@json_option
+@common_options
+@pass_invocation
+def groundedness(invocation: Invocation, answers: Path, as_json: bool) -> None:
+    """Judge how likely passages bear out each statement of answers. No index, server or model is needed.
+
+    A line of the file is an object with `question`, `passages` (a list of objects with `title` and `text`) and
+    `answer`. Passages are numbered from 1.
+
+    \b
+    Example:
+      journeyman groundedness answers.jsonl
+      journeyman groundedness answers.jsonl --json > judged.json
+    """
+    from journeyman.judged_answers import as_dict, judge_answers, read_answers
+    from retrieval.answering.groundedness import Groundedness
+    from retrieval.embedding import MiniLM
+
+    read = read_answers(answers)
+    with output_kept_clean(), progress_bars("answers") as bars:
+        bar = bars.add_task("Judging", total=len(read))
+        tell = _told(len(read), lambda: bars.advance(bar), quiet=not bars.disable)
+        judged = judge_answers(Groundedness(MiniLM()), read, tell)
+    if as_json:
+        print_json([as_dict(judgements) for judgements in judged])
+        return
+    for number, (answered, judgements) in enumerate(zip(read, judged, strict=True), 1):
+        click.echo(f"{number}. {printable(answered.question)}")
+        click.echo(_table(judgements))
+
+
+def _told(total: int, advance: Callable[[], None], *, quiet: bool) -> Callable[[], None]:
+    """What is called after each answer: moves the bar and, where there is none, says a line now and then."""
+    done, due = 0, time.monotonic() + QUIET
+
+    def tell() -> None:
+        nonlocal done, due
+        done += 1
+        advance()
+        if not quiet and time.monotonic() >= due and done < total:
+            note(f"Judged {done} of {total} answers.")
+            due = time.monotonic() + 5 * QUIET
+
+    return tell
+
+
+def _table(judgements: "Sequence[Judgement]") -> str:
+    lines = []
+    for judgement in judgements:
+        cited = "".join(f"[{index + 1}]" for index in judgement.passages) if judgement.shown else ""
+        mark = "shown " if judgement.shown else "      "
+        lines.append(f"   {mark} {judgement.probability:.2f}  {printable(judgement.text)} {cited}".rstrip())
+    return "\n".join(lines) or "   (no statement)"

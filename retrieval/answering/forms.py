@@ -1,0 +1,198 @@
+"""Words as the check of statements compares them: their forms, numbers with units, and codes. In any language.
+
+Two words are alike by the letters that they share, so that inflected and joined words meet without a dictionary.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’״׳][^\W\d_]+)*|[%°€£$#](?!\w)|(?<=\d)\s?[%°]")
+_GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
+_SPACE = re.compile(r"\s+")
+_TYPED = re.compile(r"[^\s`]+")
+_AROUND = "\"'“”‘’„()[]{}<>.,;:!?|*_…"
+_CAMEL = re.compile(r"[a-z][A-Z]")
+_INNER = re.compile(r"\w[_@#=\\]\w|^[$#/@\\-]{1,2}\w|[a-z]\d|\d[a-z]|\w=|::|\w/\w+/\w", re.IGNORECASE)
+_UNIT = re.compile(r"\d+(?:[.,]\d+)*[^\W\d_]{1,3}$|\d+(?:st|nd|rd|th)$")
+_PLURAL = re.compile(r"['’]s?$")
+
+LEAST_LETTERS = 4
+"""Shorter words are alike only when they are the same."""
+LEAST_LIKENESS = 0.5
+"""Of two words' letters in threes, the share that they must have in common (Dice)."""
+
+MOST_CAPITALS = 0.85
+"""Share of a text's longer words that begin with a capital, from which it is a heading."""
+
+COUNTS = {
+    **dict(zip("two three four five six seven eight nine ten eleven twelve".split(), range(2, 13), strict=True)),
+    **dict(zip("zwei drei vier fünf sechs sieben acht neun zehn elf zwölf".split(), range(2, 13), strict=True)),
+    **dict(zip("שתיים שלוש ארבע חמש שש שבע שמונה תשע עשר".split(), range(2, 11), strict=True)),
+    **dict(zip("שני שלושה ארבעה חמישה שישה שבעה שמונה תשעה עשרה".split(), range(2, 11), strict=True)),
+    **dict(zip("deux trois quatre cinq six sept huit neuf dix".split(), range(2, 11), strict=True)),
+    **dict(zip("dos tres cuatro cinco seis siete ocho nueve diez".split(), range(2, 11), strict=True)),
+    "thirty": 30,
+    "twenty": 20,
+    "fifty": 50,
+    "hundred": 100,
+    "dreißig": 30,
+    "zwanzig": 20,
+    "שתי": 2,
+}
+"""Numerals in letters that say how many. "One" and "a" rarely do."""
+
+
+_UNITS = """
+s sec secs second seconds sekunde sekunden שנייה שניות|ms millisecond milliseconds msec millisekunde millisekunden
+min mins minute minutes minuten דקה דקות|h hr hrs hour hours stunde stunden betriebsstunden שעה שעות
+day days tag tage tagen werktage werktagen יום ימים ימי|week weeks woche wochen שבוע שבועות
+month months monat monate monaten monthly חודש חודשים|year years yr yrs jahr jahre jahren yearly שנה שנים
+mm millimeter millimeters millimetre millimetres|cm centimeter centimeters centimetre centimetres zentimeter
+m meter meters metre metres מטר מטרים|km kilometer kilometers kilometre kilometres ק"מ|inch inches zoll|ft foot feet
+mile miles mi|kb kilobyte kilobytes|mb megabyte megabytes|gb gigabyte gigabytes gib|tb terabyte terabytes tib|mib|kib
+bar בר|psi|kpa|mpa|hpa|kg kilogram kilograms kilogramm kilo ק"ג|g gram grams gramm|lb lbs pound pounds|ton tons tonne
+tonnes t|v volt volts|kv|a amp amps ampere|ma|w watt watts|kw kilowatt kilowatts|kwh|hz hertz|khz|mhz|ghz
+percent prozent אחוז אחוזים %|degree degrees grad|thousand tausend אלף|million millions millionen mio מיליון
+billion billions milliarde milliarden mrd מיליארד|l liter liters litre litres ליטר|gallon gallons|ml
+sek kr kronor|eur euro euros €|usd dollar dollars $|gbp £|שקל שקלים
+"""
+UNITS = {form: line.split()[0] for line in _UNITS.replace("\n", "|").split("|") for form in line.split()}
+"""Units of measure and what multiplies, each form with the first of its kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A run of letters or a number: its form to compare by, where it stands in its text, and how it was written."""
+
+    form: str
+    start: int
+    end: int
+    written: str
+
+    @property
+    def is_number(self) -> bool:
+        return self.form[0].isdigit()
+
+
+def words(text: str) -> list[Word]:
+    """The words and numbers of a text in order; "v4" is two of them, "400-hour" too."""
+    return [Word(_form(found[0].strip()), found.start(), found.end(), found[0]) for found in _WORD.finditer(text)]
+
+
+def _form(written: str) -> str:
+    if written[0].isdigit():
+        return number(written)
+    return _PLURAL.sub("", written.casefold().replace("’", "'"))
+
+
+def number(written: str) -> str:
+    """One way of writing a number: 1,000 and 1.000 as 1000, 0,5 as 0.5, 2.50 as it stands."""
+    if _GROUPED.fullmatch(written) and not written.startswith("0"):
+        return re.sub(r"[.,]", "", written)
+    return written.replace(",", ".")
+
+
+@lru_cache(maxsize=65536)
+def letters_in_threes(form: str) -> frozenset[str]:
+    """The form's runs of three letters, its borders counted as letters."""
+    framed = f"^{form}$"
+    return frozenset(framed[i : i + 3] for i in range(len(framed) - 2))
+
+
+class Forms:
+    """The different forms of some text, to find those that are like another word."""
+
+    def __init__(self, forms: Iterable[str]) -> None:
+        self.order = list(dict.fromkeys(forms))
+        self.place = {form: i for i, form in enumerate(self.order)}
+        self._holding: dict[str, list[int]] = {}
+        for i, form in enumerate(self.order):
+            if len(form) >= LEAST_LETTERS and not form[0].isdigit():
+                for three in letters_in_threes(form):
+                    self._holding.setdefault(three, []).append(i)
+
+    def like(self, form: str) -> dict[int, float]:
+        """The places of the forms that are like this one, each with its likeness from LEAST_LIKENESS to 1."""
+        found: dict[int, float] = {}
+        if (same := self.place.get(form)) is not None:
+            found[same] = 1.0
+        if form in COUNTS and (digit := self.place.get(str(COUNTS[form]))) is not None:
+            found[digit] = 1.0
+        if form[0].isdigit():
+            return found | {self.place[name]: 1.0 for name in _counts(form) if name in self.place}
+        if len(form) < LEAST_LETTERS:
+            return found
+        mine = letters_in_threes(form)
+        shared = Counter(i for three in mine for i in self._holding.get(three, ()))
+        for i, count in shared.items():
+            likeness = _likeness(form, self.order[i], count)
+            if likeness >= LEAST_LIKENESS:
+                found.setdefault(i, likeness)
+        return found
+
+
+def _likeness(one: str, other: str, shared: int) -> float:
+    """Dice of their threes; a word that begins with or, in a compound, ends with the whole other is nearly the same."""
+    short, long = sorted((one, other), key=len)
+    if long.startswith(short) and len(long) - len(short) <= 3:
+        return 0.95
+    if len(short) >= 5 and (long.startswith(short) or long.endswith(short)):
+        return 0.8
+    return 2 * shared / (len(letters_in_threes(one)) + len(letters_in_threes(other)))
+
+
+@lru_cache(maxsize=1024)
+def _counts(form: str) -> tuple[str, ...]:
+    return tuple(name for name, value in COUNTS.items() if str(value) == form)
+
+
+def typed(text: str) -> set[str]:
+    """What must stand sign by sign, in lower case: codes, commands, paths, options, identifiers."""
+    found = set()
+    for raw in _TYPED.findall(text):
+        bare = raw.strip(_AROUND)
+        if "](" in bare or len(bare) < 2:
+            continue
+        if (_CAMEL.search(bare) or _INNER.search(bare)) and not _UNIT.match(bare.lower()):
+            found.add(bare.lower())
+    return found
+
+
+def squeezed(text: str) -> str:
+    """In lower case, with single spaces, to look codes up in."""
+    return _SPACE.sub(" ", text.lower())
+
+
+def holds(text: str, code: str) -> bool:
+    """Whether a squeezed text holds a code that does not go on before or after it."""
+    at = text.find(code)
+    while at >= 0:
+        after = text[at + len(code) : at + len(code) + 1]
+        before = text[at - 1 : at] if at else ""
+        if not (after.isalnum() and code[-1].isalnum()) and not (before.isalnum() and code[0].isalnum()):
+            return True
+        at = text.find(code, at + 1)
+    return False
+
+
+def names(text: str, found: Sequence[Word]) -> set[int]:
+    """The places of the words with a capital that does not come from standing first in a sentence or a line.
+
+    Where nearly all words have one, as in headings, it says nothing.
+    """
+    long = [word for word in found if len(word.form) >= LEAST_LETTERS and not word.is_number]
+    if len(long) >= 3 and sum(word.written[0].isupper() for word in long) >= MOST_CAPITALS * len(long):
+        return set()
+    return {
+        i
+        for i, word in enumerate(found)
+        if word.written[0].isupper() and i and not _begins(text[found[i - 1].end : word.start])
+    } | {i for i, word in enumerate(found) if len(word.written) > 1 and word.written.isupper()}
+
+
+def _begins(between: str) -> bool:
+    """Whether what stands before a word ends a sentence or opens one."""
+    return any(mark in between for mark in '.!?:\n*"“„')
