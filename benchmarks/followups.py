@@ -4,9 +4,10 @@
     JOURNEYMAN_MODEL_URL=http://… python benchmarks/followups.py QUESTIONS.jsonl DOCUMENTS --model
 
 QUESTIONS is a set as `journeyman evaluate` reads it; its last turns, with and without `history`, are searched by
-themselves, behind the question before them, behind all that were asked, by the plain fallback, and with --model as the
-model of the settings rewrites them: only if the rewrite passes the check, and every rewrite as it is. Right is a
-passage of one of the question's `sources`, at the place where the chain has it.
+themselves, behind the question before them, behind it where their words lean on it, behind all that were asked, and as
+the product does without a model: by themselves and with what was said at once. With --model they are rewritten by the
+model of the settings: only if the rewrite passes the check, and every rewrite as it is. Right is a passage of one of
+the question's `sources`, at the place where the chain has it.
 
 The index is kept in --home, so that a second run reads no document again; without, it is made anew and thrown away.
 """
@@ -17,7 +18,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,15 @@ from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.chain import passages_for
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.answering.followup import standalone
+from retrieval.answering.followup import meaning_of, standalone
 from retrieval.answering.rewriting import checked, proposed
 
 RESAMPLES = 10_000
 NOWHERE = 99
 """The place of a document that was not found."""
 
-Way = Callable[[Question], str]
+Way = Callable[[Question], tuple[str, Mapping[str, float] | None]]
+"""What is asked, and what is searched near to where that is something else."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,21 @@ def home(folder: Path | None) -> Iterator[Path]:
 
 def ways(app: Application, *, model: bool) -> Iterator[tuple[str, Way]]:
     """Each way of asking by its name."""
-    yield "last turn", lambda question: question.text
-    yield "last two turns", lambda question: " ".join([*said(question)[-1:], question.text])
-    yield "all turns", lambda question: " ".join([*said(question), question.text])
-    yield "plain fallback", standalone
+    yield "last turn", lambda question: (question.text, None)
+    yield "last two turns", lambda question: (" ".join([*said(question)[-1:], question.text]), None)
+    yield "two if it leans", lambda question: (standalone(question), None)
+    yield "all turns", lambda question: (" ".join([*said(question), question.text]), None)
+    yield "plain fallback", lambda question: meant(question, standalone(question))
     if model:
         said_by_model = remembered(lambda question: proposed(question, app.model) if question.history else None)
-        yield "model, checked", lambda question: checked(said_by_model(question), question)
-        yield "model, unchecked", lambda question: said_by_model(question) or standalone(question)
+        yield "model, checked", lambda question: meant(question, checked(said_by_model(question), question))
+        yield "model, unchecked", lambda question: meant(question, said_by_model(question) or standalone(question))
+        yield "model alone", lambda question: (said_by_model(question) or standalone(question), None)
+
+
+def meant(question: Question, asked: str) -> tuple[str, Mapping[str, float] | None]:
+    """As the chain searches it."""
+    return asked, meaning_of(question, asked)
 
 
 def said(question: Question) -> list[str]:
@@ -119,8 +128,8 @@ def asked(app: Application, way: Way, labelled: Sequence[LabelledQuestion]) -> I
     """Searches each question as the chain does."""
     with app.connect() as conn:
         for one in labelled:
-            text = way(Question(one.question, one.history))
-            passages = passages_for(conn, app.embedder, app.reranker, text)
+            text, meaning = way(Question(one.question, one.history))
+            passages = passages_for(conn, app.embedder, app.reranker, text, meaning=meaning)
             places = (place for place, passage in enumerate(passages, 1) if passage.document in one.sources)
             yield Asked(one, text, next(places, NOWHERE))
 

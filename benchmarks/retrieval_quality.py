@@ -42,7 +42,7 @@ from retrieval.answering.chain import DRAWN, PASSAGES, passages_for
 from retrieval.answering.confidence import DEFAULTS, NOT_COMPARED
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
 from retrieval.answering.evidence import choose_quotes
-from retrieval.answering.followup import standalone
+from retrieval.answering.followup import meaning_of, standalone
 from retrieval.answering.marks import marks
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS
 from retrieval.embedders import Api, embedder_named
@@ -338,10 +338,11 @@ def asked(file: Path, folder: Path) -> dict[str, float]:
         register_vector(conn)
         index_sources(conn, embedder, register_sources(conn, [folder]), max_bytes=10**7)
 
-        def find(text: str) -> list[Passage]:
-            return passages_for(conn, embedder, LateInteraction(embedder), text)
+        def find(text: str, meaning: Mapping[str, float] | None = None) -> list[Passage]:
+            return passages_for(conn, embedder, LateInteraction(embedder), text, meaning=meaning)
 
-        found = [find(standalone(Question(question.question, question.history))) for question in labelled]
+        asked_as = [Question(question.question, question.history) for question in labelled]
+        found = [find(standalone(question), meaning_of(question, standalone(question))) for question in asked_as]
         read = [
             read_by_the_model(conn, question.question, passages)
             for question, passages in zip(labelled, found, strict=True)

@@ -295,7 +295,7 @@ class Application:
         from retrieval.answering.answer import Question
         from retrieval.answering.calibration import calibrate, store
         from retrieval.answering.chain import passages_for
-        from retrieval.answering.followup import standalone
+        from retrieval.answering.followup import meaning_of, standalone
         from retrieval.searching.scope import Scope
 
         scope = Scope((collection,) if collection else None)
@@ -303,8 +303,10 @@ class Application:
             self.check_collections(conn, scope.collections)
 
             def find(labelled: "LabelledQuestion") -> "list[Passage]":
-                asked = standalone(Question(labelled.question, labelled.history))
-                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope)
+                question = Question(labelled.question, labelled.history)
+                asked = standalone(question)
+                meaning = meaning_of(question, asked)
+                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope, meaning=meaning)
 
             fitted = calibrate(find, questions, target_risk, progress)
             store(conn, fitted)
@@ -317,7 +319,9 @@ class Application:
         if the questions cannot tell, or the settings leave nothing to decide.
         """
         from retrieval.answering.abilities import name_of, note_ability
+        from retrieval.answering.answer import Question
         from retrieval.answering.chain import passages_for
+        from retrieval.answering.followup import meaning_of
         from retrieval.answering.trial import LEAST, follow_ups, try_rewrites
         from retrieval.searching.scope import Scope
 
@@ -327,7 +331,8 @@ class Application:
         with self.pool.connection() as conn:
 
             def find(labelled: "LabelledQuestion", asked: str) -> "list[Passage]":
-                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope)
+                meaning = meaning_of(Question(labelled.question, labelled.history), asked)
+                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope, meaning=meaning)
 
             found = try_rewrites(find, model, questions, progress)
             if found is not None:

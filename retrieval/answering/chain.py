@@ -25,7 +25,7 @@ from retrieval.answering.answer import Answer, Done, Event, Passage, Question, R
 from retrieval.answering.confidence import Calibration, calibration
 from retrieval.answering.evidence import Quote, choose_quotes, is_enough
 from retrieval.answering.examples import Examples, exemplified
-from retrieval.answering.followup import standalone
+from retrieval.answering.followup import meaning_of, standalone
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
 from retrieval.answering.rewriting import rewritten
 from retrieval.answering.statements import statements, without_citations
@@ -151,7 +151,8 @@ class AnswerChain:
         """The passages that the index has for a question. Raises psycopg.Error."""
         scope, language = scope_of(question), question.language
         with self._pool.connection() as conn:
-            found = search(conn, self._embedder, asked, k=depth(self._reranker), scope=scope, language=language)
+            meaning, k = meaning_of(question, asked), depth(self._reranker)
+            found = search(conn, self._embedder, asked, k=k, scope=scope, language=language, meaning=meaning)
             fitted = calibration(conn)
         # Without the connection: reordering takes far longer than the search, and others wait for theirs.
         return chosen(self._reranker, asked, found), fitted
@@ -236,9 +237,10 @@ def passages_for(
     *,
     scope: Scope = EVERYTHING,
     language: str | None = None,
+    meaning: Mapping[str, float] | None = None,
 ) -> list[Passage]:
-    """The passages that a question is answered from, best first."""
-    found = search(conn, embedder, asked, k=depth(reranker), scope=scope, language=language)
+    """The passages that a question is answered from, best first; `meaning` as `meaning_of` has it of a follow-up."""
+    found = search(conn, embedder, asked, k=depth(reranker), scope=scope, language=language, meaning=meaning)
     return chosen(reranker, asked, found)
 
 

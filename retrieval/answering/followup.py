@@ -3,6 +3,8 @@
 import re
 
 from retrieval.answering.answer import Question
+from retrieval.answering.statements import without_citations
+from retrieval.text.sentences import split
 from retrieval.text.words import content, is_number
 
 FEW_WORDS = 3
@@ -11,6 +13,13 @@ FEW_WORDS = 3
 MOST_WORDS = 150
 """More the embedder does not read, and the prompt has no room for."""
 
+CONTEXT = 1.5
+"""How much what was said before counts, beside the question by itself."""
+TOLD = 4
+"""Words of a subject that the beginning of an answer has at the least: "Yes." says nothing of it."""
+
+_MARKS = re.compile(r"^> ?", re.MULTILINE)
+_NOTHING = re.compile(r"\s*The documents don't say\b")
 _LEANS = re.compile(
     r"^\W*(?:and|but|or|so|ok|okay|then|what about|how about|und|aber|oder|dann|also|was ist mit)\b"
     r"|\b(?:it|its|that|this|those|these|they|them|one|ones|there|mine|same|instead|else|before|after that)\b"
@@ -42,6 +51,32 @@ def standalone(question: Question) -> str:
     """The question, after the last one that was asked before it if it leans on that; a very long one is shortened."""
     before = [turn.text for turn in question.history if turn.role == "user"][-1:]
     return _shortened(" ".join([*before, question.text]) if is_follow_up(question) else question.text)
+
+
+def meaning_of(question: Question, asked: str) -> dict[str, float] | None:
+    """The texts whose mean a follow-up is searched near to, with their weights: what it says by itself, and the same
+    behind the question before it and the beginning of the answer to that. `asked` is how it stands alone. None for a
+    first question.
+
+    A question that needs what was said is found by the one, another by the other, and nobody has to know which it is.
+    """
+    before = [turn.text for turn in question.history if turn.role == "user"][-1:]
+    if not before:
+        return None
+    own = _shortened(question.text) if asked == standalone(question) else asked
+    return {own: 1.0, " ".join([*before, *_answered(question), own]): CONTEXT}
+
+
+def _answered(question: Question) -> list[str]:
+    """The first sentences of the last answer: what it is about stands there, and often what is asked about next."""
+    answers = [turn.text for turn in question.history if turn.role == "assistant"][-1:]
+    said = " ".join(_MARKS.sub("", without_citations(answers[0])[0]).split()) if answers else ""
+    sentences: list[str] = []
+    for sentence in [] if _NOTHING.match(said) else split(said, "text"):
+        sentences.append(sentence)
+        if len(subject(" ".join(sentences))) >= TOLD:
+            break
+    return sentences
 
 
 def is_follow_up(question: Question) -> bool:

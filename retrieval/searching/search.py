@@ -13,13 +13,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, LiteralString
 
+import numpy as np
 from pgvector import HalfVector
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
 from retrieval.answering.answer import Passage, Sentence
 from retrieval.embedders import embed_query, of_model
-from retrieval.embedding import Embedder
+from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.models import SEARCH_LOCK, Model, active_model, check_model
 from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.spelling import corrected, english_words
@@ -180,10 +181,12 @@ def search(
     k: int = 10,
     scope: Scope = EVERYTHING,
     language: str | None = None,
+    meaning: Mapping[str, float] | None = None,
 ) -> list[Passage]:
     """The `k` best passages for a question, best first, of the collections in `scope`.
 
-    `language` is the text search configuration for its words; None finds it out. Blank text finds nothing. Raises
+    `language` is the text search configuration for its words; None finds it out. `meaning`: texts with their weights,
+    whose mean nearness counts in place of that to `text`, of which the words remain. Blank text finds nothing. Raises
     ValueError for k below 1, and WrongModel if the index is searched with another embedder's vectors.
     """
     if k < 1:
@@ -197,7 +200,7 @@ def search(
             return []
         chosen = of_model(embedder, model.name)
         check_model(model, chosen.name, chosen.dimensions)
-        vector = HalfVector(embed_query(chosen, text)).to_text()
+        vector = _mean_vector(chosen, meaning or {text: 1.0})
         found = _search(conn, model, vector, text, k, scope, language)
         if found is not None:  # else another model was switched to while the question was embedded
             return found
@@ -206,7 +209,7 @@ def search(
 def _search(
     conn: Connection[Any],
     model: Model,
-    vector: str,
+    vector: Vectors,
     text: str,
     k: int,
     scope: Scope,
@@ -232,8 +235,9 @@ def _search(
         parameters = {
             **within,
             **_weighed(terms, frozenset(codes(names)), facts["chunks"]),
-            "vector": vector,
-            "slope": slope,
+            "vector": HalfVector(vector).to_text(),
+            # The cosine with a mean, times its length, is the mean of the cosines.
+            "slope": slope * float(np.linalg.norm(vector)),
             "offset": offset,
             "visible": facts["visible"],
             "candidates": candidates(terms, facts["chunks"], visible),
@@ -250,6 +254,13 @@ def _search(
         statement = _statement(model, visible <= EXACT_DENSE, visible <= EXACT_LEXICAL, len(terms))
         rarity = [(term.lexeme, idf) for term, idf in zip(terms, parameters["idfs"], strict=True)]
         return [_passage(row, rarity) for row in cursor.execute(statement, parameters).fetchall()]
+
+
+def _mean_vector(embedder: Embedder, texts: Mapping[str, float]) -> Vectors:
+    """The weighted mean of the texts' unit vectors, of shape (dimensions,)."""
+    vectors = np.array([embed_query(embedder, text) for text in texts])
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return np.asarray(np.average(vectors, axis=0, weights=list(texts.values())), dtype=np.float32)
 
 
 def ef_search(chunks: int) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from retrieval.answering.answer import Question, Turn
-from retrieval.answering.followup import standalone
+from retrieval.answering.followup import CONTEXT, meaning_of, standalone
 
 HISTORY = (Turn("user", "What does alarm A204 mean?"), Turn("assistant", "Low oil pressure."))
 
@@ -68,3 +68,44 @@ def test_a_very_long_post_is_shortened() -> None:
     short = standalone(Question(text)).split()
     assert len(short) <= 151
     assert (short[0], short[-1]) == ("word0", "word4999")
+
+
+def test_a_follow_up_is_searched_by_itself_and_with_what_was_said() -> None:
+    """At once, so that it need not be known whether it changes the subject; a first question is what it is."""
+    question = Question("Which filter belongs to the coolant pump CP-20?", HISTORY)
+    assert meaning_of(question, standalone(question)) == {
+        question.text: 1.0,
+        f"What does alarm A204 mean? Low oil pressure. {question.text}": CONTEXT,
+    }
+    first = Question(question.text)
+    assert meaning_of(first, standalone(first)) is None
+
+
+def test_a_rewrite_takes_the_place_of_the_question() -> None:
+    """In both of the texts."""
+    question, rewrite = Question("and then?", HISTORY), "What is done at alarm A204?"
+    assert list(meaning_of(question, rewrite) or ()) == [
+        rewrite,
+        f"What does alarm A204 mean? Low oil pressure. {rewrite}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (
+            "> The oil pressure is low [1]\n> at pump P3. [1]\n\nStop the pump. [1]",
+            "The oil pressure is low at pump P3.",
+        ),
+        (
+            "Yes. The unit switches itself off at 70 degrees. It is started again below 50 degrees.",
+            "Yes. The unit switches itself off at 70 degrees.",
+        ),
+        ("The documents don't say. I searched all documents; the nearest I found is about tea.", ""),
+    ],
+)
+def test_of_an_answer_its_beginning_is_taken_along(said: str, read: str) -> None:
+    """Without marks and citations, and as far as it says something; one that says nothing is left out."""
+    question = Question("and then?", (Turn("user", "Why?"), Turn("assistant", said)))
+    expected = " ".join(part for part in ("Why?", read, "and then?") if part)
+    assert list(meaning_of(question, standalone(question)) or ())[1] == expected

@@ -49,6 +49,21 @@ def test_a_code_is_found_by_its_name(indexed: Connection, query: str) -> None:
     assert first.text == "Code: A204\nMeaning: Coolant level too low"
 
 
+def test_what_is_meant_may_be_several_texts(indexed: Connection) -> None:
+    """The nearness is the weighted mean of those to each, and comparable; the words stay those of the question."""
+    texts = ("Where does the pump stand?", "Who pays for the canteen's lunch?")
+    near = [similarities(indexed, "Who?", {text: 1.0}) for text in texts]
+    both = similarities(indexed, "Who?", {texts[0]: 3.0, texts[1]: 1.0})
+    assert set(both) <= set(near[0]) & set(near[1])
+    for chunk, similarity in both.items():
+        assert similarity == pytest.approx((3 * near[0][chunk] + near[1][chunk]) / 4, abs=0.002)
+
+
+def similarities(conn: Connection, text: str, meaning: dict[str, float]) -> dict[int, float]:
+    """Of all passages, by chunk."""
+    return {found.chunk_id: found.similarity for found in search(conn, EMBEDDER, text, k=100, meaning=meaning)}
+
+
 def test_not_every_word_is_required(indexed: Connection) -> None:
     """A natural question has words that no passage holds."""
     question = "hey folks, my boss asks which part number the dripping seal has, anybody?"
