@@ -44,7 +44,7 @@ from journeyman.composition import Application, application
 from journeyman.rounds import Wanted
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
-from retrieval.answering.chain import written_by_model
+from retrieval.answering.draft import written_by_model
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
 
 EMPLOYEES = [f"U{number:02}" for number in range(1, 13)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class ModelState:
     """The model that answers: `place` says where it runs, `loaded` is None where that is not for us to know. `problem`:
-    why its adapter cannot be used there.
+    why its adapter cannot be used there. `leads`: its own words lead an answer, and not quotes.
     """
 
     name: str
@@ -18,6 +18,7 @@ class ModelState:
     adapter: str | None
     loaded: bool | None
     problem: str | None = None
+    leads: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ in the thread that it runs in, so a switch needs no lock and no answer is of two
 """
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,8 @@ from finetune.generation import Decoding, StopStrings, TextDecoder, stream_token
 from finetune.likelihood import mean_log_likelihoods, split_pair
 from finetune.loading import Device, Dtype, LoadedModel, Quantize, load_model
 
+LONG_PROMPT = 200
+"""Tokens of a prompt from which on the time to its first token tells how fast the model reads."""
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 
 
@@ -70,6 +73,7 @@ class Phi3Chat(BaseChatModel):
     _worker: Executor = PrivateAttr()
     _folder: Path | None = PrivateAttr(default=None)
     _end_ids: tuple[int, ...] = PrivateAttr()
+    _speeds: list[float] = PrivateAttr(default_factory=list)
     _markers: re.Pattern[str] = PrivateAttr()
 
     def __init__(self, loaded: LoadedModel, **fields: Any) -> None:
@@ -87,6 +91,17 @@ class Phi3Chat(BaseChatModel):
     def context_tokens(self) -> int:
         """How many tokens prompt and answer may have together."""
         return int(self._loaded.model.config.max_position_embeddings)
+
+    @property
+    def sliding_window(self) -> int | None:
+        """How many tokens back each one attends to; None for all."""
+        window: int | None = getattr(self._loaded.model.config, "sliding_window", None)
+        return window
+
+    @property
+    def reading_speed(self) -> float | None:
+        """Tokens of a prompt that were read a second, the most so far; None before the first long one."""
+        return max(self._speeds, default=None)
 
     def with_adapter(self, folder: Path | None) -> "Phi3Chat":
         """The same weights in memory with the adapter in `folder`, or with none; this model stays as it is.
@@ -173,10 +188,18 @@ class Phi3Chat(BaseChatModel):
         prompt = self._tokens(self.render(messages))
         decoding = self._decoding(prompt, max_tokens, temperature)
         decoder, stops = TextDecoder(self._loaded.tokenizer), StopStrings(stop or ())
-        written, finish = 0, "length"
-        tokens = stream_tokens(self._loaded.model, prompt, decoding, self._worker, cancel, self._ready)
+        written, finish, began = 0, "length", 0.0
+
+        def ready() -> None:
+            nonlocal began
+            self._ready()
+            began = time.monotonic()
+
+        tokens = stream_tokens(self._loaded.model, prompt, decoding, self._worker, cancel, ready)
         try:
             for token in tokens:
+                if not written and len(prompt) >= LONG_PROMPT:
+                    self._speeds[:] = [max([*self._speeds, len(prompt) / (time.monotonic() - began)])]
                 written += 1
                 if token in self._end_ids:
                     finish = "stop"

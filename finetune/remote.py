@@ -34,8 +34,9 @@ def remote_chat_model(url: str, model: str | None, api_key: str | None, max_toke
 
     Without a `model` it is the first that the server lists; an API root without its /v1 is found, too.
     """
-    url, listed = _first_model(url, api_key) if model is None else (url, None)
-    model = model or listed or UNNAMED
+    url, listed = _listed(url, api_key)
+    named = next((one for one in listed if model in (None, one.get("id"))), {})
+    model = model or named.get("id") or UNNAMED
     client = init_chat_model(
         model,
         model_provider="openai",
@@ -47,21 +48,33 @@ def remote_chat_model(url: str, model: str | None, api_key: str | None, max_toke
         timeout=SECONDS,
         max_retries=1,
     )
-    return RemoteChat(client, api_key or NO_KEY, model_name=model, url=url, max_tokens=max_tokens)
+    window = _window(named)
+    return RemoteChat(
+        client, api_key or NO_KEY, model_name=model, url=url, max_tokens=max_tokens, context_tokens=window
+    )
 
 
-def _first_model(url: str, api_key: str | None) -> tuple[str, str | None]:
-    """The API root that answers and the first model it lists; None where it lists none, which a call will explain."""
+def _window(listed: Mapping[str, Any]) -> int | None:
+    """How many tokens a model that is listed takes: vLLM says max_model_len, llama.cpp n_ctx; most others nothing."""
+    meta = listed.get("meta") or {}
+    window = listed.get("max_model_len") or meta.get("n_ctx")
+    return int(window) if isinstance(window, int | float) and window > 0 else None
+
+
+def _listed(url: str, api_key: str | None) -> tuple[str, list[Mapping[str, Any]]]:
+    """The API root that answers and the models it lists; none where it does not, which a call will explain."""
     import httpx
 
     headers = {"Authorization": f"Bearer {api_key or NO_KEY}"}
     for root in (url.rstrip("/"), url.rstrip("/") + "/v1"):
         try:
             answer = httpx.get(f"{root}/models", headers=headers, timeout=LISTING_SECONDS)
-            return root, str(answer.raise_for_status().json()["data"][0]["id"])
+            listed = [one for one in answer.raise_for_status().json()["data"] if one["id"]]
+            if listed:
+                return root, listed
         except (httpx.HTTPError, ValueError, LookupError, TypeError):
             continue
-    return url, None
+    return url, []
 
 
 class RemoteChat(BaseChatModel):
@@ -75,6 +88,7 @@ class RemoteChat(BaseChatModel):
     url: str
     adapter: str | None = None
     max_tokens: int
+    context_tokens: int | None = None
 
     _client: BaseChatModel = PrivateAttr()
     _key: str = PrivateAttr()

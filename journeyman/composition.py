@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from journeyman.rounds import Rounds, Wanted
     from retrieval.answering.answer import Event, Passage, Question
     from retrieval.answering.calibration import Fitted
-    from retrieval.answering.chain import AnswerChain
+    from retrieval.answering.chain import AnswerChain, Policy
     from retrieval.answering.evaluation import LabelledQuestion
     from retrieval.answering.examples import Examples
+    from retrieval.answering.leading import Lead
     from retrieval.answering.trial import Trial
     from retrieval.embedders import Api, Embedders
     from retrieval.indexing.building import BuildProgress
@@ -158,8 +159,22 @@ class Application:
     def _chain(self) -> "AnswerChain":
         from retrieval.answering.chain import AnswerChain
 
-        rewrites, examples = self.rewrites, self.examples(self.settings.examples)
-        return AnswerChain(self.pool, self.embedder, self.model, None, self.reranker, rewrites, examples)
+        return AnswerChain(
+            *(self.pool, self.embedder, self.model),
+            reranker=self.reranker,
+            rewrites=self.rewrites,
+            examples=self.examples(self.settings.examples),
+            policy=self.policy,
+        )
+
+    @property
+    def policy(self) -> "Policy":
+        """Whose words lead. The embedded model is known to be too weak for it; of another one it is measured."""
+        from retrieval.answering.chain import Policy
+
+        settings = self.settings
+        embedded = settings.model == EMBEDDED_MODEL and settings.model_url is None
+        return Policy(settings.answers, "quotes" if embedded else "model", settings.passage_tokens)
 
     @property
     def rewrites(self) -> "Callable[[BaseChatModel], bool]":
@@ -340,6 +355,37 @@ class Application:
                 note_ability(conn, name_of(model), adapter, rewrites=found.able, figures=found.as_dict())
         return found
 
+    def try_leading(
+        self, questions: "Sequence[LabelledQuestion]", collection: str | None, progress: Callable[[], None]
+    ) -> "Lead | None":
+        """Whose words lead an answer, tried with the model that answers, and go by it from now on.
+
+        None if the questions cannot tell, or the settings leave nothing to decide.
+        """
+        from dataclasses import replace
+
+        from retrieval.answering.abilities import name_of, note_ability
+        from retrieval.answering.answer import Question
+        from retrieval.answering.leading import LEAST, tellable, try_leading
+
+        if self.settings.answers != "auto" or len(tellable(questions)) < LEAST:
+            return None
+        model, names = self.answering_model(), [collection] if collection else None
+        chain = self.chain().with_model(model).with_policy(replace(self.policy, answers="model"))
+
+        def ask(labelled: "LabelledQuestion") -> Question:
+            return Question(labelled.question, labelled.history, names)
+
+        def led(labelled: "LabelledQuestion") -> str:
+            return "".join(getattr(event, "text", "") for event in chain.stream(ask(labelled)))
+
+        found = try_leading(led, lambda labelled: chain.quoted(ask(labelled)), questions, progress)
+        if found is not None:
+            with self.pool.connection() as conn:
+                adapter = getattr(model, "adapter", None)
+                note_ability(conn, name_of(model), adapter, answers=found.answers, figures=found.as_dict())
+        return found
+
     def answering_model(self) -> "BaseChatModel":
         """The model with the adapter that answers most people, if one does."""
         from finetune.registry import in_use
@@ -381,6 +427,7 @@ class Application:
                 *(self.pool, self.embedder, model, find),
                 rewrites=self.rewrites,
                 examples=self.examples(shown.get(arm, 0)),
+                policy=self.policy,
             ).stream
             if "rag" in arm
             else unaided(model)
@@ -680,15 +727,25 @@ class Application:
         """Which model answers, and with which adapter, without loading it."""
         from bot.operations import ModelState
         from finetune.registry import in_use
+        from retrieval.answering.abilities import ability
 
         with self.connect() as conn:
             now = in_use(conn)
-        adapter = now.active if now else None
+            adapter = now.active if now else None
+            measured = ability(conn, self._model_name(), adapter).answers
+        leads = self.policy.leads(measured)
         problem = self.serving.problems.get(adapter or "") if "serving" in self.__dict__ else None
         if self.settings.model_url:
-            return ModelState(self.base, "on the server in JOURNEYMAN_MODEL_URL", adapter, None, problem)
+            return ModelState(self.base, "on the server in JOURNEYMAN_MODEL_URL", adapter, None, problem, leads)
         place = f"in this process ({self.settings.device})"
-        return ModelState(self.base, place, adapter, "model" in self.__dict__, problem)
+        return ModelState(self.base, place, adapter, "model" in self.__dict__, problem, leads)
+
+    def _model_name(self) -> str | None:
+        """What the answering model is known by (`name_of`), without loading it; None where its server names it."""
+        named = self.settings.model
+        if self.settings.model_url:
+            return None if named == EMBEDDED_MODEL else named
+        return Path(named).name if Path(named).is_dir() else named
 
     def schedule(self) -> dict[str, float]:
         """What beat enqueues, and every how many seconds."""

@@ -86,6 +86,15 @@ class Settings(BaseSettings):
         default="ingest",
         description="Where documents are indexed: `embed` if the embedding model runs on the GPU of that worker.",
     )
+    answers: Literal["auto", "model", "quotes"] = Field(
+        default="auto",
+        description="Whose words lead an answer: the `model`'s, the documents' `quotes`, or `auto`, as was measured.",
+    )
+    passage_tokens: int | None = Field(
+        default=None,
+        ge=100,
+        description="Tokens of passages that the model reads for an answer; empty: what fits it.",
+    )
     rewrite_followups: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Whether the model rewrites a follow-up so that it stands alone, before the search; `auto`: where "

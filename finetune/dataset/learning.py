@@ -11,7 +11,8 @@ from finetune.dataset.guards import without_markers
 from finetune.dataset.rows import Judges, Message, PassageRow
 from finetune.dataset.splitting import connected
 from retrieval.answering.answer import Passage, Sentence
-from retrieval.answering.chain import passages_for, written_by_model
+from retrieval.answering.chain import passages_for
+from retrieval.answering.draft import written_by_model
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
 from retrieval.answering.statements import statements, without_citations
 from retrieval.answering.support import supporting_passage

@@ -25,8 +25,9 @@ from finetune.evaluation.gate import PRIMARY, Guard, Outcome
 from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
 from finetune.evaluation.scoring import about_tokens, bare, says_nothing, worth
 from retrieval.answering.answer import Answer, Done, Passage, Question
-from retrieval.answering.chain import MAX_STATEMENTS, PASSAGES, AnswerChain, Find, remembered, written_by_model
+from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, remembered
 from retrieval.answering.confidence import Calibration, calibration
+from retrieval.answering.draft import written_by_model
 from retrieval.answering.examples import Examples, exemplified
 from retrieval.answering.followup import standalone
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
@@ -264,7 +265,7 @@ class Examination:
         shown = written_by_model(answer.text)
         scores = {
             "grounded": sum(borne_out) / len(said) if said and not says_nothing(written) else 1.0,
-            "stopped": float(answer.finish == "stop" or _shown(answer) >= MAX_STATEMENTS),
+            "stopped": float(answer.finish == "stop" or _shown(answer) >= MAX_ADDED),
             "brief": float(len(written.split()) <= LONG * max(10, usual)),
             "shown": float(bool(shown)),
             "cited": _cited(answer, read),
@@ -385,7 +386,7 @@ def _answers(passage: Passage, item: Item) -> bool:
 def _kept(text: str, is_borne_out: Callable[[str], bool]) -> str:
     """The first statements of a text that may be shown."""
     said = [without_citations(statement)[0] for statement in statements([text])]
-    return " ".join([one for one in said if not says_nothing(one) and is_borne_out(one)][:MAX_STATEMENTS])
+    return " ".join([one for one in said if not says_nothing(one) and is_borne_out(one)][:MAX_ADDED])
 
 
 def _bare(model: Any) -> Any:
@@ -404,18 +405,18 @@ def _tokens(model: Any, *texts: str) -> float:
 
 def _shown(answer: Answer) -> int:
     """How many statements of the model."""
-    return sum(bool(written_by_model(line)) for line in answer.text.split("\n"))
+    return len(list(statements([written_by_model(answer.text)])))
 
 
 def _cited(answer: Answer, read: Sequence[Passage]) -> float:
     """The share of the statements shown whose citation names a passage that bears them out."""
     chunks = {source.number: source.chunk_id for source in answer.sources}
     right = []
-    for line in answer.text.split("\n"):
-        if written_by_model(line):
-            said, numbers = without_citations(line)
-            named = {chunks.get(number) for number in numbers}
-            right.append(supporting_passage(said, [one for one in read if one.chunk_id in named]) is not None)
+    stated = [line for line in answer.text.split("\n") if line.strip() and not line.startswith(">")]
+    for statement in (one for line in stated for one in statements([line])):
+        said, numbers = without_citations(statement)
+        named = {chunks.get(number) for number in numbers}
+        right.append(supporting_passage(said, [one for one in read if one.chunk_id in named]) is not None)
     return sum(right) / len(right) if right else 1.0
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from finetune.evaluation.scores import answer_score
-from retrieval.answering.chain import QUOTES_ALONE, written_by_model
+from retrieval.answering.draft import written_by_model
 from retrieval.answering.statements import without_citations
 
 _MARK = re.compile(r"^> ?", re.MULTILINE)
@@ -21,9 +21,8 @@ _SAYS_NOTHING = re.compile(
 
 
 def bare(text: str) -> str:
-    """The words of an answer: without marks of quotes, citations, and our sentence where the model added nothing."""
-    lines = [line for line in text.split("\n") if line.strip() != QUOTES_ALONE]
-    return without_citations(_MARK.sub("", "\n".join(lines)))[0]
+    """The words of an answer: without marks of quotes, and without citations."""
+    return without_citations(_MARK.sub("", text))[0]
 
 
 def quoted(text: str) -> str:

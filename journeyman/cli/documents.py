@@ -17,6 +17,7 @@ from journeyman.cli.terminal import (
     calibration_as_dict,
     describe_calibration,
     describe_index,
+    describe_lead,
     describe_passage,
     describe_trial,
     index_progress,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from retrieval.answering.calibration import Fitted
+    from retrieval.answering.leading import Lead
     from retrieval.answering.trial import Trial
 
 
@@ -165,7 +167,9 @@ def calibrate(
 
     The file is one as `journeyman evaluate` reads it: questions without sources have no answer. From the next
     question on the bot goes by what was fitted. What is reported is cross-validated. Where ten questions or more are
-    follow-ups, with a `history`, the model's rewrites of them are tried as well, and used if they find more.
+    follow-ups, with a `history`, the model's rewrites of them are tried as well, and used if they find more. Where the
+    right answers of eight questions or more are known, the model answers them (at most 40), and its own words lead
+    from then on if they hold no less than quotes alone.
 
     \b
     Example:
@@ -175,6 +179,7 @@ def calibrate(
     from journeyman.composition import application
     from retrieval.answering.calibration import latest
     from retrieval.answering.evaluation import load_questions
+    from retrieval.answering.leading import tellable
     from retrieval.answering.trial import follow_ups
 
     if sum((questions is not None, show, undo)) != 1:
@@ -182,6 +187,7 @@ def calibrate(
     settings = invocation.settings()
     labelled = load_questions(questions) if questions else []
     trial: Trial | None = None
+    lead: Lead | None = None
     with output_kept_clean(), application(settings) as app:
         if labelled:
             with progress_bars("questions") as bars:
@@ -190,6 +196,9 @@ def calibrate(
             with progress_bars("follow-ups") as bars:
                 rewriting = bars.add_task("Rewriting", total=len(follow_ups(labelled)))
                 trial = app.try_rewrites(labelled, collection, lambda: bars.advance(rewriting))
+            with progress_bars("questions") as bars:
+                answering = bars.add_task("Answering", total=len(tellable(labelled)))
+                lead = app.try_leading(labelled, collection, lambda: bars.advance(answering))
         else:
             with app.pool.connection() as conn:
                 if undo:
@@ -199,11 +208,14 @@ def calibrate(
         write_chart(chart, fitted.chart)
     if as_json:
         told = calibration_as_dict(fitted)
-        print_json(told if told is None or trial is None else {**told, "rewrites": trial.as_dict()})
+        tried = {"rewrites": trial, "answers": lead}
+        print_json(told and told | {name: one.as_dict() for name, one in tried.items() if one is not None})
     else:
         click.echo(describe_calibration(fitted))
         if trial is not None:
             click.echo(describe_trial(trial))
+        if lead is not None:
+            click.echo(describe_lead(lead))
 
 
 def _undo(conn: "Connection[Any]") -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jobs.rows import Job
     from retrieval.answering.answer import Event, Passage, Source
     from retrieval.answering.calibration import Fitted
+    from retrieval.answering.leading import Lead
     from retrieval.answering.trial import Trial
     from retrieval.indexing.index import IndexReport
     from retrieval.indexing.preview import Preview
@@ -180,7 +181,10 @@ def describe_status(status: "Status", model: "ModelState", schedule: "Mapping[st
         built = f", {embedder.share:.0%} built" if embedder.state == "building" else ""
         built += ", being worked on" if embedder.is_worked_on else ""
         lines.append(f"Embedding model ({embedder.state}): {printable(embedder.name)}{built}.")
-    return "\n".join([*lines, f"Model: {model.name}, {model.place}, {model.adapter or 'no'} adapter."])
+    lines.append(f"Model: {model.name}, {model.place}, {model.adapter or 'no'} adapter.")
+    if model.leads is not None:
+        lines.append(f"Answers: {'the words of the model' if model.leads else 'quotes of the documents'} lead.")
+    return "\n".join(lines)
 
 
 def describe_job(job: "Job", ahead: int) -> str:
@@ -274,6 +278,20 @@ def describe_trial(trial: "Trial") -> str:
         f"  gain in reciprocal rank         {trial.gain}",
         f"The model rewrote {trial.rewritten:.0%} of them, in {trial.seconds:.1f} s each. It "
         + ("rewrites them from now on." if trial.able else "did not prove better, so it does not rewrite them."),
+    ]
+    return "\n".join(lines)
+
+
+def describe_lead(lead: "Lead") -> str:
+    """Whose words lead an answer, and why, in words."""
+    leads = lead.answers == "model"
+    lines = [
+        f"Of {lead.questions} questions with a known answer, the share of it that people would read:",
+        f"  in quotes alone                 {lead.quotes}",
+        f"  where the model leads           {lead.model}",
+        f"  gain                            {lead.gain}",
+        f"It says something itself in {lead.own:.0%} of them, in {lead.seconds:.1f} s each. "
+        + ("Its words lead from now on." if leads else "Quotes lead from now on."),
     ]
     return "\n".join(lines)
 

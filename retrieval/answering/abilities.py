@@ -21,7 +21,8 @@ VALUES (%(model)s, %(adapter)s, %(answers)s, %(rewrites)s, %(figures)s)
 """
 _KNOWN = """
 SELECT answers, rewrites, figures FROM model_ability
-WHERE model = %(model)s AND adapter IS NOT DISTINCT FROM %(adapter)s AND taken_back_at IS NULL
+WHERE (model = %(model)s OR %(model)s::text IS NULL)
+    AND adapter IS NOT DISTINCT FROM %(adapter)s AND taken_back_at IS NULL
 ORDER BY id DESC
 """
 _TAKE_BACK = """
@@ -41,8 +42,8 @@ class Ability:
     rewrites_figures: Mapping[str, Any] | None = None
 
 
-def ability(conn: Connection[Any], model: str, adapter: str | None) -> Ability:
-    """What holds for the model of this name with this adapter."""
+def ability(conn: Connection[Any], model: str | None, adapter: str | None) -> Ability:
+    """What holds for the model of this name with this adapter; without a name, for whichever was measured last."""
     rows = conn.execute(_KNOWN, {"model": model, "adapter": adapter}).fetchall()
     answers, of_answers = next(((row[0], row[2]) for row in rows if row[0] is not None), (None, None))
     rewrites, of_rewrites = next(((row[1], row[2]) for row in rows if row[1] is not None), (None, None))

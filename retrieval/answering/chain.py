@@ -1,35 +1,37 @@
-"""The chain from a question to a cited answer: standalone question → search → evidence → prompt → model → checked text.
+"""The chain from a question to a cited answer: standalone question → search → enough? → prompt → model → judged text.
 
-The answer shows what it rests on first: one or two quotes, word for word, with their numbers. Then come those of the
-model's statements that a given passage supports, each checked before it is shown. Where the evidence is too weak the
-answer says so and cites nothing, and the model is not asked.
+Of a model that is able the answer comes first, in its own words: each statement is judged against the passages before
+it is shown, with the numbers of those that bear it out, and below stands what they say. Where too little is borne out,
+the model is asked once more. Of a model that is too weak, and where nothing is borne out, the documents' own words
+lead. Where the evidence is too weak the answer says so and cites nothing.
 """
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Literal, Protocol
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableGenerator
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from retrieval.answering.abilities import name_of
-from retrieval.answering.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
+from retrieval.answering.abilities import ability, name_of
+from retrieval.answering.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Text
 from retrieval.answering.confidence import Calibration, calibration
+from retrieval.answering.draft import Draft, as_sentence, is_whole
 from retrieval.answering.evidence import Quote, choose_quotes, is_enough
 from retrieval.answering.examples import Examples, exemplified
 from retrieval.answering.followup import meaning_of, standalone
-from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
+from retrieval.answering.groundedness import Groundedness, Judgement
+from retrieval.answering.prompt import PromptPlan, again, answer_prompt, plan_for, refuses
+from retrieval.answering.relevance import Relevance, relevance
 from retrieval.answering.rewriting import rewritten
-from retrieval.answering.statements import statements, without_citations
-from retrieval.answering.support import repeats, supporting_passage
+from retrieval.answering.statements import Statement, numbered_statements, without_citations
+from retrieval.embedders import embed_query
 from retrieval.embedding import Embedder
 from retrieval.searching.reading import distinct, grown
 from retrieval.searching.reranking import Reranker, reranked
@@ -39,45 +41,39 @@ from retrieval.searching.search import search
 PASSAGES = 8
 DRAWN = 16
 """Passages of the search that these are chosen from: what nearly repeats a better one leaves its place to another."""
-MAX_ANSWER_WORDS = 115
-MAX_STATEMENTS = 3
+MAX_STATEMENTS, MAX_STEPS = 5, 9
+"""Of an answer that the model leads; a procedure has more."""
+MAX_ADDED = 3
+"""Statements of the model below quotes that lead."""
 MAX_WRITTEN = 5
-"""Statements that the model may write before it is stopped, shown or not: what comes so late seldom helps."""
-QUOTES_ALONE = "These are the documents' own words; I found nothing to add that they bear out."
+"""Statements that a weak model may write before it is stopped, shown or not: what comes so late seldom helps."""
+
+Answers = Literal["auto", "model", "quotes"]
 
 Find = Callable[[Question, str], tuple[Sequence[Passage], Calibration]]
 """From a question, and how it was rewritten to stand alone, to the passages and what they are judged by."""
 
-_QUESTION_BACK = re.compile(r"\?\s*$")
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How questions are answered. `answers`: whose words lead, the model's or the documents'; "auto" goes by what
+    `journeyman calibrate` measured of model and adapter, and before that by `untried`. `passage_tokens`: what the model
+    is given to read, None for what fits it.
+    """
+
+    answers: Answers = "auto"
+    untried: Literal["model", "quotes"] = "quotes"
+    passage_tokens: int | None = None
+
+    def leads(self, measured: Literal["model", "quotes"] | None) -> bool:
+        """Whether the model's words lead, with what was measured of it, if anything was."""
+        return (self.answers if self.answers != "auto" else measured or self.untried) == "model"
 
 
-@dataclass(slots=True)
-class _Draft:
-    """An answer in the making."""
+class Judge(Protocol):
+    """Says of statements whether passages bear them out: `retrieval.answering.groundedness.Groundedness`."""
 
-    question: Question
-    standalone: str
-    passages: Sequence[Passage]
-    started: float
-    order: list[Passage] = field(default_factory=list)
-    quotes: list[Quote] = field(default_factory=list)
-    cited: dict[int, str] = field(default_factory=dict)
-    texts: list[str] = field(default_factory=list)
-    prompt: str = ""
-    finish: str | None = None
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
-
-    def say(self, text: str) -> Text:
-        self.timings.setdefault("first_text", round(time.monotonic() - self.started, 4))
-        self.texts.append(text)
-        return Text(text)
-
-    def has_room_for(self, text: str) -> bool:
-        return len(f"{self.text} {text}".split()) <= MAX_ANSWER_WORDS
+    def judge(self, question: str, statements: Sequence[str], passages: Sequence[Passage]) -> list[Judgement]: ...
 
 
 class AnswerChain:
@@ -96,30 +92,31 @@ class AnswerChain:
         reranker: Reranker | None = None,
         rewrites: Callable[[BaseChatModel], bool] | None = None,
         examples: Examples | None = None,
+        policy: Policy = Policy(),
+        judge: Judge | None = None,
     ) -> None:
         self._pool, self._embedder, self._model, self._reranker = pool, embedder, model, reranker
-        self._find, self._rewrites, self._examples = find or self.find, rewrites, examples
-        self._write: Runnable[dict[str, str], BaseMessage] = answer_prompt() | model
+        self._find, self._rewrites, self._examples, self._policy = find or self.find, rewrites, examples, policy
+        self._judge = judge or Groundedness(embedder)
 
     def with_model(self, model: BaseChatModel) -> "AnswerChain":
         """The same search, and answers by another model."""
         return AnswerChain(
-            self._pool, self._embedder, model, self._find, self._reranker, self._rewrites, self._examples
+            *(self._pool, self._embedder, model, self._find, self._reranker),
+            *(self._rewrites, self._examples, self._policy, self._judge),
+        )
+
+    def with_policy(self, policy: Policy) -> "AnswerChain":
+        """The same search and model, answering by another policy."""
+        return AnswerChain(
+            *(self._pool, self._embedder, self._model, self._find, self._reranker),
+            *(self._rewrites, self._examples, policy, self._judge),
         )
 
     @property
     def pool(self) -> ConnectionPool[Any]:
         """Where the index is."""
         return self._pool
-
-    def as_runnable(self) -> Runnable[Question, Event]:
-        """The chain as a LangChain runnable: `stream` yields its events, `invoke` is not meaningful."""
-
-        def transform(questions: Iterator[Question]) -> Iterator[Event]:
-            for question in questions:
-                yield from self.stream(question)
-
-        return RunnableGenerator(transform)
 
     def stream(self, question: Question) -> Iterator[Event]:
         """Yield the events of one answer as they happen; closing the iterator stops the model.
@@ -130,12 +127,12 @@ class AnswerChain:
         asked = self._asked(question)
         yield Searching(asked)
         passages, fitted = self._find(question, asked)
-        draft = _Draft(question, asked, passages, started)
+        draft = Draft(question, asked, passages, started)
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
-        draft.quotes = choose_quotes(question.text, passages)
-        if is_enough(question.text, passages, draft.quotes, fitted):
-            yield from self._answer(draft)
+        quotes = self._quotes(draft)
+        if is_enough(question.text, passages, quotes, fitted):
+            yield from self._answer(draft, quotes)
             yield Done(self._answered(draft))
         else:
             yield draft.say(nothing_found(passages, question.collections))
@@ -157,39 +154,119 @@ class AnswerChain:
         # Without the connection: reordering takes far longer than the search, and others wait for theirs.
         return chosen(self._reranker, asked, found), fitted
 
-    def _answer(self, draft: _Draft) -> Iterator[Event]:
-        # Quoted passages come first, so that the numbers that people see first are 1 and 2.
-        quoted = [quote.passage for quote in draft.quotes]
+    def quoted(self, question: Question) -> str:
+        """What an answer of quotes alone says; the model is not asked."""
+        asked = standalone(question)
+        draft = Draft(question, asked, self._find(question, asked)[0], time.monotonic())
+        draft.order = list(draft.passages)
+        places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
+        return "".join(text.text for text in _quote(draft, self._quotes(draft), places))
+
+    @property
+    def leads(self) -> bool:
+        """Whether the model's own words lead the answer."""
+        if self._policy.answers != "auto":
+            return self._policy.leads(None)
+        with self._pool.connection() as conn:
+            measured = ability(conn, name_of(self._model), getattr(self._model, "adapter", None)).answers
+        return self._policy.leads(measured)
+
+    def _quotes(self, draft: Draft) -> list[Quote]:
+        """What the documents say nearest to the question; of a conversation, what it was not shown yet."""
+        before = "\n".join(turn.text for turn in draft.question.history if turn.role == "assistant")
+
+        def nearness(texts: Sequence[str]) -> Sequence[float]:
+            cosines = self._embedder.embed(texts) @ embed_query(self._embedder, draft.question.text)
+            return [float(cosine) for cosine in cosines]
+
+        return choose_quotes(draft.question.text, draft.passages, before=before, nearness=nearness)
+
+    def _answer(self, draft: Draft, quotes: Sequence[Quote]) -> Iterator[Text]:
+        draft.leads = self.leads
+        plan = plan_for(self._model, leads=draft.leads, passage_tokens=self._policy.passage_tokens)
+        # Quoted passages are read in any case, and first.
+        quoted = [quote.passage for quote in quotes]
         order = list({passage.chunk_id: passage for passage in [*quoted, *draft.passages]}.values())
         with self._pool.connection() as conn:
-            read = grown(conn, order, most=MAX_PASSAGES, words=MAX_WORDS)
+            read = grown(conn, order, most=plan.passages, words=plan.words)
         # What is not read is there to be checked against, and because it may be quoted.
         known = {passage.chunk_id for passage in read}
         draft.order = [*read, *(passage for passage in order if passage.chunk_id not in known)]
-        places = {passage.chunk_id: number for number, passage in enumerate(draft.order, 1)}
-        for quote in draft.quotes:
-            number = places[quote.passage.chunk_id]
-            draft.cited[number] = " … ".join(filter(None, [draft.cited.get(number), quote.text]))
-            yield draft.say(("\n" if draft.texts else "") + blockquote(quote.text, number))
         examples = self._examples(draft.question, draft.standalone, read) if self._examples else ()
-        variables = {"passages": exemplified(examples) + numbered(read), "question": draft.standalone}
-        draft.prompt = self._rendered(answer_prompt().format_messages(**variables))
-        shown = 0
-        before: set[str] = set()
-        chunks = self._write.stream(variables)
-        for statement in statements(_texts(chunks, draft)):
-            if statement in before:  # it goes round in circles
+        messages = self._fitting(plan, read, draft.standalone, exemplified(examples))
+        draft.prompt = self._rendered(messages)
+        places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
+        quote = partial(_quote, draft, quotes, places)
+        if draft.leads:
+            yield from self._lead(draft, messages)
+            yield from _evidence(draft) if draft.said else quote()
+        else:
+            yield from quote()
+            yield from self._state(draft, messages, most=MAX_ADDED, written=MAX_WRITTEN)
+        if end := draft.end():
+            yield end
+
+    def _fitting(
+        self, plan: PromptPlan, read: Sequence[Passage], question: str, examples: str
+    ) -> Sequence[BaseMessage]:
+        """What the model reads, without the last passages if its window would not hold all: words are no tokens."""
+        count, window = getattr(self._model, "count_tokens", None), getattr(self._model, "context_tokens", None)
+        messages = plan.messages(read, question, examples)
+        if count is None or window is None:
+            return messages
+        most = window - (getattr(self._model, "max_tokens", None) or 0)
+        for kept in range(len(read) - 1, 0, -1):
+            if count(self._rendered(messages)) <= most:
                 break
-            before.add(statement)
-            if text := _checked(statement, draft):
-                shown += 1
-                yield draft.say(text if shown > 1 else "\n" + text)
-            if shown == MAX_STATEMENTS or len(before) == MAX_WRITTEN:
+            messages = plan.messages(read[:kept], question, examples)
+        return messages
+
+    def _lead(self, draft: Draft, messages: Sequence[BaseMessage]) -> Iterator[Text]:
+        """The model's statements; if more than half of what it wrote is refused, it is asked once more."""
+        yield from self._state(draft, messages, most=MAX_STATEMENTS, written=MAX_STEPS)
+        if len(draft.refused) > len(draft.said):
+            wrote = AIMessage(" ".join([*draft.said, *draft.refused]))
+            told = HumanMessage(again(draft.said, draft.refused))
+            yield from self._state(draft, [*messages, wrote, told], most=MAX_STATEMENTS, written=MAX_STATEMENTS)
+
+    def _state(self, draft: Draft, messages: Sequence[BaseMessage], *, most: int, written: int) -> Iterator[Text]:
+        """Those of the model's statements that may be shown, until there are `most` or it wrote so many."""
+        chunks = self._model.stream(list(messages))
+        before: set[str] = set()
+        for statement in numbered_statements(_texts(chunks, draft)):
+            if statement.text in before or refuses(statement.text):  # it goes round in circles, or gives up
+                break
+            before.add(statement.text)
+            if judged := self._checked(statement, draft):
+                for one in judged.evidence:
+                    draft.rest_on(one.passage, one.text)
+                yield draft.state(judged.text, judged.passages, is_step=statement.is_step)
+            if len(draft.said) >= (MAX_STEPS if statement.is_step else most) or len(before) >= written:
                 break
         if close := getattr(chunks, "close", None):
             close()
-        if not shown:
-            yield draft.say("\n" + QUOTES_ALONE)
+
+    def _relevance(self, draft: Draft) -> Relevance:
+        """Made when the first statement comes, and kept with the draft."""
+        if draft.relevance is None:
+            draft.relevance = relevance(self._embedder, draft.question.text, draft.standalone, draft.passages)
+        return draft.relevance
+
+    def _checked(self, statement: Statement, draft: Draft) -> Judgement | None:
+        """The statement as it is judged, as a sentence; None if it must not be shown."""
+        text, _ = without_citations(statement.text)
+        if text.endswith("?") or (draft.finish == "length" and not is_whole(text)):
+            return None  # it asks back, or was cut off
+        said = as_sentence(text)
+        if draft.repeats(said) or not draft.has_room_for(said):
+            return None
+        (judged,) = self._judge.judge(draft.standalone, [said], draft.order)
+        if not judged.shown:
+            draft.refused.append(said)
+            return None
+        passages = [draft.order[place] for place in judged.passages]
+        about = statement.is_step or self._relevance(draft).is_about(said, passages, leads=draft.leads)
+        return judged if about else None
 
     def _rendered(self, messages: Sequence[BaseMessage]) -> str:
         """Exactly what the model reads; of a model behind a server, the messages as they are sent."""
@@ -197,14 +274,14 @@ class AnswerChain:
             return str(render(messages))
         return json.dumps([{"role": message.type, "content": message.content} for message in messages])
 
-    def _answered(self, draft: _Draft, *, abstained: bool = False) -> Answer:
+    def _answered(self, draft: Draft, *, abstained: bool = False) -> Answer:
         draft.timings["total"] = round(time.monotonic() - draft.started, 4)
         return Answer(
             question=draft.question.text,
             standalone=draft.standalone,
             text=draft.text,
             abstained=abstained,
-            sources=[] if abstained else _sources(draft.cited, draft.order),
+            sources=[] if abstained else draft.sources(),
             passages=draft.passages,
             prompt=draft.prompt,
             model=name_of(self._model),
@@ -218,11 +295,23 @@ class AnswerChain:
     @cached_property
     def _template_sha256(self) -> str:
         """Of the whole prompt, the model's chat template included, with its variables unfilled."""
-        unfilled = answer_prompt().format_messages(passages="{passages}", question="{question}")
+        unfilled = answer_prompt(full=self.leads).format_messages(passages="{passages}", question="{question}")
         return hashlib.sha256(self._rendered(unfilled).encode()).hexdigest()
 
 
-def _texts(chunks: Iterator[BaseMessage], draft: _Draft) -> Iterator[str]:
+def _quote(draft: Draft, quotes: Sequence[Quote], places: dict[int, int]) -> Iterator[Text]:
+    """The documents' own words."""
+    for quote in quotes:
+        yield draft.quote(quote.text, places[quote.passage.chunk_id])
+
+
+def _evidence(draft: Draft) -> Iterator[Text]:
+    """What the statements above rest on."""
+    for place, text in draft.evidence():
+        yield draft.quote(text, place)
+
+
+def _texts(chunks: Iterator[BaseMessage], draft: Draft) -> Iterator[str]:
     """The text of what the model streams, and why it ended."""
     for chunk in chunks:
         draft.finish = chunk.response_metadata.get("finish_reason") or draft.finish
@@ -280,50 +369,5 @@ def nothing_found(passages: Sequence[Passage], collections: Sequence[str] | None
     return f"{text}; the nearest I found is about {'; '.join(nearest)}."
 
 
-def blockquote(text: str, number: int) -> str:
-    """A quote as Markdown, each of its lines marked, with its number at the end."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return "".join(f"> {line}\n" for line in lines[:-1]) + f"> {lines[-1]} [{number}]\n"
-
-
-def written_by_model(text: str) -> str:
-    """The model's statements in the text of an answer, without quotes, citations and our own words; often none."""
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith(">")]
-    written = [without_citations(line)[0] for line in lines if line.strip() != QUOTES_ALONE]
-    return " ".join(line for line in written if line)
-
-
-def _checked(statement: str, draft: _Draft) -> str | None:
-    """The statement with the number of the passage that supports it, or None if it must not be shown."""
-    text, _ = without_citations(statement)
-    if _QUESTION_BACK.search(text) or repeats(text, draft.text) or not draft.has_room_for(text):
-        return None
-    index = supporting_passage(text, draft.order)
-    if index is None:
-        return None
-    draft.cited.setdefault(index + 1, "")
-    return f"{text} [{index + 1}]\n"
-
-
-def _sources(cited: Mapping[int, str], order: Sequence[Passage]) -> list[Source]:
-    return [
-        Source(
-            number=number,
-            document=order[number - 1].document,
-            title=order[number - 1].title,
-            heading=order[number - 1].heading,
-            url=order[number - 1].url,
-            quote=quote,
-            chunk_id=order[number - 1].chunk_id,
-            modified=_day(order[number - 1]),
-        )
-        for number, quote in sorted(cited.items())
-    ]
-
-
 def _place(passage: Passage) -> str:
     return f"{passage.title} ({passage.heading})" if passage.heading else passage.title
-
-
-def _day(passage: Passage) -> str | None:
-    return passage.modified_at.date().isoformat() if passage.modified_at else None

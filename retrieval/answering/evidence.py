@@ -5,10 +5,12 @@ no time; a small model needs it, a large one's readers do. Figures in docs/exper
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retrieval.answering.answer import Passage, Sentence
+from retrieval.answering.cells import Nearness, quoted_row
 from retrieval.answering.confidence import DEFAULT, READ, Calibration, assess
+from retrieval.answering.support import repeats
 from retrieval.answering.wanted import Wanted, asks_for
 from retrieval.text.words import numerals
 
@@ -19,11 +21,13 @@ NUMBER_BONUS = 0.25
 """For a sentence that holds a number, where the question asks for one."""
 AFTER_BONUS = 0.1
 """For the sentence after one that is quoted: answers go on there more often than they begin before."""
+SHOWN_BEFORE = 0.6
+"""What a sentence loses that the conversation was shown already: enough for another one to lead that is near, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Neighbouring sentences of one passage, word for word."""
+    """Neighbouring sentences of one passage, word for word; of a table row, some of its cells."""
 
     passage: Passage
     text: str
@@ -34,22 +38,36 @@ def relevance(passage: Passage, sentence: Sentence) -> float:
     return sentence.similarity + sentence.overlap_in_context + passage.score
 
 
-def choose_quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
-    """The best one or two sentences of the best passages, each grown by its neighbours as far as the words allow."""
+def choose_quotes(
+    question: str, passages: Sequence[Passage], *, before: str = "", nearness: Nearness | None = None
+) -> list[Quote]:
+    """The best one or two sentences of the best passages, each grown by its neighbours as far as the words allow.
+
+    `before` is what the conversation was shown already: of that, nothing leads that another sentence can say as well.
+    `nearness` tells how near the cells of a table row are to the question.
+    """
     wanted = asks_for(question)
-    spans = _Spans(passages[:READ], wanted)
+    spans = _Spans(passages[:READ], wanted, before)
     spans.choose()
     spans.grow()
-    return spans.quotes()
+    return [_led_by_cells(question, quote, nearness) for quote in spans.quotes()]
 
 
 class _Spans:
     """Quotes in the making: spans of sentence indices within passages, with a budget of words."""
 
-    def __init__(self, passages: Sequence[Passage], wanted: Wanted) -> None:
+    def __init__(self, passages: Sequence[Passage], wanted: Wanted, before: str) -> None:
         self._passages = passages
+        self._shown = {
+            (p, s)
+            for p, passage in enumerate(passages)
+            for s, sentence in enumerate(passage.sentences)
+            if before and repeats(sentence.text, before)
+        }
         self._scores = {
-            (p, s): relevance(passage, sentence) + NUMBER_BONUS * (wanted.number and wanted.is_in(sentence.text))
+            (p, s): relevance(passage, sentence)
+            + NUMBER_BONUS * (wanted.number and wanted.is_in(sentence.text))
+            - SHOWN_BEFORE * ((p, s) in self._shown)
             for p, passage in enumerate(passages)
             for s, sentence in enumerate(passage.sentences)
         }
@@ -75,6 +93,8 @@ class _Spans:
             text = self._passages[p].sentences[s].text
             if len(self._spans) == MAX_QUOTES:
                 break
+            if self._spans and (p, s) in self._shown:
+                continue
             if text not in shown and self._fits(p, s):
                 shown.add(text)
                 self._take(p, s)
@@ -107,7 +127,7 @@ class _Spans:
         return [
             (self._scores[p, s] + bonus, i, s)
             for s, bonus in ((end, AFTER_BONUS), (start - 1, 0.0))
-            if (p, s) in self._scores and (p, s) not in taken and self._fits(p, s)
+            if (p, s) in self._scores and (p, s) not in taken | self._shown and self._fits(p, s)
         ]
 
     def _fits(self, p: int, s: int) -> bool:
@@ -129,6 +149,12 @@ class _Spans:
         for text in texts:  # one after the other, for the same words may stand in several places
             at = whole.find(text, at) + len(text)
         return whole[first:at]
+
+
+def _led_by_cells(question: str, quote: Quote, nearness: Nearness | None) -> Quote:
+    """Of a table row the cells that answer, and those that say which row it is."""
+    is_row = quote.passage.kind == "row" and ": " in quote.text
+    return replace(quote, text=quoted_row(question, quote.text, nearness)) if is_row else quote
 
 
 def is_enough(

@@ -3,7 +3,7 @@
 from finetune.dataset.guards import said
 from finetune.dataset.learning import alike, like, prompt, rests_on, whole_statements
 from finetune.dataset.rows import PassageRow
-from retrieval.answering.chain import QUOTES_ALONE, blockquote, written_by_model
+from retrieval.answering.draft import blockquote, written_by_model
 from tests.bot.conftest import EMBEDDER
 
 
@@ -27,7 +27,7 @@ def test_the_model_is_judged_by_its_own_words() -> None:
     """Not by quotes, numbers of sources, or what we say where it had nothing to add."""
     quote = blockquote("Alarm 4 means\nthat the door is open.", 1)
     assert written_by_model(f"{quote}\nThe door is open [1]\nClose it [2]\n") == "The door is open Close it"
-    assert written_by_model(f"{quote}\n{QUOTES_ALONE}") == ""
+    assert written_by_model(f"{quote}\n") == ""
 
 
 def test_a_sentence_that_was_cut_is_none() -> None:

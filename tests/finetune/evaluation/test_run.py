@@ -37,7 +37,7 @@ from finetune.evaluation.run import (
     one_voice,
 )
 from finetune.evaluation.scoring import bare, quoted, says_nothing, worth
-from retrieval.answering.chain import QUOTES_ALONE, blockquote
+from retrieval.answering.draft import blockquote
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.examples import nearest_examples
 from retrieval.indexing.index import index_sources, register_sources
@@ -262,7 +262,7 @@ def test_a_question_of_two_sets_is_answered_once(pool: ConnectionPool[Any], tmp_
 
 def test_words_of_ours_are_no_words_of_an_answer() -> None:
     """Nor are marks and citations; a fact may stand in quotes or beside them."""
-    text = blockquote("The filter is cleaned\nevery 40 hours.", 1) + "\n" + QUOTES_ALONE
+    text = blockquote("The filter is cleaned\nevery 40 hours.", 1)
     assert quoted(text) == bare(text).strip() == "The filter is cleaned\nevery 40 hours."
     assert worth(text, expect=["40", "filter"], right=None) == 1
     assert worth(text, expect=[], right="The filter is cleaned every 40 hours.") == 1

@@ -22,7 +22,7 @@ from tests.journeyman.conftest import Run, one_sentence
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
-    *("up", "index", "source", "collection", "search", "ask", "evaluate", "calibrate", "compare"),
+    *("up", "index", "source", "collection", "search", "ask", "evaluate", "groundedness", "calibrate", "compare"),
     *("status", "jobs", "reindex", "embedder", "dataset", "finetune", "model", "export", "admins", "slack"),
     *("bot", "worker", "beat", "migrate", "doctor", "backup", "restore"),
 )
@@ -42,7 +42,7 @@ def test_the_commands_are_the_contract() -> None:
     assert set(cli.commands) == set(COMMANDS)
     with_json = {name for name, command in cli.commands.items() if "as_json" in {p.name for p in command.params}}
     assert with_json == {
-        *("index", "search", "ask", "evaluate", "calibrate", "compare"),
+        *("index", "search", "ask", "evaluate", "groundedness", "calibrate", "compare"),
         *("status", "jobs", "reindex", "finetune", "admins", "migrate", "doctor", "backup"),
     }
 

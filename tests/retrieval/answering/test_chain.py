@@ -11,16 +11,19 @@ from langchain_core.messages import AIMessage
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool
 
+from retrieval.answering.abilities import note_ability
 from retrieval.answering.answer import Answer, Done, Question, Reading, Searching, Text, Turn
 from retrieval.answering.calibration import Fitted, store, take_back
-from retrieval.answering.chain import MAX_ANSWER_WORDS, QUOTES_ALONE, AnswerChain
+from retrieval.answering.chain import AnswerChain, Policy
 from retrieval.answering.confidence import DEFAULT
+from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources, register_sources
 from tests.retrieval.samples import passage
 
 EMBEDDER = MiniLM()
+QUOTES, MODEL = Policy(answers="quotes"), Policy(answers="model")
 MANUAL = """# Coolant pump
 
 ## Lubrication
@@ -53,9 +56,11 @@ def saying(*texts: str) -> GenericFakeChatModel:
     return GenericFakeChatModel(messages=iter([AIMessage(text) for text in texts]))
 
 
-def answer(pool: ConnectionPool[Any], model: GenericFakeChatModel, question: Question | str) -> Answer:
+def answer(
+    pool: ConnectionPool[Any], model: GenericFakeChatModel, question: Question | str, policy: Policy = QUOTES
+) -> Answer:
     asked = Question(question) if isinstance(question, str) else question
-    done = list(AnswerChain(pool, EMBEDDER, model).stream(asked))[-1]
+    done = list(AnswerChain(pool, EMBEDDER, model, policy=policy).stream(asked))[-1]
     assert isinstance(done, Done)
     return done.answer
 
@@ -94,10 +99,10 @@ def test_a_statement_that_no_passage_supports_is_not_shown(pool: ConnectionPool[
     assert "Jena" not in text
 
 
-def test_if_nothing_of_the_model_survives_the_quotes_stand_alone_and_say_so(pool: ConnectionPool[Any]) -> None:
-    """A reader knows that the words are the documents' own."""
+def test_if_nothing_of_the_model_survives_the_quotes_stand_alone(pool: ConnectionPool[Any]) -> None:
+    """Without a word of ours: that the words are the documents' own can be seen."""
     result = answer(pool, saying("The pump is blue."), "How often is the bearing greased?")
-    assert result.text.rstrip().endswith(QUOTES_ALONE)
+    assert all(line.startswith(">") for line in result.text.split("\n") if line)
     assert result.sources
 
 
@@ -141,7 +146,7 @@ def test_an_answer_is_short(pool: ConnectionPool[Any]) -> None:
         * 20
     )
     text = answer(pool, saying(wordy), "How often is the bearing greased?").text
-    assert len(text.split()) <= MAX_ANSWER_WORDS + 5
+    assert len(text.split()) <= MAX_WORDS + MAX_EVIDENCE_WORDS
 
 
 def test_a_follow_up_is_searched_with_its_question(pool: ConnectionPool[Any]) -> None:
@@ -188,6 +193,88 @@ def test_a_database_that_is_down_is_an_error_of_its_own(pool: ConnectionPool[Any
     nowhere: ConnectionPool[Any] = ConnectionPool("host=/nowhere", open=True, timeout=0.2, min_size=0, max_size=1)
     with nowhere, pytest.raises(psycopg.Error):
         list(AnswerChain(nowhere, EMBEDDER, saying("x")).stream(Question("How often is the bearing greased?")))
+
+
+OFTEN = "How often is the bearing greased?"
+DRIPS = "What do I do when the mechanical seal drips?"
+
+
+def test_a_model_that_leads_answers_first_with_what_bears_it_out_below(pool: ConnectionPool[Any]) -> None:
+    """Its sentence and the number of its passage, then the words that it rests on, then the sources from 1."""
+    result = answer(pool, saying("You should grease the bearing every 400 hours."), OFTEN, MODEL)
+    first, _, rest = result.text.partition("\n\n")
+    assert first == "You should grease the bearing every 400 hours. [1]"
+    assert rest.startswith("> The bearing is greased every 400 hours.")
+    assert [source.number for source in result.sources] == [1]
+    assert result.sources[0].heading == "Lubrication"
+    assert "The bearing is greased every 400 hours." in result.sources[0].quote
+
+
+def test_evidence_that_the_answer_says_word_for_word_is_not_said_twice(pool: ConnectionPool[Any]) -> None:
+    """A sentence that the model took over is its own proof."""
+    result = answer(pool, saying("The bearing is greased every 400 hours."), OFTEN, MODEL)
+    assert result.text.count("every 400 hours") == 1
+    assert result.sources[0].quote
+
+
+def test_a_terse_answer_is_shown_as_a_sentence(pool: ConnectionPool[Any]) -> None:
+    """Together with its question it says enough."""
+    result = answer(pool, saying("every 400 hours"), OFTEN, MODEL)
+    assert result.text.startswith("Every 400 hours. [1]\n")
+
+
+def test_steps_are_numbered_on_lines_of_their_own(pool: ConnectionPool[Any]) -> None:
+    """From 1, whatever of them is left out."""
+    model = saying("1. Close valve V2.\n2. Paint the pump in red.\n3. Replace the mechanical seal MS-0417.")
+    lines = answer(pool, model, DRIPS, MODEL).text.split("\n")
+    assert lines[0].startswith("1. Close valve V2. [1]")
+    assert lines[1].startswith("2. Replace the mechanical seal MS-0417. [1]")
+
+
+def test_numbers_of_sources_have_no_gaps(pool: ConnectionPool[Any]) -> None:
+    """They count from 1 in the order in which people read them."""
+    model = saying("The bearing is greased every 400 hours. The mechanical seal MS-0417 is replaced when it drips.")
+    result = answer(pool, model, "How often is the bearing greased, and when is the seal replaced?", MODEL)
+    assert [source.number for source in result.sources] == [1, 2]
+    assert result.text.index("[1]") < result.text.index("[2]")
+
+
+def test_where_most_is_refused_the_model_is_asked_once_more(pool: ConnectionPool[Any]) -> None:
+    """With what was not borne out, and what it then says is judged the same."""
+    model = saying("The bearing is greased every 900 hours.", "It is greased every 400 hours with grease KP2K-30.")
+    result = answer(pool, model, OFTEN, MODEL)
+    assert result.text.startswith("It is greased every 400 hours with grease KP2K-30. [1]")
+    assert "900" not in result.text
+
+
+def test_where_nothing_is_borne_out_twice_the_documents_speak(pool: ConnectionPool[Any]) -> None:
+    """A third time nobody is asked: the quotes stand in."""
+    result = answer(pool, saying("Every 900 hours.", "Every 800 hours."), OFTEN, MODEL)
+    assert result.text.startswith("> The bearing is greased every 400 hours.")
+
+
+def test_a_model_that_gives_up_shows_nothing_of_it(pool: ConnectionPool[Any]) -> None:
+    """That the passages do not say is no statement, and no number stands behind it."""
+    result = answer(pool, saying("The passages do not say."), OFTEN, MODEL)
+    assert result.text.startswith("> ")
+    assert "do not say" not in result.text
+
+
+def test_whose_words_lead_is_what_was_measured(pool: ConnectionPool[Any]) -> None:
+    """Of this very model; before that, what the policy says of one that nobody tried."""
+    auto, said = Policy(answers="auto", untried="quotes"), "You should grease the bearing every 400 hours."
+    assert answer(pool, saying(said), OFTEN, auto).text.startswith("> ")
+    with pool.connection() as conn:
+        note_ability(conn, saying().get_name(), None, answers="model", figures={})
+    assert answer(pool, saying(said), OFTEN, auto).text.startswith("You should grease")
+
+
+def test_a_conversation_is_not_shown_the_same_words_again(pool: ConnectionPool[Any]) -> None:
+    """Where another sentence of the passage is near, that one leads."""
+    shown = "> Replace the mechanical seal MS-0417 when it drips. [1]"
+    history = (Turn("user", DRIPS), Turn("assistant", shown))
+    result = answer(pool, saying("x"), Question("and which valve must be closed before?", history))
+    assert result.text.startswith("> Close valve V2 before.")
 
 
 def test_a_document_cannot_close_its_passage() -> None:
