@@ -18,8 +18,10 @@ SAMPLE = 100_000
 """Bytes of those lines that are not ASCII which an encoding is judged by."""
 MIN_SURE = 0.06
 """Confidence of chardet from which on another Latin encoding than Windows-1252 is believed."""
-MIN_KOI8 = 0.12
-"""Confidence below which KOI8 may as well be capitals of another Cyrillic or Greek encoding: nobody can tell."""
+MIN_SURE_RARE = 0.12
+"""The same for encodings that make letters of nearly all bytes: KOI8, which may as well be capitals of another Cyrillic
+or Greek one, and those of East Asia.
+"""
 MOST_ODD = 0.02
 """Share of words that may look odd in a text that is one."""
 MOST_BAD = 0.5
@@ -51,6 +53,7 @@ _TRIED = (
     *("iso8859-7", "iso8859-8", "iso8859-9", "iso8859-15", "koi8-r", "koi8-u", "cp437", "cp850", "cp852", "cp862"),
     *("cp866", "mac-roman", "cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"),
 )
+_TAKES_ALL = frozenset(("cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"))
 _WESTERN = frozenset(("cp1252", "iso8859-15"))
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _WORD_LIKE = re.compile(r"[^\s!-/:-@\[-`{-~]+")
@@ -166,9 +169,13 @@ def _candidates(sample: bytes) -> Iterator[tuple[str, bool]]:
     import chardet
 
     ranked = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=_TRIED)
-    names = [str(found["encoding"]) for found in ranked if found["encoding"]]
-    if ranked and names[0].startswith("koi8") and ranked[0]["confidence"] < MIN_KOI8:
+    if ranked and str(ranked[0]["encoding"]).startswith("koi8") and ranked[0]["confidence"] < MIN_SURE_RARE:
         return
+    names = [
+        name
+        for found in ranked
+        if (name := str(found["encoding"])) not in _TAKES_ALL or found["confidence"] >= MIN_SURE_RARE
+    ]
     signs = set(sample.decode(_USUAL, errors="replace")) - _ASCII
     if signs <= _LIKELY or not ranked or ranked[0]["confidence"] < MIN_SURE:
         yield _USUAL, True
