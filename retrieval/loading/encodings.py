@@ -19,9 +19,9 @@ SAMPLE = 100_000
 MIN_SURE = 0.06
 """Confidence of chardet from which on another Latin encoding than Windows-1252 is believed."""
 MIN_SURE_RARE = 0.12
-"""The same for encodings that make letters of nearly all bytes: KOI8, which may as well be capitals of another Cyrillic
-or Greek one, and those of East Asia.
-"""
+"""The same for KOI8, whose small letters are the capitals of other encodings."""
+MIN_EAST_ASIAN = 0.02
+"""The same for encodings of East Asia, which make letters of nearly all pairs of bytes."""
 MOST_ODD = 0.02
 """Share of words that may look odd in a text that is one."""
 MOST_BAD = 0.5
@@ -53,7 +53,7 @@ _TRIED = (
     *("iso8859-7", "iso8859-8", "iso8859-9", "iso8859-15", "koi8-r", "koi8-u", "cp437", "cp850", "cp852", "cp862"),
     *("cp866", "mac-roman", "cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"),
 )
-_TAKES_ALL = frozenset(("cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"))
+_EAST_ASIAN = frozenset(("cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949"))
 _WESTERN = frozenset(("cp1252", "iso8859-15"))
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _WORD_LIKE = re.compile(r"[^\s!-/:-@\[-`{-~]+")
@@ -169,18 +169,23 @@ def _candidates(sample: bytes) -> Iterator[tuple[str, bool]]:
     import chardet
 
     ranked = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=_TRIED)
-    if ranked and str(ranked[0]["encoding"]).startswith("koi8") and ranked[0]["confidence"] < MIN_SURE_RARE:
+    if ranked and ranked[0]["confidence"] < MIN_SURE_RARE and _may_be_capitals(sample):
         return
-    names = [
-        name
-        for found in ranked
-        if (name := str(found["encoding"])) not in _TAKES_ALL or found["confidence"] >= MIN_SURE_RARE
-    ]
+    least = {"koi8-r": MIN_SURE_RARE, "koi8-u": MIN_SURE_RARE, **dict.fromkeys(_EAST_ASIAN, MIN_EAST_ASIAN)}
+    found = [(str(one["encoding"]), one["confidence"]) for one in ranked]
+    names = [name for name, confidence in found if confidence >= least.get(name, 0)]
     signs = set(sample.decode(_USUAL, errors="replace")) - _ASCII
     if signs <= _LIKELY or not ranked or ranked[0]["confidence"] < MIN_SURE:
         yield _USUAL, True
     yield from ((_USUAL if name == "iso8859-1" else name, False) for name in names)
     yield from ((name, False) for name in (_USUAL, *_LAST))
+
+
+def _may_be_capitals(sample: bytes) -> bool:
+    """Whether all that is not ASCII may be words of Cyrillic or Greek capitals, which are small letters of KOI8."""
+    words = [word for word in _WORD_LIKE.findall(sample.decode("cp1251", errors="replace")) if not word.isascii()]
+    letters = ["".join(filter(str.isalpha, word)) for word in words]
+    return all(len(word) > 1 and word.isupper() and not re.search("[A-Za-z]", word) for word in letters)
 
 
 def _name(encoding: str) -> str:
