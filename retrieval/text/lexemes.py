@@ -5,6 +5,7 @@ The index keeps them verbatim beside the stemmed words, and a query looks for th
 """
 
 import re
+import unicodedata
 
 from retrieval.text.words import COMMON
 
@@ -17,7 +18,13 @@ _TOKEN = re.compile(r"[$#]?[^\W_]+(?:[-_./:+*=][^\W_]+)*%?|\$[$#]?")
 _JOINTS = re.compile(r"[-/:+*=]")
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 # A word and the number that it bears, however they are joined: alarm 3, ALARM:3, alarm code 3, HP 200, HP-200.
-_NUMBERED = re.compile(r"(?<![^\W_])([^\W\d_]+)(?:[-_/:#]|[ \t]+(?:(?:code|no|nr|number|#)\b\.?[ \t]*)?)(\d[^\W_]*)")
+_NUMBERED = re.compile(
+    r"(?<![^\W_])([^\W\d_]{1,64})([-_/:#]|[ \t]{1,8}(?:(?:code|no|nr|number|#)\b\.?[ \t]{0,8})?)(\d[^\W_]{0,63})"
+)
+# Dashes that programs put for a hyphen, and digits that stand lower or higher: CO₂ is asked for as CO2.
+_TYPED = str.maketrans("‐‑‒–—−﹣－₀₁₂₃₄₅₆₇₈₉", "--------0123456789")
+_RAISED = re.compile(r"(?<=[^\W\d_])[²³¹⁰⁴-⁹]")
+_COMPOUND_JOINTS = re.compile(r"[-_/.]")
 # A table row's line whose value is a number alone: `Alarm code: 3`, `$-Code: 110`.
 _CELL = re.compile(r"^([^:\n]{1,60}):[ \t]+(\d{1,8})$", re.MULTILINE)
 _CELL_WORD = re.compile(r"[^\W\d_]+|[$#]")
@@ -31,9 +38,10 @@ def identifiers(text: str) -> list[str]:
     A token is one if it holds a digit or begins with `$` or `#`. So are the parts of a compound that hold a
     letter as well as a digit, or begin so: `$110=500` gives `$110=500` and `$110`; `G28/G30` gives `g28/g30`,
     `g28` and `g30`. A word and its number are one, too, written alike however the text joins them: `HP-200` and
-    `HP 200` give `hp200`, `ALARM:3`, `alarm 3` and a row's `Alarm code: 3` give `alarm3`.
+    `HP 200` give `hp200`, `ALARM:3`, `alarm 3` and a row's `Alarm code: 3` give `alarm3`; so are all parts of a longer
+    name, `SN-88-421/B` and `SN 88421B` give `sn88421b`.
     """
-    text = _ADDRESS.sub(" ", text)
+    text = _RAISED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), _ADDRESS.sub(" ", text.translate(_TYPED)))
     found: list[str] = []
     for match in _TOKEN.finditer(text):
         token = match[0].lower()
@@ -42,6 +50,7 @@ def identifiers(text: str) -> list[str]:
         found.append(token)
         parts = _JOINTS.split(token)
         found += [part for part in parts if len(parts) > 1 and _is_identifier(part) and not part.isdecimal()]
+        found += _joined(token)
     return found + [name for name in _numbered(text) if len(name) <= MAX_LENGTH]
 
 
@@ -50,12 +59,29 @@ def codes(words: list[str]) -> list[str]:
     return [word for word in dict.fromkeys(words) if not _NUMBER.fullmatch(word) and any(map(str.isdigit, word))]
 
 
+def _joined(token: str) -> list[str]:
+    """A name of three parts or more without what joins them. Names of two parts are those of `_numbered`; dates and
+    sums are no names.
+    """
+    parts = _COMPOUND_JOINTS.split(token)
+    if len(parts) < 2 or not any(map(str.isalpha, token)) or not all(map(str.isalnum, parts)):
+        return []
+    return ["".join(parts)]
+
+
 def _numbered(text: str) -> list[str]:
-    """Words with their numbers, in one: what people call alarm 3, whichever way it is written."""
-    pairs = [(match[1].lower(), match[2].lower()) for match in _NUMBERED.finditer(text)]
+    """Words with their numbers, in one: what people call alarm 3, whichever way it is written. A word that is no name
+    (in 5, to 220) is one where a sign joins them or where it is in capitals: IT-5, TO 220.
+    """
+    pairs = [
+        (match[1].lower(), match[3].lower())
+        for match in _NUMBERED.finditer(text)
+        if match[1].lower() not in COMMON or not match[2].isspace() or (match[1].isupper() and len(match[1]) > 1)
+    ]
     for match in _CELL.finditer(text):
-        pairs += [(word.lower(), match[2].lower()) for word in _CELL_WORD.findall(match[1])]
-    return [word + number for word, number in pairs if word not in COMMON]
+        words = (word.lower() for word in _CELL_WORD.findall(match[1]))
+        pairs += [(word, match[2].lower()) for word in words if word not in COMMON]
+    return [word + number for word, number in pairs]
 
 
 def _is_identifier(token: str) -> bool:

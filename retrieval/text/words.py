@@ -17,6 +17,7 @@ COMMON = frozenset(
     "these they this those to too up us use used using was we were what when where which who why will with would you "
     "your".split()
 )
+_JOINTS = re.compile(r"[-_/:.]")
 _NEGATION = frozenset("no not never none cannot can't don't doesn't isn't won't without nor".split())
 
 
@@ -40,12 +41,19 @@ def is_covered(word: str, held: set[str]) -> bool:
     """Whether the words hold this one or, for a word of letters, another form of it (oil, oiled; press, presses)."""
     if word in held:
         return True
+    if is_number(word) and (bare := _bare(word)) and bare in set(map(_bare, held)):
+        return True
     if word[0].isdigit():  # 400-hour, 12bar: the number counts, not what hangs on it
         return numerals(word) <= numerals(" ".join(held))
     if is_number(word) or len(word) < 4:
         return False
     stem = word[: max(4, len(word) - 3)]
     return any(other.startswith(stem) or (len(other) >= 3 and word.startswith(other)) for other in held)
+
+
+def _bare(word: str) -> str:
+    """A code without what joins its parts: hp200 for hp-200; empty for what is none."""
+    return _JOINTS.sub("", word) if any(map(str.isdigit, word)) and any(map(str.isalpha, word)) else ""
 
 
 def numerals(text: str) -> frozenset[str]:

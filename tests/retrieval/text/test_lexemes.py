@@ -18,6 +18,15 @@ from retrieval.text.lexemes import codes, identifiers
         ("set $110", "$-Code: 110\nSetting: X-axis maximum rate"),
         ("set $110", "Send `$110=500.000` first"),
         ("m66", "M66 waits for an input"),
+        ("Where is ON7 kept?", "The relay ON-7 is in drawer 3"),
+        ("Where is ON-7 kept?", "Relay ON 7 is in drawer 3"),
+        ("where is on7", "Relay ON_7, drawer 3"),
+        ("ME 40 filter", "ME–40 is a filter"),
+        ("what is up‑12", "UP12 starts the pump"),
+        ("sn 88421b", "Serial SN-88421-B"),
+        ("SN88421B", "Serial SN-88421/B"),
+        ("CO2 limit", "CO₂ is below 400 ppm"),
+        ("kp2k30", "Grease KP2K-30"),
     ],
 )
 def test_a_code_is_one_however_it_is_written(asked: str, written: str) -> None:
@@ -25,7 +34,16 @@ def test_a_code_is_one_however_it_is_written(asked: str, written: str) -> None:
     assert set(codes(identifiers(asked))) & set(identifiers(written))
 
 
-@pytest.mark.parametrize(("asked", "written"), [("alarm 3", "alarm 30"), ("alarm 3", "error 3"), ("HP-200", "HP-2000")])
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("alarm 3", "alarm 30"),
+        ("alarm 3", "error 3"),
+        ("HP-200", "HP-2000"),
+        ("ON-7", "It goes on 7 hours"),
+        ("10²", "102"),
+    ],
+)
 def test_another_code_is_another(asked: str, written: str) -> None:
     """A prefix or the same number of something else is not a match."""
     assert not set(codes(identifiers(asked))) & set(identifiers(written))
