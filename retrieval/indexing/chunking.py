@@ -26,6 +26,11 @@ TINY_WORDS = 12
 """Sections shorter than this are joined with such neighbours under the same heading."""
 TINY_GROUP = 4
 
+MAX_SIGNS = 8
+"""Characters that count as one piece at the most, so that what holds no words has an end, too."""
+NEAR = 16
+"""Characters before the end of a sentence in which an abbreviation stands."""
+
 _PIECE = re.compile(r"[^\W\d_]{1,7}|\d{1,3}|[^\w\s]|_")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[`$*]*[A-Z0-9À-Þ`$])")
 _ABBREVIATION = re.compile(
@@ -76,8 +81,10 @@ def chunk_document(document: ParsedDocument) -> list[Chunk]:
 
 
 def size(text: str) -> int:
-    """About how many word pieces the embedder makes of a text; no tokenizer is needed to chunk."""
-    return len(_PIECE.findall(text))
+    """About how many word pieces the embedder makes of a text; no tokenizer is needed to chunk. Blanks and line ends
+    count, too, where there are more of them than words.
+    """
+    return max(len(_PIECE.findall(text)), len(text) // MAX_SIGNS)
 
 
 def sentences(text: str) -> list[str]:
@@ -85,7 +92,7 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for end in _SENTENCE_END.finditer(text):
-        if not _ABBREVIATION.search(text[start : end.start()]):
+        if not _ABBREVIATION.search(text, max(start, end.start() - NEAR), end.start()):
             found.append(text[start : end.end()].strip())
             start = end.end()
     return [sentence for sentence in [*found, text[start:].strip()] if sentence]
@@ -189,9 +196,16 @@ def _split_table(table: str) -> list[str]:
     if size(table) <= MAX_SIZE:
         return [table]
     header, *rows = table.split("\n")
+    if size(header) > MIN_SIZE:
+        return [_piece(group)[1] for group in _pack([Unit("table", part, "\n") for part in _lines(table)])]
     units = [Unit("table", row, "\n") for row in rows]
     room = max(MAX_SIZE - size(header), MIN_SIZE)
     return [f"{header}\n{_piece(group)[1]}" for group in _pack(units, room, room // 2)] or [header]
+
+
+def _lines(text: str) -> list[str]:
+    """Its lines, those that are too long in parts."""
+    return [part for line in text.split("\n") for part in (_hard_split(line) if size(line) > MAX_SIZE else [line])]
 
 
 def _split_row(row: str) -> list[str]:
@@ -228,14 +242,16 @@ def _hard_split(text: str) -> list[str]:
     splitter = RecursiveCharacterTextSplitter(
         separators=["\n", "; ", ", ", " ", ""], chunk_size=MAX_SIZE, chunk_overlap=0, length_function=size
     )
-    return splitter.split_text(text)
+    most = MAX_SIZE * MAX_SIGNS
+    parts = (part[i : i + most].strip() for part in splitter.split_text(text) for i in range(0, len(part), most))
+    return [part for part in parts if part]
 
 
 def _pack(units: list[Unit], most: int = MAX_SIZE, least: int = MIN_SIZE) -> list[list[Unit]]:
     """Cuts a run of units into groups of `least` to `most` pieces; a unit larger than that is a group of its
     own.
     """
-    ends = list(accumulate((size(unit.text) for unit in units), initial=0))
+    ends = list(accumulate((max(size(unit.text), 1) for unit in units), initial=0))
     groups: list[list[Unit]] = []
     start = 0
     while start < len(units):
@@ -261,9 +277,9 @@ def _border(units: list[Unit], ends: list[int], start: int, most: int, least: in
 
 def _weakness(before: Unit, unit: Unit) -> int:
     """How little a border here suits. Best between paragraphs, then list items, nested ones, sentences; worst
-    where the one above leads in to the one below.
+    where the one above leads in to the one below, or asks what it answers.
     """
-    if before.text.endswith(":"):
+    if before.text.endswith((":", "?")):
         return 4
     if unit.joint == "\n" and unit.text.startswith(" "):
         return 2

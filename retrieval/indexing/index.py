@@ -49,6 +49,7 @@ from retrieval.indexing.document_rows import (
 from retrieval.indexing.models import Model, WrongModel, measure_cosines, require_active
 from retrieval.indexing.sources import MissingPath, SourceRow, list_sources, note_try, register_sources, remove_source
 from retrieval.loading import PARSER_VERSION, LoadError, ParsedDocument, load, title_of
+from retrieval.loading.files import of_kinds
 from retrieval.origins import LOCAL, Access, Fetched, Gone, Item, Origin, Unreachable, open_origin
 from retrieval.searching.statistics import compact
 from retrieval.text.languages import configuration
@@ -120,7 +121,7 @@ class IndexReport:
 
     `documents`: new, changed, unchanged, removed, failed. `chunks`: those embedded in this run, those that
     stand in the index without having been embedded in it (together: all chunks of these sources), and those
-    removed. `failures`: which failed, and what of others could not be read.
+    removed. `failures`: which failed, what of others could not be read, and how many files are of kinds that none are.
     """
 
     documents: dict[str, int] = field(
@@ -216,6 +217,8 @@ class _Run:
         found = origin.listing(known.keys())
         for place, reason in found.failures.items():
             self._fail(place, reason)
+        for kind, reason in of_kinds(found.unsupported).items():
+            self.report.failures.append({"document": kind, "error": reason})
         known = {name: row for name, row in known.items() if self.extent.holds(source, name)}
         gone = [row for name, row in known.items() if name not in found.items and not found.may_hold(name)]
         items = [item for name, item in found.items.items() if self.extent.holds(source, name)]

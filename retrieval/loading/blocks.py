@@ -11,6 +11,10 @@ from typing import Literal
 Kind = Literal["text", "item", "table", "row", "code"]
 
 MAX_HEADING = 160
+MAX_CHARACTERS = 20_000_000
+MAX_BLOCKS = 300_000
+"""Of one document: what holds more is a database, or made to stop others from being read."""
+_BLANK_LINES = re.compile("\n{3,}")
 # Controls, soft hyphens, what has no width, and the tags of Unicode, which no screen shows. Joiners (U+200C, U+200D)
 # are a part of the words that are written with them.
 _UNREADABLE = re.compile(
@@ -62,6 +66,7 @@ class Outline:
         self._first_level = 0
         self._notes: list[str] = []
         self._bare = ""
+        self._characters = 0
 
     def heading(self, level: int, text: str, *, is_label: bool = False) -> None:
         """Opens a section; `level` counts from 1. It closes all sections of its own level or deeper.
@@ -86,9 +91,17 @@ class Outline:
             self.add("text", full)
 
     def add(self, kind: Kind, text: str) -> None:
-        """Adds a block under the present heading; blank text is left out."""
+        """Adds a block under the present heading; blank text is left out.
+
+        Raises LoadError for a document of too many blocks or characters.
+        """
         text = clean(text)
         if text.strip():
+            self._characters += len(text)
+            if self._characters > MAX_CHARACTERS:
+                raise LoadError(f"it has more text than {MAX_CHARACTERS:,} characters: split it, or index a part of it")
+            if len(self._blocks) >= MAX_BLOCKS:
+                raise LoadError(f"it has more than {MAX_BLOCKS:,} passages: read it as a database, by a query")
             self._blocks.append(Block(tuple(text for _, text in self._path), kind, text))
             self._bare = ""
 
@@ -127,7 +140,8 @@ def clean(text: str) -> str:
     """
     text = _UNREADABLE.sub("", _LINE_ENDS.sub("\n", text))
     text = unicodedata.normalize("NFC", _PRINT_FORMS.sub(_typed, text))
-    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+    text = "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
+    return _BLANK_LINES.sub("\n\n", text)
 
 
 def _typed(found: re.Match[str]) -> str:

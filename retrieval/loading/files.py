@@ -4,27 +4,31 @@ link reaches outside.
 
 import os
 import sqlite3
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from retrieval.loading import LoadError, is_supported
 
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "CVS", "__MACOSX"})
-SKIPPED_FILES = frozenset({"Thumbs.db"})
+SKIPPED_FILES = frozenset({"Thumbs.db", "desktop.ini"})
+MOST_NAMED = 5
+"""Files of a kind that is not supported that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a walk through a source found: files by name (path relative to the source), folders it could not read, and
-    links that lead out of the source.
+    """What a walk through a source found: files by name (path relative to the source), folders it could not read,
+    links that lead out of the source, and files of kinds that are not supported.
     """
 
     files: dict[str, Path]
     unreadable: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
     def may_hold(self, name: str) -> bool:
         """Whether a document of this name could lie in a folder that could not be read."""
@@ -44,6 +48,7 @@ def scan(root: Path) -> Scan:
     files: dict[str, Path] = {}
     unreadable: list[str] = []
     refused: list[str] = []
+    unsupported: list[str] = []
     seen: set[str] = set()
 
     def name_of(path: Path) -> str:
@@ -68,9 +73,28 @@ def scan(root: Path) -> Scan:
         folders[:] = [name for name in wanted if stays(Path(folder, name))]
         for name in sorted(names):
             path = Path(folder, name)
-            if is_supported(name) and not _is_skipped(name, SKIPPED_FILES) and path.is_file() and stays(path):
+            if _is_skipped(name, SKIPPED_FILES) or not path.is_file():
+                continue
+            if not is_supported(name):
+                unsupported.append(name_of(path))
+            elif stays(path):
                 files[name_of(path)] = path
-    return Scan(dict(sorted(files.items())), tuple(unreadable), tuple(refused))
+    return Scan(dict(sorted(files.items())), tuple(unreadable), tuple(refused), tuple(unsupported))
+
+
+def of_kinds(names: Iterable[str]) -> dict[str, str]:
+    """How many files of each kind are not supported, and the first of them, by ending: a folder of pictures is told in
+    one line.
+    """
+    kinds: dict[str, list[str]] = {}
+    for name in sorted(names):
+        kinds.setdefault(PurePosixPath(name).suffix.lower() or "no ending", []).append(name)
+    return {f"{len(found)} × {kind}": _not_read(found) for kind, found in sorted(kinds.items())}
+
+
+def _not_read(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"files of this kind are not supported: {', '.join(names[:MOST_NAMED])}{more}"
 
 
 def leads_out(path: Path, root: Path) -> bool:
@@ -92,17 +116,23 @@ def read_file(path: Path, max_bytes: int) -> tuple[bytes, datetime]:
 
     A SQLite database with a write-ahead log is given as one image of both, as its readers see it.
     """
-    log = path.with_name(path.name + "-wal")
     try:
         status = path.stat()
         size = status.st_size
         if size > max_bytes:
             raise LoadError(f"it is too large: {_amount(size)}, and {_amount(max_bytes)} are allowed")
-        has_log = log.is_file() and log.stat().st_size > 0
-        data = _image(path) if has_log else path.read_bytes()
+        data = _image(path) if _has_log(path) else path.read_bytes()
     except OSError as error:
         raise LoadError(f"it cannot be read ({error.strerror})") from error
     return data, datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _has_log(path: Path) -> bool:
+    """Whether a SQLite database has a write-ahead log that holds anything. A name may be too long for one."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _image(path: Path) -> bytes:

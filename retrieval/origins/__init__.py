@@ -58,12 +58,14 @@ class Item:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a source holds, by name; `unreadable` are places in it that could not be looked into, with the reason, and
-    `refused` what was seen and is none of its documents, such as a link that leads out of it.
+    `refused` what was seen and is none of its documents, such as a link that leads out of it. `unsupported` are the
+    names of files that are of no kind that can be read.
     """
 
     items: Mapping[str, Item]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    unsupported: Sequence[str] = ()
 
     @property
     def failures(self) -> dict[str, str]:
@@ -230,7 +232,12 @@ class _Guarded:
         if not odd:
             return found
         items = {name: item for name, item in found.items.items() if name not in odd}
-        return Listing(items, found.unreadable, {**found.refused, **dict.fromkeys(map(_shown, odd), _ODD_NAME)})
+        return Listing(
+            items,
+            found.unreadable,
+            {**found.refused, **dict.fromkeys(map(_shown, odd), _ODD_NAME)},
+            tuple(map(_shown, found.unsupported)),
+        )
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         with _foreseen(self.uri, LoadError):
@@ -261,7 +268,8 @@ class _Wanted:
         found = self.origin.listing(known)
         items = {name: item for name, item in found.items.items() if is_wanted(name, self.include, self.exclude)}
         refused = {name: why for name, why in found.refused.items() if is_wanted(name, self.include, self.exclude)}
-        return Listing(items, found.unreadable, refused)
+        unsupported = [name for name in found.unsupported if is_wanted(name, self.include, self.exclude)]
+        return Listing(items, found.unreadable, refused, unsupported)
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         return self.origin.fetch(item, since, max_bytes)

@@ -37,7 +37,7 @@ class Folder:
         self.files = found.files
         unreadable = dict.fromkeys(found.unreadable, "this folder cannot be read; its documents stay in the index")
         refused = dict.fromkeys(found.refused, "it is a link that leads out of the folder")
-        return Listing({name: Item(name) for name in found.files}, unreadable, refused)
+        return Listing({name: Item(name) for name in found.files}, unreadable, refused, found.unsupported)
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         """A file's bytes; not read if size and times are those of `since`."""
@@ -65,7 +65,7 @@ def version_of(path: Path) -> str | None:
     for file in (path, path.with_name(path.name + "-wal")):
         try:
             status = file.stat()
-        except FileNotFoundError:
+        except OSError:  # the log is not there, or its name would be too long
             if file is path:
                 raise
             continue

@@ -67,11 +67,12 @@ class Repository:
         self._fetch_commit()
         branch = self.ref or self._default_branch()
         self.committed_at = datetime.fromtimestamp(int(self.git("log", "-1", "--format=%ct", "FETCH_HEAD")), UTC)
-        hashes = dict(_hashes(self.git("ls-tree", "-r", "-z", "--full-tree", "FETCH_HEAD")))
+        files = dict(_hashes(self.git("ls-tree", "-r", "-z", "--full-tree", "FETCH_HEAD")))
+        hashes = {path: blob for path, blob in files.items() if is_supported(path)}
         sizes = self._sizes(hashes.values())
         self.blobs = {path: _Blob(blob, sizes.get(blob)) for path, blob in hashes.items()}
         items = {path: Item(path, page_of(self.address, branch, path)) for path in sorted(self.blobs)}
-        return Listing(items)
+        return Listing(items, unsupported=[path for path in files if path not in hashes])
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         """A file's bytes, unless its blob is the one known."""
@@ -159,7 +160,7 @@ def _environment(access: Access, address: str, secret: str | None) -> Mapping[st
 
 
 def _hashes(listed: bytes) -> Iterator[tuple[str, str]]:
-    """The files of a tree that can be indexed, with their blobs' hashes: no links, no submodules, nothing hidden."""
+    """The files of a tree, with their blobs' hashes: no links, no submodules, nothing hidden."""
     for line in listed.split(b"\0"):
         if not line:
             continue
@@ -168,7 +169,7 @@ def _hashes(listed: bytes) -> Iterator[tuple[str, str]]:
         path = raw_path.decode("utf-8", errors="replace")
         *folders, name = path.split("/")
         hidden = any(part.startswith(".") or part in SKIPPED_FOLDERS for part in folders) or name.startswith(".")
-        if kind == "blob" and mode != "120000" and is_supported(name) and not hidden:
+        if kind == "blob" and mode != "120000" and not hidden:
             yield path, blob
 
 

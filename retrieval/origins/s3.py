@@ -81,7 +81,10 @@ class Bucket:
             raise Unreachable(f"the server does not answer ({type(error).__name__})") from None
         cut = self.prefix.rfind("/") + 1
         self.found = {entry["Key"][cut:]: entry for entry in objects if is_supported(entry["Key"])}
-        return Listing({name: Item(name) for name in sorted(self.found)})
+        others = [
+            entry["Key"][cut:] for entry in objects if not (is_supported(entry["Key"]) or entry["Key"].endswith("/"))
+        ]
+        return Listing({name: Item(name) for name in sorted(self.found)}, unsupported=others)
 
     def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
         """An object's bytes, not asked for if its ETag is that of `since`."""

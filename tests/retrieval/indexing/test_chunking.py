@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import time
 
 import pytest
 
@@ -15,7 +16,8 @@ from retrieval.indexing.chunking import (
     sentences,
     size,
 )
-from retrieval.loading import load
+from retrieval.loading import Block, ParsedDocument, load
+from retrieval.loading.blocks import Kind
 from retrieval.text.lexemes import identifiers, tsvector
 
 WORDS = "valve pump seal rotor filter press hose gasket sensor relay drum belt oil coolant piston bearing".split()
@@ -178,3 +180,35 @@ def test_identifiers_are_kept_verbatim() -> None:
     assert {"$110", "m66", "g28", "g38.2", "hp-200", "error:9", "3/8", "$$", "$x"} <= set(found)
     assert identifiers("See https://example.com/a1 and/or e-mail it.") == []
     assert tsvector(["m66", "$1", "m66"]) == "'m66':1,3 '$1':2"
+
+
+def test_initials_end_no_sentence_and_take_no_time() -> None:
+    """Time that grows with the square of a text would stop all indexing."""
+    begun = time.process_time()
+    assert len(sentences("K. L. M. N. " * 20_000)) == 1
+    chunks = chunk_document(ParsedDocument("T", (Block((), "text", "K. L. M. N. " * 20_000),)))
+    assert time.process_time() - begun < 10
+    assert max(len(chunk.text) for chunk in chunks) < 2_000
+
+
+@pytest.mark.parametrize("kind", ["text", "row", "code", "table", "item"])
+def test_a_chunk_has_an_end_in_characters(kind: Kind) -> None:
+    """Where there are no words to count."""
+    for filling in ("\n", " ", "\n \n", "\t"):
+        block = Block((), kind, f"Note: begin{filling * 30_000}end")
+        assert max(len(chunk.text) for chunk in chunk_document(ParsedDocument("T", (block,)))) < 5_000
+
+
+def test_a_header_without_end_is_not_repeated() -> None:
+    """Over each group of its rows it would be the square of the table."""
+    table = "| " + " | ".join(f"name{i}" for i in range(500)) + " |"
+    block = Block((), "table", "\n".join([table] * 50))
+    assert sum(len(chunk.text) for chunk in chunk_document(ParsedDocument("T", (block,)))) < 2 * len(block.text)
+
+
+def test_a_question_stays_with_its_answer() -> None:
+    """As a lead-in does with what it leads to."""
+    filler = [Block((), "text", f"Sentence {i} speaks of the machine and of its oil and its belts.") for i in range(40)]
+    blocks = [*filler[:9], Block((), "text", "Who oils it?"), Block((), "text", "The night shift does."), *filler[9:]]
+    chunks = chunk_document(ParsedDocument("T", tuple(blocks)))
+    assert any("Who oils it?" in chunk.text and "The night shift does." in chunk.text for chunk in chunks)

@@ -12,7 +12,8 @@ from fpdf import FPDF
 from fpdf.enums import EncryptionMethod
 
 from retrieval.loading import LoadError, ParsedDocument, load
-from retrieval.loading.files import Scan, read_file, scan
+from retrieval.loading.files import Scan, of_kinds, read_file, scan
+from retrieval.origins.folder import version_of
 
 
 def shape(document: ParsedDocument) -> list[tuple[tuple[str, ...], str, str]]:
@@ -406,3 +407,36 @@ def test_documents_in_an_unreadable_folder_are_not_missing() -> None:
     found = Scan({}, unreadable=("sub",))
     assert found.may_hold("sub/a.md")
     assert not found.may_hold("subway/a.md")
+
+
+def test_files_of_other_kinds_are_counted_and_named(tmp_path: Path) -> None:
+    """By ending, the first of each by name; hidden ones are nobody's business."""
+    for name in ("a.md", "LICENSE", "b.vsd", "old/c.VSD", ".d.vsd", *(f"p{number}.jpg" for number in range(7))):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    told = of_kinds(scan(tmp_path).unsupported)
+    assert sorted(told) == ["1 × no ending", "2 × .vsd", "7 × .jpg"]
+    assert told["2 × .vsd"].endswith("b.vsd, old/c.VSD")
+    assert told["7 × .jpg"].endswith("p4.jpg and 2 more")
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".db"])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, suffix: str) -> None:
+    """255 bytes; beside a database there is no room for its log then."""
+    file = tmp_path / ("n" * (255 - len(suffix)) + suffix)
+    file.write_bytes(b"Bolt N6: 16 Nm.")
+    assert read_file(file, 1000)[0] == b"Bolt N6: 16 Nm."
+    assert version_of(file) is None
+    os.utime(file, (1, 1))
+    assert list(scan(tmp_path).files) == [file.name]
+
+
+def test_a_document_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too much text, or too many passages, are refused with the number."""
+    monkeypatch.setattr("retrieval.loading.blocks.MAX_CHARACTERS", 100)
+    with pytest.raises(LoadError, match="100 characters"):
+        load("a.txt", b"word " * 50)
+    monkeypatch.setattr("retrieval.loading.blocks.MAX_CHARACTERS", 10_000)
+    monkeypatch.setattr("retrieval.loading.blocks.MAX_BLOCKS", 3)
+    with pytest.raises(LoadError, match="3 passages"):
+        load("a.csv", b"a,b\n" + b"1,2\n" * 5)
