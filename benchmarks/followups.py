@@ -1,6 +1,6 @@
 """Follow-ups: which way of asking them finds the right documents? Several ways side by side, over one index.
 
-    python benchmarks/followups.py QUESTIONS.jsonl DOCUMENTS
+    python benchmarks/followups.py benchmarks/data/conversations/questions.jsonl benchmarks/data/conversations/documents
     JOURNEYMAN_MODEL_URL=http://… python benchmarks/followups.py QUESTIONS.jsonl DOCUMENTS --model
 
 QUESTIONS is a set as `journeyman evaluate` reads it; its last turns, with and without `history`, are searched by
