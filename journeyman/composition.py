@@ -723,17 +723,24 @@ class Application:
     def _enqueuing(self) -> "Celery":
         return self.celery()
 
-    def model_state(self) -> "ModelState":
-        """Which model answers, and with which adapter, without loading it."""
-        from bot.operations import ModelState
+    def leads(self) -> bool:
+        """Whether the model's words lead what people are answered now, with the adapter that answers most of them."""
         from finetune.registry import in_use
         from retrieval.answering.abilities import ability
 
         with self.connect() as conn:
             now = in_use(conn)
-            adapter = now.active if now else None
-            measured = ability(conn, self._model_name(), adapter).answers
-        leads = self.policy.leads(measured)
+            measured = ability(conn, self._model_name(), now.active if now else None).answers
+        return self.policy.leads(measured)
+
+    def model_state(self) -> "ModelState":
+        """Which model answers, and with which adapter, without loading it."""
+        from bot.operations import ModelState
+        from finetune.registry import in_use
+
+        with self.connect() as conn:
+            now = in_use(conn)
+        adapter, leads = now.active if now else None, self.leads()
         problem = self.serving.problems.get(adapter or "") if "serving" in self.__dict__ else None
         if self.settings.model_url:
             return ModelState(self.base, "on the server in JOURNEYMAN_MODEL_URL", adapter, None, problem, leads)

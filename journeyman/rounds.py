@@ -278,6 +278,7 @@ class Rounds:
             app.home / "training" / found.adapter / "examination",
             rewrite=partial(rewritten, model=model) if app.rewrites(model) else standalone,
             judge=safely(judge) if judge else None,
+            policy=replace(app.policy, answers="model" if app.leads() else "quotes"),
         )
         now = registry.in_use(conn)
         active = now.active if now else None

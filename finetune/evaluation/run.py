@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import RunnableLambda
 
 from finetune.dataset.general import general_questions
 from finetune.dataset.learning import EVERYONE, rests_on
@@ -25,7 +24,7 @@ from finetune.evaluation.gate import PRIMARY, Guard, Outcome
 from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
 from finetune.evaluation.scoring import about_tokens, bare, says_nothing, worth
 from retrieval.answering.answer import Answer, Done, Passage, Question
-from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, remembered
+from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, Policy, remembered
 from retrieval.answering.confidence import Calibration, calibration
 from retrieval.answering.draft import written_by_model
 from retrieval.answering.examples import Examples, exemplified
@@ -170,7 +169,7 @@ def documents_alone(
 
 class Examination:
     """Puts `items` to models. `find` finds the passages, once; `rewrite` has follow-ups stand alone; `judge`, if there
-    is one, judges what is said.
+    is one, judges what is said; `policy` is how they answer, all of them alike.
     """
 
     def __init__(
@@ -183,9 +182,10 @@ class Examination:
         *,
         rewrite: Callable[[Question], str] = standalone,
         judge: Verdict | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._pool, self._embedder, self._items, self._folder, self._judge = pool, embedder, items, folder, judge
-        self._find, self._rewrite = remembered(find), cache(rewrite)
+        self._find, self._rewrite, self._policy = remembered(find), cache(rewrite), policy or Policy()
         self._said: dict[tuple[int, str], tuple[Answer, str]] = {}
 
     def sit(
@@ -250,8 +250,12 @@ class Examination:
         asked = self._asked(item)
         if (id(model), asked) not in self._said:
             heard: list[Any] = []
-            overheard, examples = _overheard(_bare(model), heard), _examples_of(model)
-            chain = AnswerChain(self._pool, self._embedder, overheard, self._find, examples=examples)
+            overheard: Any = _Overheard(_bare(model), heard)
+            chain = AnswerChain(
+                *(self._pool, self._embedder, overheard, self._find),
+                examples=_examples_of(model),
+                policy=self._policy,
+            )
             answer = _ended(chain.stream(Question(asked, principals=EVERYONE.principals)))
             self._said[id(model), asked] = answer, "".join(str(chunk.text) for chunk in heard)
         return self._said[id(model), asked]
@@ -358,15 +362,19 @@ def _abstaining(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return rates | {"n": len(right) + len(wrong)}
 
 
-def _overheard(model: Any, heard: list[Any]) -> Any:
-    """The model, and all that it says as it says it."""
+class _Overheard:
+    """The model in all that it is, of which it is noted what it says as it says it."""
 
-    def write(messages: Any) -> Iterator[BaseMessage]:
-        for chunk in model.stream(messages):
-            heard.append(chunk)
+    def __init__(self, model: Any, heard: list[Any]) -> None:
+        self._model, self._heard = model, heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def stream(self, messages: Any, **more: Any) -> Iterator[BaseMessage]:
+        for chunk in self._model.stream(messages, **more):
+            self._heard.append(chunk)
             yield chunk
-
-    return RunnableLambda(write)
 
 
 def _ended(events: Iterator[Any]) -> Answer:

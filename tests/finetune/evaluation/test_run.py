@@ -37,6 +37,7 @@ from finetune.evaluation.run import (
     one_voice,
 )
 from finetune.evaluation.scoring import bare, quoted, says_nothing, worth
+from retrieval.answering.chain import Answers, Policy
 from retrieval.answering.draft import blockquote
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.examples import nearest_examples
@@ -365,3 +366,17 @@ def test_an_answer_that_is_asked_about_is_no_example(pool: ConnectionPool[Any], 
     shown: Any = Shown(Saying(say=noted(read, GREASED)), nearest_examples(pool, EMBEDDER, 2, hidden))
     sat(pool, tmp_path, [ASKED], examples=shown)
     assert "<example>" not in read[0]
+
+
+@pytest.mark.parametrize(("answers", "first"), [("model", "Every"), ("quotes", "> ")])
+def test_arms_answer_as_people_are_answered(
+    pool: ConnectionPool[Any], tmp_path: Path, answers: Answers, first: str
+) -> None:
+    """The model's words lead where they do for people, so that the gate judges what they read."""
+    exam = Examination(
+        pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, ()), [ASKED], tmp_path, policy=Policy(answers=answers)
+    )
+    exam.sit("test", {"base": Saying(say=lambda _: GREASED)})
+    ((answer, written),) = exam._said.values()
+    assert answer.text.startswith(first)
+    assert written == GREASED
