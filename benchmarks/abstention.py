@@ -47,7 +47,8 @@ from retrieval.answering.followup import standalone
 from retrieval.answering.marks import READ, Marks, marks
 from retrieval.answering.named import names_only_what_is_missing
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reranking import LateInteraction
 from retrieval.searching.search import search
 

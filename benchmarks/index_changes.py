@@ -32,7 +32,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
 from retrieval.embedding import MiniLM, Vectors
-from retrieval.indexing.index import IndexReport, index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
+from retrieval.indexing.tally import IndexReport
 
 PARAGRAPH = "This edition was checked by the safety officer; pages that are older must be destroyed.\n\n"
 WORDS = "pump valve bearing oil pressure gauge press conveyor filter seal motor guard sensor lubrication torque".split()

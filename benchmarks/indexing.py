@@ -14,7 +14,8 @@ import psycopg
 from journeyman.servers.stack import running_stack
 from migrations import migrate
 from retrieval.embedders.bulk import BulkMiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 
 
 class Counting(BulkMiniLM):

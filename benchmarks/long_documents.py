@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reranking import LateInteraction, spread_out
 from retrieval.searching.search import search
 

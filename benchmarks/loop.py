@@ -37,11 +37,12 @@ from finetune import registry
 from finetune.dataset.learning import judges, rests_on
 from finetune.dataset.rows import PassageRow
 from finetune.evaluation.scores import facts
+from finetune.round_parts import RoundRequest
 from finetune.round_rows import of_job
+from finetune.rounds import request_round
 from jobs.execution import carry_out_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
-from journeyman.rounds import Wanted
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.draft import written_by_model
@@ -147,10 +148,10 @@ def _bears_itself_out(text: str) -> bool:
     return text.endswith(".") and bool(rests_on(text, [PassageRow("", "", "", text, everyone=True)]))
 
 
-def do_round(app: Application, wanted: Wanted) -> dict[str, Any]:
+def do_round(app: Application, wanted: RoundRequest) -> dict[str, Any]:
     """How the round ended, with what the gate saw on the terminal."""
     with app.connect() as conn:
-        found = app.rounds.request(conn, wanted, REVIEWER)
+        found = request_round(conn, wanted, REVIEWER)
         told = ""
 
         def show(progress: Any) -> None:
@@ -242,7 +243,7 @@ def main() -> None:
         finetune_floor=1,
         finetune_questions=20,
     )
-    wanted = Wanted(epochs=options.epochs, learning_rate=options.rate, rank=options.rank, now=True)
+    wanted = RoundRequest(epochs=options.epochs, learning_rate=options.rate, rank=options.rank, now=True)
     with application(settings) as app:
         app.index([options.corpus], "default", lambda _: None)
         crowd = Crowd(app)

@@ -46,7 +46,8 @@ from retrieval.answering.followup import meaning_of, standalone
 from retrieval.answering.marks import marks
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS
 from retrieval.embedders import Api, embedder_named
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reading import distinct, grown
 from retrieval.searching.reranking import LateInteraction, reranked
 from retrieval.searching.search import search

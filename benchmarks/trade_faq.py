@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from finetune.dataset.general import general_questions
 from finetune.dataset.guards import without_markers
 from finetune.dataset.learning import judges, like, prompt
+from finetune.evaluation.arms import compare_arms
 from finetune.evaluation.comparison import ARMS, Comparison, Written, compare
 from finetune.evaluation.gate import Guard, Outcome, decide
 from finetune.evaluation.scores import chrf, facts
@@ -87,7 +88,8 @@ def answered(app: Application, asked: LabelledQuestion, adapter: Path, folder: P
     folder.mkdir(exist_ok=True)
     file = folder / f"{asked.id}.json"
     if not file.exists():
-        found = app.compare([asked], ARMS, adapter, None, "trade", lambda: print(".", end="", flush=True))
+        parts = app.comparison_parts()
+        found = compare_arms(parts, [asked], ARMS, adapter, None, lambda: print(".", end="", flush=True))
         file.with_suffix(".writing").write_text(json.dumps({arm: asdict(one) for arm, (one,) in found.answers.items()}))
         file.with_suffix(".writing").rename(file)
     return {arm: Written(**one) for arm, one in json.loads(file.read_text()).items()}

@@ -86,7 +86,7 @@ def plain(dataset: Path, threads: int, steps: int, **arguments: Any) -> float:
 
 
 def model() -> str:
-    from journeyman.composition import model_place
+    from journeyman.models import model_place
     from journeyman.settings import Settings
 
     return str(model_place(Settings()))

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from psycopg import Connection
@@ -158,6 +159,17 @@ def training_of(conn: Connection[Any], name: str) -> tuple[int | None, float | N
     """On how many examples an adapter was trained, and for how many seconds; None where the registry does not know."""
     row = conn.execute(_TRAINING, {"name": name}).fetchone()
     return (row[0], row[1]) if row else (None, None)
+
+
+def adapter_folder(conn: Connection[Any], adapters: Path, name: str | None) -> Path | None:
+    """The folder of an adapter of the registry, which is in `adapters`, or of one that lies elsewhere; None: of the one
+    that answers, if any does. Raises NotPossible.
+    """
+    if name is not None and Path(name).is_dir():
+        return Path(name)
+    now = in_use(conn)
+    chosen = now.active if name is None and now else name
+    return None if chosen is None else adapters / find(conn, chosen).name
 
 
 def in_use(conn: Connection[Any]) -> Switch | None:

@@ -15,6 +15,7 @@ import structlog
 from finetune.adapters import KEPT
 from finetune.errors import ModelUnusable
 from finetune.registry import find, in_use
+from retrieval.answering.chat_model import unload
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -81,8 +82,7 @@ class Serving:
         while len(self._tuned) > KEPT:
             _, (_, model) = self._tuned.popitem(last=False)
             # A model in this process forgets by itself; a question that still waits for it has it loaded again.
-            if unload := getattr(model, "unload", None):
-                unload()
+            unload(model)
         return self._tuned[name][0]
 
     def _load(self, name: str) -> None:

@@ -12,48 +12,45 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from journeyman.errors import WrongInput, WrongSetting
+from journeyman.errors import WrongSetting
+from journeyman.models import EMBEDDED_MODEL, build_model, embedding_api, model_place
 from journeyman.servers.stack import Stack, running_stack
-from journeyman.settings import Settings
+from journeyman.settings import Settings, reveal, slack_is_set_up
 
 if TYPE_CHECKING:
     from celery import Celery
     from langchain_core.language_models import BaseChatModel
     from psycopg import Connection
     from psycopg_pool import ConnectionPool
-    from pydantic import SecretStr
 
     from bot.app import SlackApp
     from bot.operations import ModelState
     from finetune.dataset.rows import Dataset, Options
     from finetune.dataset.storage import Stored
-    from finetune.evaluation.comparison import Comparison
+    from finetune.evaluation.arms import ComparisonParts
     from finetune.evaluation.judging import Judge
+    from finetune.round_parts import RoundParts, RoundRequest
     from finetune.serving import Serving
     from jobs.progress import Progress
     from journeyman.observing.metrics import Metrics
     from journeyman.observing.monitoring import Check, Monitor
     from journeyman.observing.tracing import Tracing
-    from journeyman.rounds import Rounds, Wanted
-    from retrieval.answering.answer import Event, Passage, Question
-    from retrieval.answering.calibration import Fitted
+    from retrieval.answering.answer import Event, Question
     from retrieval.answering.chain import AnswerChain, Policy
     from retrieval.answering.evaluation import LabelledQuestion
     from retrieval.answering.examples import Examples
-    from retrieval.answering.leading import Lead
-    from retrieval.answering.trial import Trial
-    from retrieval.embedders import Api, Embedders
+    from retrieval.embedders import Embedders
     from retrieval.indexing.building import BuildProgress
-    from retrieval.indexing.index import IndexReport, SourceRow
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
+    from retrieval.indexing.sources import SourceRow
+    from retrieval.indexing.tally import IndexReport
     from retrieval.loading.isolated import IsolatedParser
     from retrieval.origins import Access
     from retrieval.searching.reranking import Reranker
 
 P = ParamSpec("P")
 R = TypeVar("R")
-EMBEDDED_MODEL = "embedded"
 OUR_SETTINGS = ("JOURNEYMAN_", "SLACK_")
 """What programs that we start need not know."""
 SERVED_TOGETHER = 16
@@ -289,103 +286,6 @@ class Application:
         broker = redis.Redis.from_url(self.stack.redis_url, socket_timeout=5)
         return Monitor(self.metrics.registry, {"postgres": database, "redis": broker.ping, **checks})
 
-    def search(self, text: str, *, k: int, collections: Sequence[str] | None) -> "list[Passage]":
-        """The `k` best passages."""
-        from retrieval.searching.reranking import search_and_rerank
-        from retrieval.searching.scope import Scope
-
-        scope = Scope(None if collections is None else tuple(collections))
-        with self.pool.connection() as conn:
-            self.check_collections(conn, collections)
-        return search_and_rerank(self.pool, self.embedder, self.reranker, text, k=k, scope=scope)
-
-    def calibrate(
-        self,
-        questions: "Sequence[LabelledQuestion]",
-        collection: str | None,
-        target_risk: float | None,
-        progress: Callable[[], None],
-    ) -> "Fitted":
-        """Fit abstention to labelled questions, and go by it from now on."""
-        from retrieval.answering.answer import Question
-        from retrieval.answering.calibration import calibrate, store
-        from retrieval.answering.chain import passages_for
-        from retrieval.answering.followup import meaning_of, standalone
-        from retrieval.searching.scope import Scope
-
-        scope = Scope((collection,) if collection else None)
-        with self.pool.connection() as conn:
-            self.check_collections(conn, scope.collections)
-
-            def find(labelled: "LabelledQuestion") -> "list[Passage]":
-                question = Question(labelled.question, labelled.history)
-                asked = standalone(question)
-                meaning = meaning_of(question, asked)
-                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope, meaning=meaning)
-
-            fitted = calibrate(find, questions, target_risk, progress)
-            store(conn, fitted)
-        return fitted
-
-    def try_rewrites(
-        self, questions: "Sequence[LabelledQuestion]", collection: str | None, progress: Callable[[], None]
-    ) -> "Trial | None":
-        """Whether the model that answers rewrites follow-ups better than the plain way, and go by it from now on; None
-        if the questions cannot tell, or the settings leave nothing to decide.
-        """
-        from retrieval.answering.abilities import name_of, note_ability
-        from retrieval.answering.answer import Question
-        from retrieval.answering.chain import passages_for
-        from retrieval.answering.followup import meaning_of
-        from retrieval.answering.trial import LEAST, follow_ups, try_rewrites
-        from retrieval.searching.scope import Scope
-
-        if self.settings.rewrite_followups != "auto" or len(follow_ups(questions)) < LEAST:
-            return None
-        scope, model = Scope((collection,) if collection else None), self.answering_model()
-        with self.pool.connection() as conn:
-
-            def find(labelled: "LabelledQuestion", asked: str) -> "list[Passage]":
-                meaning = meaning_of(Question(labelled.question, labelled.history), asked)
-                return passages_for(conn, self.embedder, self.reranker, asked, scope=scope, meaning=meaning)
-
-            found = try_rewrites(find, model, questions, progress)
-            if found is not None:
-                adapter = getattr(model, "adapter", None)
-                note_ability(conn, name_of(model), adapter, rewrites=found.able, figures=found.as_dict())
-        return found
-
-    def try_leading(
-        self, questions: "Sequence[LabelledQuestion]", collection: str | None, progress: Callable[[], None]
-    ) -> "Lead | None":
-        """Whose words lead an answer, tried with the model that answers, and go by it from now on.
-
-        None if the questions cannot tell, or the settings leave nothing to decide.
-        """
-        from dataclasses import replace
-
-        from retrieval.answering.abilities import name_of, note_ability
-        from retrieval.answering.answer import Question
-        from retrieval.answering.leading import LEAST, tellable, try_leading
-
-        if self.settings.answers != "auto" or len(tellable(questions)) < LEAST:
-            return None
-        model, names = self.answering_model(), [collection] if collection else None
-        chain = self.chain().with_model(model).with_policy(replace(self.policy, answers="model"))
-
-        def ask(labelled: "LabelledQuestion") -> Question:
-            return Question(labelled.question, labelled.history, names)
-
-        def led(labelled: "LabelledQuestion") -> str:
-            return "".join(getattr(event, "text", "") for event in chain.stream(ask(labelled)))
-
-        found = try_leading(led, lambda labelled: chain.quoted(ask(labelled)), questions, progress)
-        if found is not None:
-            with self.pool.connection() as conn:
-                adapter = getattr(model, "adapter", None)
-                note_ability(conn, name_of(model), adapter, answers=found.answers, figures=found.as_dict())
-        return found
-
     def answering_model(self) -> "BaseChatModel":
         """The model with the adapter that answers most people, if one does."""
         from finetune.registry import in_use
@@ -396,72 +296,20 @@ class Application:
         tuned: BaseChatModel = model.with_adapter(self.adapters / now.active) if now and now.active else model
         return tuned
 
-    def compare(
-        self,
-        questions: "Sequence[LabelledQuestion]",
-        arms: Sequence[str],
-        adapter: Path | None,
-        collection: str | None,
-        name: str,
-        progress: Callable[[], None],
-    ) -> "Comparison":
-        """Ask the questions of every arm, over the same passages, and keep what comes out under this name."""
-        from finetune.dataset.learning import like
-        from finetune.evaluation.comparison import EXAMPLES
-        from finetune.evaluation.comparison_rows import store
-        from finetune.registry import training_of
-        from journeyman.comparing import run
-        from retrieval.answering.chain import AnswerChain, remembered
-        from retrieval.answering.closed_book import unaided
+    def leading_chain(self, model: "BaseChatModel") -> "AnswerChain":
+        """The chain of a model whose words lead, whatever was measured of it."""
+        from dataclasses import replace
 
-        names = [collection] if collection else None
-        with self.pool.connection() as conn:
-            self.check_collections(conn, names)
-        find = remembered(AnswerChain(self.pool, self.embedder, self.model, reranker=self.reranker).find)
-        model: Any = self.model
-        tuned = model.with_adapter(adapter) if any("finetuned" in arm for arm in arms) else model
-        models = {arm: tuned if "finetuned" in arm else self.model for arm in arms}
-        shown = {EXAMPLES: self.settings.examples or USUAL_EXAMPLES}
-        streams = {
-            arm: AnswerChain(
-                *(self.pool, self.embedder, model, find),
-                rewrites=self.rewrites,
-                examples=self.examples(shown.get(arm, 0)),
-                policy=self.policy,
-            ).stream
-            if "rag" in arm
-            else unaided(model)
-            for arm, model in models.items()
-        }
-        with self.pool.connection() as conn:
-            examples, seconds = training_of(conn, adapter.name) if adapter else (None, None)
-        clusters = like(self.embedder, [labelled.question for labelled in questions])
-        count = getattr(model, "count_tokens", None)
-        found = run(streams, questions, names, progress, examples, clusters, training_seconds=seconds, count=count)
-        with self.pool.connection() as conn:
-            store(conn, found, questions=name, model=self.settings.model, adapter=adapter.name if adapter else None)
-        return found
+        return self.chain().with_model(model).with_policy(replace(self.policy, answers="model"))
 
-    def has_examples(self) -> bool:
-        """Whether there is a verified answer that could be shown as an example."""
-        from finetune.dataset.storage import verified_passages
-        from retrieval.indexing.sources import VERIFIED
+    def comparison_parts(self) -> "ComparisonParts":
+        """What answers in a comparison."""
+        from finetune.evaluation.arms import ComparisonParts
 
-        with self.pool.connection() as conn:
-            return bool(verified_passages(conn, VERIFIED))
-
-    def adapter_named(self, name: str | None) -> Path | None:
-        """The folder of an adapter of the registry, or of one that lies elsewhere; None: of the one that answers, if
-        any does. Raises NotPossible.
-        """
-        from finetune.registry import find, in_use
-
-        if name is not None and Path(name).is_dir():
-            return Path(name)
-        with self.connect() as conn:
-            now = in_use(conn)
-            chosen = now.active if name is None and now else name
-            return None if chosen is None else self.adapters / find(conn, chosen).name
+        shown = self.examples(self.settings.examples or USUAL_EXAMPLES)
+        return ComparisonParts(
+            *(self.pool, self.embedder, self.reranker, self.model), self.rewrites, shown, self.policy
+        )
 
     def build_dataset(
         self,
@@ -471,35 +319,18 @@ class Application:
         tell: Callable[[str], None],
         advance: Callable[[], None],
     ) -> "tuple[Dataset, Stored | None]":
-        """Make a dataset of all votes and corrections, and keep it; None for one without examples.
+        """`finetune.dataset.making.make_dataset` of this installation."""
+        from finetune.dataset.making import make_dataset
 
-        `evaluation` are questions that it must not hold. `from_documents` passages are asked about by the model itself.
-        """
-        from collections import Counter
-
-        from finetune.dataset.build import build
-        from finetune.dataset.freezing import freeze, sweep
-        from finetune.dataset.learning import judges, writer
-        from finetune.dataset.storage import read_answers, read_splits, sample_passages
-        from finetune.dataset.synthetic import written_from
-        from retrieval.indexing.sources import VERIFIED
-
-        judged, counts = judges(self.pool, self.embedder, self.model), Counter[str]()
         with self.connect() as conn:
-            sweep(conn, self.datasets)
-            sample = sample_passages(conn, VERIFIED, from_documents, options.seed) if from_documents else []
-            synthetic = list(written_from(sample, writer(self.model), judged, counts, advance))
-            dataset = build(
-                read_answers(conn, VERIFIED),
-                judged,
+            return make_dataset(
+                *(conn, self.pool, self.embedder, self.model, self.datasets),
                 options=options,
                 evaluation=evaluation,
-                decided=read_splits(conn),
-                synthetic=synthetic,
-                counts=counts,
+                from_documents=from_documents,
                 tell=tell,
+                advance=advance,
             )
-            return dataset, freeze(conn, self.datasets, dataset) if dataset.placed else None
 
     @property
     def datasets(self) -> Path:
@@ -535,18 +366,54 @@ class Application:
         )
         return Judge(model, model.model_name)
 
-    @cached_property
-    def rounds(self) -> "Rounds":
-        """What carries out rounds of fine-tuning."""
-        from journeyman.rounds import Rounds
+    def round_parts(self) -> "RoundParts":
+        """What a round of fine-tuning works with."""
+        from finetune.round_parts import Machine, RoundParts, RoundPolicy
+        from journeyman.failures import explain
 
-        return Rounds(self)
+        settings = self.settings
+        return RoundParts(
+            pool=self.pool,
+            embedder=self.embedder,
+            reranker=self.reranker,
+            base=self.base,
+            model=lambda: self.model,
+            model_place=self.model_place,
+            training=self.home / "training",
+            datasets=self.datasets,
+            adapters=self.adapters,
+            build_dataset=self._dataset_number,
+            golden=self.golden,
+            examples=self.examples,
+            rewrites=self.rewrites,
+            judge=self.judge,
+            must_wait=self.card_is_wanted,
+            environment=self.training_environment(),
+            explain=lambda error: explain(error).sentence,
+            policy=RoundPolicy(
+                method=settings.finetune_method,
+                floor=settings.finetune_floor,
+                margin=settings.finetune_margin,
+                least=settings.finetune_questions,
+                by_hand=settings.finetune_promote == "by hand",
+                trial_percent=settings.finetune_trial_percent,
+                examples=settings.examples or USUAL_EXAMPLES,
+            ),
+            answering=self.policy,
+            machine=Machine(
+                settings.model_revision, settings.quantize, settings.device, settings.dtype, settings.threads
+            ),
+        )
 
-    def wanted(self) -> "Wanted":
+    def _dataset_number(self, options: "Options", evaluation: Sequence[str], tell: Callable[[], None]) -> int | None:
+        _, kept = self.build_dataset(options, evaluation, 0, lambda _: tell(), lambda: None)
+        return kept.id if kept else None
+
+    def usual_request(self) -> "RoundRequest":
         """What a round that the schedule starts is to do."""
-        from journeyman.rounds import Wanted
+        from finetune.round_parts import RoundRequest
 
-        return Wanted(method=self.settings.finetune_method)
+        return RoundRequest(method=self.settings.finetune_method)
 
     def training_environment(self) -> dict[str, str]:
         """Of the process that trains: one GPU, for several are `accelerate launch`'s; and no secrets of ours."""
@@ -565,16 +432,6 @@ class Application:
 
         return is_wanted(conn)
 
-    def check_collections(self, conn: "Connection[Any]", names: Sequence[str] | None) -> None:
-        """Raise WrongInput when one of the collections does not exist."""
-        if names is None:
-            return
-        known = [name for (name,) in conn.execute("SELECT name FROM collection ORDER BY name").fetchall()]
-        for name in names:
-            if name not in known:
-                there = f"there are: {', '.join(known)}" if known else "nothing has been indexed yet"
-                raise WrongInput(f"There is no collection named {name!r}: {there}.")
-
     def index(
         self,
         paths: "Sequence[str | Path]",
@@ -585,7 +442,7 @@ class Application:
         """Register folders, files or addresses as sources and index what changed in them. A new collection is for
         `audience` from the beginning.
         """
-        from retrieval.indexing.index import register_sources
+        from retrieval.indexing.sources import register_sources
 
         with self.connect() as conn:
             sources = register_sources(conn, paths, collection, audience)
@@ -774,7 +631,7 @@ class Application:
                 reindex=self.traced(self.reindex),
                 build_embedder=self.traced(self.build_embedder),
                 finetune=self.traced(self.finetune),
-                request_round=lambda conn: self.rounds.request(conn, self.wanted(), "schedule").job_id or 0,
+                request_round=self._request_round,
                 forget=self.forget,
             ),
             scan_seconds=self.settings.scan_minutes * 60.0,
@@ -784,7 +641,14 @@ class Application:
 
     def finetune(self, conn: "Connection[Any]", job_id: int, tell: "Callable[[Progress], None]") -> dict[str, Any]:
         """Do the round of fine-tuning that a job is about, or go on with it; returns how it ended."""
-        return self.rounds.carry_out(conn, job_id, tell)
+        from finetune.rounds import carry_out_round
+
+        return carry_out_round(self.round_parts(), conn, job_id, tell)
+
+    def _request_round(self, conn: "Connection[Any]") -> int:
+        from finetune.rounds import request_round
+
+        return request_round(conn, self.usual_request(), "schedule").job_id or 0
 
     def forget(self, conn: "Connection[Any]") -> dict[str, int]:
         """Delete what nobody needs any more; returns how many of what."""
@@ -792,19 +656,20 @@ class Application:
 
         return forget(conn, self.home)
 
-    def start_round(self, person: str, wanted: "Wanted") -> int:
+    def start_round(self, person: str, request: "RoundRequest") -> int:
         """Have a worker do a round of fine-tuning, as soon as one comes; returns its number."""
+        from finetune.rounds import request_round
         from workers.app import enqueue_round
 
         with self.connect() as conn:
-            found = self.rounds.request(conn, wanted, person)
+            found = request_round(conn, request, person)
         self._enqueue(enqueue_round, found.job_id or 0)
         return found.id
 
     def _start_round_for(self, person: str, now: bool) -> int:
         from dataclasses import replace
 
-        return self.start_round(person, replace(self.wanted(), now=now))
+        return self.start_round(person, replace(self.usual_request(), now=now))
 
     def slack(self) -> "SlackApp":
         """The Slack app. Raises WrongSetting without a token."""
@@ -839,58 +704,3 @@ class Application:
             self.parser.close()
         if "pool" in self.__dict__:
             self.pool.close()
-
-
-def embedding_api(settings: Settings) -> "Api":
-    """The server of embedding models that the settings name."""
-    from retrieval.embedders import Api
-
-    key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
-    return Api(settings.embedder_url, key, per_minute)
-
-
-def build_model(settings: Settings) -> "BaseChatModel":
-    """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's."""
-    if settings.model_url:
-        from finetune.remote import remote_chat_model
-
-        named = None if settings.model == EMBEDDED_MODEL else settings.model
-        key = reveal(settings.model_api_key)
-        return remote_chat_model(settings.model_url, named, key, settings.max_answer_tokens)
-    if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: no look-ups for a model that lies here
-    from finetune.chat_model import load_chat_model
-
-    return load_chat_model(
-        model_place(settings),
-        revision=settings.model_revision,
-        device=settings.device,
-        dtype=settings.dtype,
-        quantize=settings.quantize,
-        threads=settings.threads,
-        max_tokens=settings.max_answer_tokens,
-    )
-
-
-def model_place(settings: Settings) -> str | Path:
-    """The folder or hub id of the settings' model; the embedded one is built when it is first asked for."""
-    if settings.model != EMBEDDED_MODEL:
-        return settings.model
-    from finetune.base_model import build_embedded_model
-
-    return build_embedded_model(embedded_model_folder(settings.home))
-
-
-def embedded_model_folder(home: Path) -> Path:
-    """Where the embedded model is built, once per home."""
-    return home.expanduser().absolute() / "models" / EMBEDDED_MODEL
-
-
-def slack_is_set_up(settings: Settings) -> bool:
-    """Whether there are tokens enough to run the bot, in Socket Mode or over HTTP."""
-    return bool(settings.slack_bot_token and (settings.slack_app_token or settings.slack_signing_secret))
-
-
-def reveal(secret: "SecretStr | None") -> str | None:
-    """The text of a secret setting, for the part that must send it."""
-    return secret.get_secret_value() if secret else None

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from journeyman.composition import EMBEDDED_MODEL, embedded_model_folder, embedding_api, reveal, slack_is_set_up
 from journeyman.errors import JourneymanError
 from journeyman.failures import explain
+from journeyman.models import EMBEDDED_MODEL, embedded_model_folder, embedding_api
 from journeyman.servers.stack import Stack, prepare_home, running_stack
-from journeyman.settings import Settings
+from journeyman.settings import Settings, reveal, slack_is_set_up
 
 State = Literal["ok", "broken", "off"]
 OK: State = "ok"

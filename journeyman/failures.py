@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from journeyman.errors import JourneymanError
 
-OURS = ("journeyman", "bot", "workers", "retrieval", "finetune", "migrations")
+OURS = ("journeyman", "bot", "workers", "retrieval", "finetune", "jobs", "migrations")
 EXTRAS = {
     "torch": "model",
     "transformers": "model",

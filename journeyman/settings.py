@@ -242,3 +242,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def slack_is_set_up(settings: Settings) -> bool:
+    """Whether there are tokens enough to run the bot, in Socket Mode or over HTTP."""
+    return bool(settings.slack_bot_token and (settings.slack_app_token or settings.slack_signing_secret))
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    """The text of a secret setting, for the part that must send it."""
+    return secret.get_secret_value() if secret else None

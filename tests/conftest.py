@@ -121,3 +121,11 @@ def clone(stack: Stack, template: str) -> str:
         )
     host = psycopg.conninfo.conninfo_to_dict(stack.database_url)["host"]
     return f"postgresql://journeyman@/{name}?host={quote(str(host))}"
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home of its own, outside pytest's folders, which other runs may lock for other users meanwhile."""
+    folder = Path(tempfile.mkdtemp(prefix="journeyman-home-"))
+    yield folder
+    shutil.rmtree(folder)

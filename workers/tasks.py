@@ -15,9 +15,9 @@ from jobs.execution import HandedBack, carry_out_job
 from jobs.progress import Progress, Tell
 from jobs.rows import Job, read_job, request_job, unattended_jobs
 from retrieval.indexing.building import BeingBuilt, BuildProgress
-from retrieval.indexing.index import IndexReport
 from retrieval.indexing.models import active_model, measure_cosines
 from retrieval.indexing.reindexing import Run
+from retrieval.indexing.tally import IndexReport
 from retrieval.indexing.vector_cache import prune_vectors
 from retrieval.searching.statistics import compact
 from workers.schedule import SWEEP_SECONDS

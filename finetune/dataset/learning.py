@@ -12,6 +12,7 @@ from finetune.dataset.rows import Judges, Message, PassageRow
 from finetune.dataset.splitting import connected
 from retrieval.answering.answer import Passage, Sentence
 from retrieval.answering.chain import passages_for
+from retrieval.answering.chat_model import token_counter
 from retrieval.answering.draft import written_by_model
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
 from retrieval.answering.statements import statements, without_citations
@@ -126,7 +127,7 @@ def writer(model: "BaseChatModel") -> Callable[[list[Message]], str]:
 
 def _tokens(model: "BaseChatModel") -> Callable[[Sequence[Message]], int]:
     """With the model's tokenizer; of one behind a server, a third of the characters, which is more."""
-    count: Callable[[str], int] | None = getattr(model, "count_tokens", None)
+    count = token_counter(model)
     if count is None:
         return lambda messages: sum(len(message["content"]) // 3 + 8 for message in messages)
     return lambda messages: sum(count(message["content"]) + 8 for message in messages)  # 8: a turn's control tokens

@@ -1,8 +1,8 @@
-"""The gate's examination: the same questions put to a model with each adapter, as it would serve them.
+"""A run of the evaluation that the gate decides by: the same questions to a model with each adapter, as it serves them.
 
 A question is put to all arms before the next one, over passages that are found once for all of them. Verified answers
 are not among these, because the corrections that are asked about stand in them. What the arms made of a question is
-kept in a file, so that an examination that was cut off goes on where it was.
+kept in a file, so that a run that was cut off goes on where it was.
 """
 
 import json
@@ -25,6 +25,7 @@ from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
 from finetune.evaluation.scoring import about_tokens, bare, says_nothing, worth
 from retrieval.answering.answer import Answer, Done, Passage, Question
 from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, Policy, remembered
+from retrieval.answering.chat_model import token_counter
 from retrieval.answering.confidence import Calibration, calibration
 from retrieval.answering.draft import written_by_model
 from retrieval.answering.examples import Examples, exemplified
@@ -167,7 +168,7 @@ def documents_alone(
     return find
 
 
-class Examination:
+class EvaluationRun:
     """Puts `items` to models. `find` finds the passages, once; `rewrite` has follow-ups stand alone; `judge`, if there
     is one, judges what is said; `policy` is how they answer, all of them alike.
     """
@@ -188,7 +189,7 @@ class Examination:
         self._find, self._rewrite, self._policy = remembered(find), cache(rewrite), policy or Policy()
         self._said: dict[tuple[int, str], tuple[Answer, str]] = {}
 
-    def sit(
+    def run(
         self, name: str, arms: Mapping[str, Any], advance: Callable[[str], None] = lambda _: None
     ) -> dict[str, list[Outcome]]:
         """What each arm made of each question; `name` is what this is kept under.
@@ -407,7 +408,7 @@ def _examples_of(model: Any) -> Examples | None:
 
 def _tokens(model: Any, *texts: str) -> float:
     """That were read and written, about, where the model does not count its own."""
-    count = getattr(_bare(model), "count_tokens", about_tokens)
+    count = token_counter(_bare(model)) or about_tokens
     return float(sum(count(text) for text in texts))
 
 

@@ -3,7 +3,7 @@
 import click
 
 from journeyman.cli.asking import PERSON
-from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
+from journeyman.cli.options import Invocation, check_collections, common_options, json_option, pass_invocation
 from journeyman.cli.terminal import note, output_kept_clean, print_json
 from journeyman.errors import WrongInput
 
@@ -76,7 +76,7 @@ def audience(
     except WrongAudience as error:
         raise WrongInput(str(error)) from error
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        app.check_collections(conn, [name])
+        check_collections(conn, [name])
         (now,) = (row.audience for row in list_audiences(conn) if row.name == name)
         after = ((sets or set(now)) | adds) - removes
         set_audience(conn, name, after)

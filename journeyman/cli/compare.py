@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from journeyman.cli.options import Invocation, collection_option, common_options, json_option, pass_invocation
+from journeyman.cli.options import (
+    Invocation,
+    check_collections,
+    collection_option,
+    common_options,
+    json_option,
+    pass_invocation,
+)
 from journeyman.cli.terminal import note, output_kept_clean, print_json, progress_bars, write_chart
+from journeyman.errors import WrongInput
 
 if TYPE_CHECKING:
     from finetune.evaluation.comparison import Comparison
@@ -43,26 +51,57 @@ def compare(
     Example:
       journeyman compare examples/questions/company.jsonl --arms base,rag --chart arms.png
     """
-    from journeyman.comparing import chosen_arms
+    from finetune.dataset.storage import verified_passages
+    from finetune.evaluation.arms import compare_arms
+    from finetune.evaluation.comparison_rows import store
+    from finetune.registry import adapter_folder
     from journeyman.composition import application
     from retrieval.answering.evaluation import load_questions
+    from retrieval.indexing.sources import VERIFIED
 
     settings = invocation.settings()
     labelled = load_questions(questions)
     with output_kept_clean(), application(settings) as app:
-        tuned = app.adapter_named(adapter)
-        names = chosen_arms(arms, adapter=tuned is not None, examples=app.has_examples())
+        collections = [collection] if collection else None
+        with app.pool.connection() as conn:
+            tuned = adapter_folder(conn, app.adapters, adapter)
+            names = chosen_arms(arms, adapter=tuned is not None, examples=bool(verified_passages(conn, VERIFIED)))
+            check_collections(conn, collections)
         if tuned is None and arms is None:
             note("No adapter answers or is named (--adapter), so the model alone and with the documents are compared.")
         with progress_bars("answers") as bars:
             bar = bars.add_task("Asking", total=len(labelled) * len(names))
-            found = app.compare(labelled, names, tuned, collection, questions.name, lambda: bars.advance(bar))
+            parts = app.comparison_parts()
+            found = compare_arms(parts, labelled, names, tuned, collections, lambda: bars.advance(bar))
+        with app.pool.connection() as conn:
+            named = tuned.name if tuned else None
+            store(conn, found, questions=questions.name, model=app.settings.model, adapter=named)
     if chart:
         write_chart(chart, found.chart())
     if as_json:
         print_json(found.as_dict())
     else:
         click.echo(describe(found, price_per_hour))
+
+
+def chosen_arms(asked: str | None, *, adapter: bool, examples: bool = False) -> list[str]:
+    """The names in `asked`, separated by commas; None: all that can be had, with an `adapter` and verified answers as
+    `examples`. Raises WrongInput.
+    """
+    from finetune.evaluation.comparison import ARMS, EXAMPLES
+
+    if asked is None:
+        return [arm for arm in ARMS if (adapter or "finetuned" not in arm) and (examples or arm != EXAMPLES)]
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    if unknown := [name for name in names if name not in ARMS]:
+        raise WrongInput(f"There is no arm {unknown[0]!r}: choose from {', '.join(ARMS)}.")
+    if len(set(names)) < 2:
+        raise WrongInput("A comparison needs at least two arms, such as --arms base,rag.")
+    if not adapter and any("finetuned" in name for name in names):
+        raise WrongInput("There is no adapter to compare: name one with --adapter, or leave those arms out.")
+    if not examples and EXAMPLES in names:
+        raise WrongInput("There are no verified answers to show as examples: leave that arm out.")
+    return list(dict.fromkeys(names))
 
 
 def describe(found: "Comparison", price_per_hour: float | None) -> str:

@@ -1,5 +1,6 @@
 """The commands that work on documents: index, search, evaluate, calibrate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import click
 from journeyman.cli.options import (
     Invocation,
     audience_option,
+    check_collections,
     collection_option,
     common_options,
     json_option,
@@ -32,7 +34,9 @@ from journeyman.cli.terminal import (
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from journeyman.composition import Application
     from retrieval.answering.calibration import Fitted
+    from retrieval.answering.evaluation import LabelledQuestion
     from retrieval.answering.leading import Lead
     from retrieval.answering.trial import Trial
 
@@ -88,12 +92,17 @@ def search(invocation: Invocation, text: str, count: int, collection: str | None
       journeyman search "pre-charge pressure" -k 3
     """
     from journeyman.composition import application
+    from retrieval.searching.reranking import search_and_rerank
+    from retrieval.searching.scope import Scope
 
     if not text.strip():
         raise click.UsageError("There is nothing to search for: TEXT is empty.")
     settings = invocation.settings()
     with output_kept_clean(), application(settings) as app:
-        passages = app.search(text, k=count, collections=[collection] if collection else None)
+        names = (collection,) if collection else None
+        with app.pool.connection() as conn:
+            check_collections(conn, names)
+        passages = search_and_rerank(app.pool, app.embedder, app.reranker, text, k=count, scope=Scope(names))
     if as_json:
         print_json([passage_as_dict(passage) for passage in passages])
         return
@@ -127,7 +136,7 @@ def evaluate(invocation: Invocation, questions: Path, collection: str | None, as
     with output_kept_clean(), application(settings) as app, progress_bars("questions") as bars:
         names = [collection] if collection else None
         with app.pool.connection() as conn:
-            app.check_collections(conn, names)
+            check_collections(conn, names)
         bar = bars.add_task("Asking", total=len(labelled))
         report = evaluate_questions(app.answer, labelled, names, lambda _: bars.advance(bar))
     if as_json:
@@ -179,8 +188,6 @@ def calibrate(
     from journeyman.composition import application
     from retrieval.answering.calibration import latest
     from retrieval.answering.evaluation import load_questions
-    from retrieval.answering.leading import tellable
-    from retrieval.answering.trial import follow_ups
 
     if sum((questions is not None, show, undo)) != 1:
         raise click.UsageError("Give a file of QUESTIONS, or --show, or --undo.")
@@ -190,15 +197,7 @@ def calibrate(
     lead: Lead | None = None
     with output_kept_clean(), application(settings) as app:
         if labelled:
-            with progress_bars("questions") as bars:
-                bar = bars.add_task("Searching", total=len(labelled))
-                fitted: Fitted | None = app.calibrate(labelled, collection, target_risk, lambda: bars.advance(bar))
-            with progress_bars("follow-ups") as bars:
-                rewriting = bars.add_task("Rewriting", total=len(follow_ups(labelled)))
-                trial = app.try_rewrites(labelled, collection, lambda: bars.advance(rewriting))
-            with progress_bars("questions") as bars:
-                answering = bars.add_task("Answering", total=len(tellable(labelled)))
-                lead = app.try_leading(labelled, collection, lambda: bars.advance(answering))
+            fitted, trial, lead = _fit(app, labelled, collection, target_risk)
         else:
             with app.pool.connection() as conn:
                 if undo:
@@ -216,6 +215,36 @@ def calibrate(
             click.echo(describe_trial(trial))
         if lead is not None:
             click.echo(describe_lead(lead))
+
+
+def _fit(
+    app: "Application", labelled: "Sequence[LabelledQuestion]", collection: str | None, target_risk: float | None
+) -> "tuple[Fitted | None, Trial | None, Lead | None]":
+    """All fits, each under a bar of its own. What the settings decide is not tried."""
+    from retrieval.answering.fitting import Finding, fit_abstention, fit_leading, fit_rewriting, tells_who_leads
+    from retrieval.answering.leading import tellable
+    from retrieval.answering.trial import follow_ups
+    from retrieval.searching.scope import Scope
+
+    names = (collection,) if collection else None
+    with app.pool.connection() as conn:
+        check_collections(conn, names)
+        finding = Finding(conn, app.embedder, app.reranker, Scope(names))
+        with progress_bars("questions") as bars:
+            bar = bars.add_task("Searching", total=len(labelled))
+            fitted = fit_abstention(finding, labelled, target_risk, lambda: bars.advance(bar))
+        trial: Trial | None = None
+        if app.settings.rewrite_followups == "auto":
+            with progress_bars("follow-ups") as bars:
+                rewriting = bars.add_task("Rewriting", total=len(follow_ups(labelled)))
+                trial = fit_rewriting(finding, app.answering_model, labelled, lambda: bars.advance(rewriting))
+    if app.settings.answers != "auto" or not tells_who_leads(labelled):
+        return fitted, trial, None
+    model = app.answering_model()
+    with progress_bars("questions") as bars, app.pool.connection() as conn:
+        answering = bars.add_task("Answering", total=len(tellable(labelled)))
+        chain, advance = app.leading_chain(model), lambda: bars.advance(answering)
+        return fitted, trial, fit_leading(conn, chain, model, labelled, names, advance)
 
 
 def _undo(conn: "Connection[Any]") -> None:

@@ -64,6 +64,7 @@ def finetune(
     from dataclasses import asdict, replace
 
     from finetune.round_rows import of_job, open_round, rounds
+    from finetune.rounds import measure_costs, request_round
     from jobs.execution import carry_out_job
     from jobs.rows import cancel_job
     from journeyman.composition import application
@@ -75,8 +76,8 @@ def finetune(
             rounds(conn, 0)  # one that nobody works on has ended with its job
             note(f"Round {under_way.id} is cancelled." if under_way and stopped else "No round is under way.")
             return 0
-        usual = app.wanted()
-        wanted = replace(
+        usual = app.usual_request()
+        request = replace(
             usual,
             method=method or usual.method,
             quantize=quantize,
@@ -92,21 +93,23 @@ def finetune(
         if cost:
             with progress_bars("") as bars:
                 bar = bars.add_task("Measuring", total=None)
-                measured = app.rounds.costs(
-                    wanted, lambda one: bars.update(bar, description=one.message, completed=one.done)
+                measured = measure_costs(
+                    app.round_parts(),
+                    request,
+                    lambda one: bars.update(bar, description=one.message, completed=one.done),
                 )
             if as_json:
                 print_json({name: one if isinstance(one, str) else one.as_dict() for name, one in measured.items()})
             else:
-                click.echo(describe_costs(measured, wanted.max_steps))
+                click.echo(describe_costs(measured, request.max_steps))
             return 0
         if worker:
-            number = app.start_round(PERSON, wanted)
+            number = app.start_round(PERSON, request)
             note(
                 f"Round {number} waits for a worker. `journeyman model list` and `journeyman status` say how far it is."
             )
             return 0
-        found = app.rounds.request(conn, wanted, PERSON)
+        found = request_round(conn, request, PERSON)
         job = found.job_id or 0
         with progress_bars("") as bars:
             bar = bars.add_task("Beginning", total=None)
@@ -137,7 +140,7 @@ def finetune(
 
 def describe_costs(measured: "Mapping[Quantize, Trained | str]", max_steps: int | None) -> str:
     """LoRA and QLoRA side by side: memory, speed, how long the whole would take."""
-    from journeyman.rounds import COST_NAMES, duration, estimate
+    from finetune.round_costs import COST_NAMES, duration, estimate
 
     lines = [f"{'':<7}{'memory':>9}{'tokens/s':>10}{'the whole':>11}"]
     for quantize, one in measured.items():

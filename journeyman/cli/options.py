@@ -1,7 +1,7 @@
 """What every command accepts, before its name or after it: --home and --debug; --json where it has data."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,8 @@ import click
 from journeyman.errors import WrongInput, WrongSetting
 
 if TYPE_CHECKING:
+    from psycopg import Connection
+
     from journeyman.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -90,6 +92,17 @@ class Principal(click.ParamType[str]):
             return principal(str(value))
         except WrongAudience as error:
             raise WrongInput(str(error)) from error
+
+
+def check_collections(conn: "Connection[Any]", names: Sequence[str] | None) -> None:
+    """Raises WrongInput when one of the collections does not exist."""
+    if names is None:
+        return
+    known = [name for (name,) in conn.execute("SELECT name FROM collection ORDER BY name").fetchall()]
+    for name in names:
+        if name not in known:
+            there = f"there are: {', '.join(known)}" if known else "nothing has been indexed yet"
+            raise WrongInput(f"There is no collection named {name!r}: {there}.")
 
 
 audience_option = click.option(

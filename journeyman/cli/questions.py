@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from journeyman.cli.options import Invocation, collection_option, common_options, json_option, pass_invocation
+from journeyman.cli.options import (
+    Invocation,
+    check_collections,
+    collection_option,
+    common_options,
+    json_option,
+    pass_invocation,
+)
 from journeyman.cli.terminal import answer_display, output_kept_clean, print_json
 
 
@@ -37,7 +44,7 @@ def ask(invocation: Invocation, text: str, history: Path | None, collection: str
     question = Question(text, turns, [collection] if collection else None)
     with application(settings) as app:
         with app.pool.connection() as conn:
-            app.check_collections(conn, question.collections)
+            check_collections(conn, question.collections)
         if not as_json:
             with answer_display() as show:
                 asking.ask(app.pool, app.answer, question, show)

@@ -9,6 +9,7 @@ import click
 from journeyman.cli.options import (
     Invocation,
     audience_option,
+    check_collections,
     collection_option,
     common_options,
     json_option,
@@ -151,7 +152,7 @@ def list_(invocation: Invocation, collection: str | None, as_json: bool) -> None
     from retrieval.indexing.sources import list_sources, source_extent
 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        app.check_collections(conn, [collection] if collection else None)
+        check_collections(conn, [collection] if collection else None)
         rows = [row for row in list_sources(conn) if collection in (None, row.collection)]
         extents = [source_extent(conn, row.id) for row in rows]
     if as_json:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from retrieval.answering.calibration import Fitted
     from retrieval.answering.leading import Lead
     from retrieval.answering.trial import Trial
-    from retrieval.indexing.index import IndexReport
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
     from retrieval.indexing.sources import SourceRow
+    from retrieval.indexing.tally import IndexReport
 
 CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
 
@@ -141,7 +141,7 @@ def describe_preview(preview: "Preview") -> str:
 def describe_run(run: "Run") -> str:
     """How a run that somebody asked for ended."""
     if run.report is not None:
-        from retrieval.indexing.index import IndexReport
+        from retrieval.indexing.tally import IndexReport
 
         wrote = "\nNothing was written: this was a dry run." if run.dry_run else ""
         return describe_index(IndexReport(**run.report)) + wrote

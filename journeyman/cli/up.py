@@ -13,10 +13,10 @@ import click
 
 from journeyman.cli.asking import PERSON, Asked, ask
 from journeyman.cli.terminal import answer_display, describe_index, index_progress, note
-from journeyman.composition import Application, application, reveal, slack_is_set_up
+from journeyman.composition import Application, application
 from journeyman.servers.stack import prepare_home
 from journeyman.servers.supervisor import supervise
-from journeyman.settings import Settings
+from journeyman.settings import Settings, reveal, slack_is_set_up
 
 
 def run(settings: Settings, *, demo: Path | None, interactive: bool) -> None:

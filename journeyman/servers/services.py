@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from journeyman.composition import Application, application, reveal
+from journeyman.composition import Application, application
 from journeyman.servers.stack import prepare_home
 from journeyman.servers.supervisor import end_with_parent
-from journeyman.settings import Settings
+from journeyman.settings import Settings, reveal
 
 if TYPE_CHECKING:
     from journeyman.observing.monitoring import Check

@@ -13,6 +13,8 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 
+from retrieval.answering.chat_model import adapter_of, name_of
+
 Answers = Literal["model", "quotes"]
 
 _NOTE = """
@@ -52,12 +54,7 @@ def ability(conn: Connection[Any], model: str | None, adapter: str | None) -> Ab
 
 def ability_of(conn: Connection[Any], model: BaseChatModel) -> Ability:
     """What holds for a chat model, with its adapter if it has one."""
-    return ability(conn, name_of(model), getattr(model, "adapter", None))
-
-
-def name_of(model: BaseChatModel) -> str:
-    """What a model is known by: as its server or its folder calls it."""
-    return str(getattr(model, "model_name", None) or model.get_name())
+    return ability(conn, name_of(model), adapter_of(model))
 
 
 def where_able(pool: ConnectionPool[Any]) -> Callable[[BaseChatModel], bool]:

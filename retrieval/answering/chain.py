@@ -7,7 +7,6 @@ lead. Where the evidence is too weak the answer says so and cites nothing.
 """
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from retrieval.answering.abilities import ability, name_of
+from retrieval.answering.abilities import ability
 from retrieval.answering.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Text
+from retrieval.answering.chat_model import adapter_of, name_of, rendered, revision_of, room_for_prompt, token_counter
 from retrieval.answering.confidence import Calibration, calibration
 from retrieval.answering.draft import Draft, as_sentence, is_whole
 from retrieval.answering.evidence import Quote, choose_quotes, is_enough
@@ -168,7 +168,7 @@ class AnswerChain:
         if self._policy.answers != "auto":
             return self._policy.leads(None)
         with self._pool.connection() as conn:
-            measured = ability(conn, name_of(self._model), getattr(self._model, "adapter", None)).answers
+            measured = ability(conn, name_of(self._model), adapter_of(self._model)).answers
         return self._policy.leads(measured)
 
     def _quotes(self, draft: Draft) -> list[Quote]:
@@ -194,7 +194,7 @@ class AnswerChain:
         draft.order = [*read, *(passage for passage in order if passage.chunk_id not in known)]
         examples = self._examples(draft.question, draft.standalone, read) if self._examples else ()
         messages = self._fitting(plan, read, draft.standalone, exemplified(examples))
-        draft.prompt = self._rendered(messages)
+        draft.prompt = rendered(self._model, messages)
         places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
         quote = partial(_quote, draft, quotes, places)
         if draft.leads:
@@ -210,13 +210,12 @@ class AnswerChain:
         self, plan: PromptPlan, read: Sequence[Passage], question: str, examples: str
     ) -> Sequence[BaseMessage]:
         """What the model reads, without the last passages if its window would not hold all: words are no tokens."""
-        count, window = getattr(self._model, "count_tokens", None), getattr(self._model, "context_tokens", None)
+        count, most = token_counter(self._model), room_for_prompt(self._model)
         messages = plan.messages(read, question, examples)
-        if count is None or window is None:
+        if count is None or most is None:
             return messages
-        most = window - (getattr(self._model, "max_tokens", None) or 0)
         for kept in range(len(read) - 1, 0, -1):
-            if count(self._rendered(messages)) <= most:
+            if count(rendered(self._model, messages)) <= most:
                 break
             messages = plan.messages(read[:kept], question, examples)
         return messages
@@ -268,12 +267,6 @@ class AnswerChain:
         about = statement.is_step or self._relevance(draft).is_about(said, passages, leads=draft.leads)
         return judged if about else None
 
-    def _rendered(self, messages: Sequence[BaseMessage]) -> str:
-        """Exactly what the model reads; of a model behind a server, the messages as they are sent."""
-        if render := getattr(self._model, "render", None):
-            return str(render(messages))
-        return json.dumps([{"role": message.type, "content": message.content} for message in messages])
-
     def _answered(self, draft: Draft, *, abstained: bool = False) -> Answer:
         draft.timings["total"] = round(time.monotonic() - draft.started, 4)
         return Answer(
@@ -285,18 +278,18 @@ class AnswerChain:
             passages=draft.passages,
             prompt=draft.prompt,
             model=name_of(self._model),
-            adapter=getattr(self._model, "adapter", None),
+            adapter=adapter_of(self._model),
             timings=draft.timings,
             finish=draft.finish,
             template_sha256=self._template_sha256 if draft.prompt else None,
-            revision=getattr(self._model, "revision", None),
+            revision=revision_of(self._model),
         )
 
     @cached_property
     def _template_sha256(self) -> str:
         """Of the whole prompt, the model's chat template included, with its variables unfilled."""
         unfilled = answer_prompt(full=self.leads).format_messages(passages="{passages}", question="{question}")
-        return hashlib.sha256(self._rendered(unfilled).encode()).hexdigest()
+        return hashlib.sha256(rendered(self._model, unfilled).encode()).hexdigest()
 
 
 def _quote(draft: Draft, quotes: Sequence[Quote], places: dict[int, int]) -> Iterator[Text]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from langchain_core.language_models import BaseChatModel
 
 from retrieval.answering.answer import Answer, Done, Event, Question, Text
+from retrieval.answering.chat_model import adapter_of, name_of
 from retrieval.answering.followup import standalone
 from retrieval.answering.prompt import unaided_prompt
 
@@ -31,8 +32,8 @@ def unaided(model: BaseChatModel) -> Callable[[Question], Iterator[Event]]:
                 sources=[],
                 passages=[],
                 prompt=str(messages[-1].content),
-                model=str(getattr(model, "model_name", None) or model.get_name()),
-                adapter=getattr(model, "adapter", None),
+                model=name_of(model),
+                adapter=adapter_of(model),
                 timings={"total": round(time.monotonic() - started, 4)},
             )
         )

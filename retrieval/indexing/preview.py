@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from retrieval.indexing.batch import Parse
 from retrieval.indexing.chunking import chunk_document
-from retrieval.indexing.index import Parse
 from retrieval.indexing.sources import SourceRow
 from retrieval.loading import LoadError, load
 from retrieval.origins import Access, Gone, Unreachable, open_origin

@@ -16,7 +16,10 @@ from jobs.execution import DIED, carry_out_job
 from jobs.progress import Tell
 from jobs.rows import State, current_request, finish_job, is_worked_on
 from retrieval.embedding import Embedder
-from retrieval.indexing.index import Extent, Parse, SourceRow, index_sources, list_sources
+from retrieval.indexing.batch import Parse
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import SourceRow, list_sources
+from retrieval.indexing.tally import Extent
 from retrieval.loading import load
 from retrieval.origins import LOCAL, Access, Unreachable, kind_of, open_origin
 
@@ -64,7 +67,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run as it stands. `message` names the document at hand, `done` of `total` documents are finished; `counts` are
-    those of `retrieval.indexing.index`; `report` is an IndexReport as JSON, once it is done.
+    those of `retrieval.indexing.tally`; `report` is an IndexReport as JSON, once it is done.
     """
 
     id: int

@@ -17,8 +17,8 @@ from bot.questions.answers import begin_answer, change_question
 from bot.questions.expert_views import request_text
 from bot.recovery import Left, take_over
 from retrieval.answering.answer import Event, Question, Text
-from retrieval.indexing.index import register_sources
 from retrieval.indexing.reindexing import find_target, request_run
+from retrieval.indexing.sources import register_sources
 from tests.bot.conftest import ASKED, Connect, Rows, ask
 from tests.bot.samples import ANSWER_TEXT, stand_in_chain
 from tests.slack_workspace import Workspace

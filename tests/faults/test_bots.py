@@ -18,7 +18,7 @@ import pytest
 from bot.questions import views
 from journeyman.servers.embedded_postgres import EmbeddedPostgres
 from journeyman.servers.stack import running_stack, runtime_folder
-from retrieval.indexing.index import register_sources
+from retrieval.indexing.sources import register_sources
 from tests.bot_process import BotProcess
 from tests.faults.conftest import ROOT, said, write_documents
 from tests.finetune.model_server import model_server

@@ -17,22 +17,23 @@ import pytest
 
 from finetune import registry
 from finetune.files import file_sha256
+from finetune.round_parts import RoundRequest
 from finetune.round_rows import of_job, rounds
+from finetune.rounds import request_round
 from finetune.training.process import run
 from finetune.training.spec import TrainingFailed, TrainingSpec
 from jobs.execution import carry_out_job
 from jobs.rows import cancel_job, read_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application
-from journeyman.rounds import Wanted
 from retrieval.answering.answer import Question
 from tests.conftest import clone
 from tests.faults.conftest import Services, wait_until
-from tests.journeyman.rounds_company import company, vote_and_correct
+from tests.finetune.rounds_company import company, vote_and_correct
 from workers.app import enqueue_round
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
-WANTED = Wanted(rank=8, max_steps=60, epochs=200, learning_rate=1e-2, now=True)
+WANTED = RoundRequest(rank=8, max_steps=60, epochs=200, learning_rate=1e-2, now=True)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def test_killed_child_and_killed_worker(services: Services, app: Application) ->
     nobody disturbed.
     """
     with app.connect() as conn:
-        found = app.rounds.request(conn, WANTED, "UADMIN")
+        found = request_round(conn, WANTED, "UADMIN")
         job = found.job_id or 0
         folder = app.home / "training" / found.adapter
         worker = start_worker(services, app)
@@ -153,9 +154,9 @@ def full_disk(limit: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def carry_out(app: Application, wanted: Wanted) -> Any:
+def carry_out(app: Application, wanted: RoundRequest) -> Any:
     with app.connect() as conn:
-        job = app.rounds.request(conn, wanted, "UADMIN").job_id or 0
+        job = request_round(conn, wanted, "UADMIN").job_id or 0
         try:
             carry_out_job(conn, job, lambda tell: app.finetune(conn, job, tell))
         finally:
@@ -165,7 +166,7 @@ def carry_out(app: Application, wanted: Wanted) -> Any:
 
 def test_full_disk(app: Application) -> None:
     """While the adapter is written: the old one answers on, the reason is told, and nothing half is listed."""
-    short = Wanted(rank=64, max_steps=3, epochs=50, now=True)  # no checkpoint: the adapter is written first
+    short = RoundRequest(rank=64, max_steps=3, epochs=50, now=True)  # no checkpoint: the adapter is written first
     first = carry_out(app, short)
     with app.connect() as conn:
         registry.promote(conn, first.adapter, by="UADMIN", reason="it is to be the old one")
@@ -188,7 +189,7 @@ def test_full_disk(app: Application) -> None:
 def test_cancelled_at_once(services: Services, app: Application) -> None:
     """In the middle of training: the process is gone within seconds, and so is the job; nothing is listed."""
     with app.connect() as conn:
-        found = app.rounds.request(conn, Wanted(max_steps=100_000, epochs=1e6, now=True), "UADMIN")
+        found = request_round(conn, RoundRequest(max_steps=100_000, epochs=1e6, now=True), "UADMIN")
         job = found.job_id or 0
         folder = app.home / "training" / found.adapter
         start_worker(services, app)

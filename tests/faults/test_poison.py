@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from retrieval.indexing.attempts import documents_set_aside
-from retrieval.indexing.index import register_sources
 from retrieval.indexing.reindexing import find_target, read_run, request_run
+from retrieval.indexing.sources import register_sources
 from tests.faults.conftest import ROOT, write_documents
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]

@@ -19,9 +19,9 @@ from bot.questions.answers import begin_answer, finish_answer
 from jobs.rows import read_job, request_job
 from retrieval.answering.answer import Question
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import register_sources
 from retrieval.indexing.models import active_model
 from retrieval.indexing.reindexing import find_target, read_run, request_run
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.search import search
 from tests.bot.samples import answer_to
 from tests.faults.conftest import Services, wait_until, write_documents

@@ -1,11 +1,9 @@
 """Commands as processes, on the tests' servers."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,14 +12,6 @@ from journeyman.servers.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A home of its own, outside pytest's folders, which other runs may lock for other users meanwhile."""
-    folder = Path(tempfile.mkdtemp(prefix="journeyman-home-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from slack_sdk.errors import SlackApiError
 from journeyman.errors import HomeNotWritable, WrongSetting
 from journeyman.failures import explain
 from migrations import MigrationError
-from retrieval.indexing.index import MissingPath
+from retrieval.indexing.sources import MissingPath
 
 
 def postgres_error(url: str) -> Exception:

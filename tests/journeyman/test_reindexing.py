@@ -16,8 +16,8 @@ from jobs.rows import unattended_jobs
 from journeyman.composition import Application
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
-from retrieval.indexing.index import register_sources
 from retrieval.indexing.reindexing import Run, find_target, read_run, request_run
+from retrieval.indexing.sources import register_sources
 from tests.journeyman.conftest import ROOT
 
 Conn = psycopg.Connection[Any]
@@ -53,7 +53,7 @@ def test_what_is_asked_for_waits_for_a_worker(conn: Conn, stack: Stack, database
     app = Application(Settings(home=tmp_path / "home"), servers)
     app.start_reindex(requested(conn).id)
     app.start_build("openai:some")
-    assert app.start_round("U0ADA", app.wanted()) == 1
+    assert app.start_round("U0ADA", app.usual_request()) == 1
     assert [kind for _, kind in unattended_jobs(conn, patience=0)] == ["reindex", "build", "finetune"]
 
 

@@ -7,8 +7,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import ValidationError
 
-from journeyman.composition import reveal
-from journeyman.settings import Settings
+from journeyman.settings import Settings, reveal
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_ONLY = {"DOCUMENTS", "SECRETS", "POSTGRES_MEMORY", "POSTGRES_SHARED_BUFFERS"}

@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from finetune.round_verdict import give_way
 from journeyman.composition import Application
-from journeyman.rounds import give_way
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
 from workers.gpu_priority import is_wanted, wanted

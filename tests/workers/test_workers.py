@@ -24,7 +24,7 @@ from journeyman.cli import cli
 from journeyman.cli.options import Invocation
 from journeyman.settings import Settings
 from retrieval.indexing.building import BeingBuilt, BuildProgress
-from retrieval.indexing.index import IndexReport
+from retrieval.indexing.tally import IndexReport
 from tests.workers.work import work
 from workers.app import broker_url, build_app
 from workers.schedule import beat_schedule
@@ -194,7 +194,7 @@ def test_a_lock_ends_with_its_connection(database: str) -> None:
 @pytest.mark.slow
 def test_a_worker_process_scans_the_sources(stack: Any, database: str, tmp_path: Path) -> None:
     """`journeyman worker` takes a scan from Redis and indexes what has changed on disk."""
-    from retrieval.indexing.index import register_sources
+    from retrieval.indexing.sources import register_sources
     from workers.app import enqueue_scan
 
     (tmp_path / "pump.md").write_text("# Pump\n\nThe pump is blue and stands in hall 3.\n")

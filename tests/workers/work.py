@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from retrieval.indexing.index import IndexReport
+from retrieval.indexing.tally import IndexReport
 from workers.tasks import Connect, Work
 
 

@@ -12,8 +12,8 @@ from bot.operations import ModelState, Operations
 from bot.questions import views
 from jobs.rows import finish_job, request_job
 from retrieval.indexing.attempts import begin_attempts
-from retrieval.indexing.index import register_sources
 from retrieval.indexing.reindexing import Target, request_run
+from retrieval.indexing.sources import register_sources
 from tests.bot.conftest import Connect, Rows, ask
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text

@@ -14,8 +14,8 @@ from bot.admin.reindex_view import CANCEL_ACTION, duration
 from bot.admin.reindexing import Wanted, read_wanted
 from bot.operations import Operations
 from bot.slack.workspace import web_client
-from retrieval.indexing.index import register_sources
 from retrieval.indexing.reindexing import carry_out, find_target, request_run
+from retrieval.indexing.sources import register_sources
 from tests.bot.conftest import Connect, Rows
 from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.slack_workspace import Workspace

@@ -38,9 +38,9 @@ from bot.questions.experts import begin_request
 from bot.questions.passages import read_passage
 from finetune.dataset.storage import read_answers
 from retrieval.answering.chain import AnswerChain
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.reindexing import read_run
-from retrieval.indexing.sources import VERIFIED
+from retrieval.indexing.sources import VERIFIED, register_sources
 from retrieval.indexing.verified import prepare, put_verified, verified_name
 from retrieval.searching.scope import Scope
 from retrieval.searching.search import search

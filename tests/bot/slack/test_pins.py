@@ -7,7 +7,8 @@ import pytest
 from slack_sdk import WebClient
 
 from bot.slack.pins import pinned
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.origins import Access, Unreachable
 from tests.bot.conftest import EMBEDDER
 from tests.slack_workspace import Workspace

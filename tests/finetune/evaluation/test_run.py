@@ -27,7 +27,7 @@ from finetune.evaluation.run import (
     REQUIRED,
     SHOWN,
     UNANSWERABLE,
-    Examination,
+    EvaluationRun,
     Item,
     Shown,
     documents_alone,
@@ -41,8 +41,8 @@ from retrieval.answering.chain import Answers, Policy
 from retrieval.answering.draft import blockquote
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.examples import nearest_examples
-from retrieval.indexing.index import index_sources, register_sources
-from retrieval.indexing.sources import VERIFIED
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import VERIFIED, register_sources
 from retrieval.indexing.verified import prepare, put_verified
 from tests.bot.conftest import EMBEDDER
 
@@ -192,8 +192,8 @@ def sat(pool: ConnectionPool[Any], folder: Path, items: Sequence[Item], **arms: 
     """The scores of the first item by arm."""
     with pool.connection() as conn:
         hidden = verified_passages(conn, VERIFIED)
-    exam = Examination(pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, hidden), items, folder)
-    return {arm: dict(outcomes[0].scores) for arm, outcomes in exam.sit("test", arms).items()}
+    exam = EvaluationRun(pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, hidden), items, folder)
+    return {arm: dict(outcomes[0].scores) for arm, outcomes in exam.run("test", arms).items()}
 
 
 def test_what_an_answer_is_scored_by(pool: ConnectionPool[Any], tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_a_refusal_is_known_by_its_words(text: str, nothing: bool) -> None:
     assert says_nothing(text) is nothing
 
 
-class Counted(Examination):
+class Counted(EvaluationRun):
     """Scores by counting, and breaks off when it is told to."""
 
     def __init__(self, items: list[Item], folder: Path, limit: int) -> None:
@@ -309,17 +309,17 @@ def test_an_examination_goes_on_where_it_was(tmp_path: Path) -> None:
     items = [Item(str(number), HELD_OUT, "?" * number) for number in range(5)]
     arms = {"candidate": None, "base": None}
     with pytest.raises(KeyboardInterrupt):
-        Counted(items, tmp_path, 7).sit("beside base", arms)
+        Counted(items, tmp_path, 7).run("beside base", arms)
     with (tmp_path / "beside_base.jsonl").open("a") as kept:
         kept.write('{"id": "3", "sc')
     told: list[str] = []
     again = Counted(items, tmp_path, 10)
-    outcomes = again.sit("beside base", arms, told.append)
+    outcomes = again.run("beside base", arms, told.append)
     assert again.asked == 4
     assert told == ["candidate", "base"] * 5
     assert [outcome.scores["answer"] for outcome in outcomes["base"]] == [0, 1, 2, 3, 4]
-    assert Counted(items, tmp_path, 0).sit("beside base", arms) == outcomes
-    assert Counted(items, tmp_path, 15).sit("beside base", {**arms, "active": None})["base"] == outcomes["base"]
+    assert Counted(items, tmp_path, 0).run("beside base", arms) == outcomes
+    assert Counted(items, tmp_path, 15).run("beside base", {**arms, "active": None})["base"] == outcomes["base"]
 
 
 def test_figures_are_means_by_set_and_arm() -> None:
@@ -351,8 +351,8 @@ def test_an_arm_that_is_shown_examples(pool: ConnectionPool[Any], tmp_path: Path
     with pool.connection() as conn:
         hidden = verified_passages(conn, VERIFIED)
     items = [ASKED, replace(ASKED, set=DISTRACTED, given=LOCKED)]
-    exam = Examination(pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, hidden), items, tmp_path)
-    outcomes = exam.sit("test", {"base": model, SHOWN: Shown(model, examples)})
+    exam = EvaluationRun(pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, hidden), items, tmp_path)
+    outcomes = exam.run("test", {"base": model, SHOWN: Shown(model, examples)})
     assert ["with love" in text for text in read] == [False, True, False, True]
     assert outcomes[SHOWN][0].scores["answer"] == pytest.approx(1)
     assert outcomes[SHOWN][0].scores["tokens"] > outcomes["base"][0].scores["tokens"]

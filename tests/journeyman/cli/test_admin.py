@@ -18,8 +18,8 @@ from journeyman.errors import WrongInput
 from journeyman.slack_manifest import manifest_text
 from retrieval.answering.answer import Question
 from retrieval.indexing.attempts import begin_attempts
-from retrieval.indexing.index import list_sources, register_sources
 from retrieval.indexing.reindexing import find_target, read_run, request_run
+from retrieval.indexing.sources import list_sources, register_sources
 from tests.journeyman.conftest import ROOT, Run, one_sentence
 
 

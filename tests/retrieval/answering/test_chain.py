@@ -19,7 +19,8 @@ from retrieval.answering.confidence import DEFAULT
 from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from tests.retrieval.samples import passage
 
 EMBEDDER = MiniLM()

@@ -25,7 +25,8 @@ from retrieval.answering.evaluation import LabelledQuestion, load_questions
 from retrieval.answering.evidence import Quote, choose_quotes, is_enough
 from retrieval.answering.followup import standalone
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reranking import LateInteraction
 from retrieval.searching.search import search
 from tests.conftest import clone

@@ -21,8 +21,9 @@ from psycopg import Connection
 from retrieval.embedders import Embedders
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.building import BeingBuilt, BuildProgress, NotBuilt, build, drop, models, previous, switch
-from retrieval.indexing.index import index_sources, list_sources, register_sources
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.models import WrongModel, active_model
+from retrieval.indexing.sources import list_sources, register_sources
 from retrieval.indexing.verified import prepare, put_verified
 from retrieval.searching.search import search
 

@@ -14,18 +14,12 @@ from psycopg import Connection
 from jobs.progress import Progress
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.indexing.attempts import begin_attempts, documents_set_aside
-from retrieval.indexing.index import (
-    HARMLESS,
-    Extent,
-    IndexReport,
-    MissingPath,
-    _raw_hash,
-    index_sources,
-    list_sources,
-    register_sources,
-    remove_source,
-)
+from retrieval.indexing.batch import HARMLESS
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.models import WrongModel
+from retrieval.indexing.pending import raw_hash
+from retrieval.indexing.sources import MissingPath, list_sources, register_sources, remove_source
+from retrieval.indexing.tally import Extent, IndexReport
 from retrieval.loading import ParsedDocument, load
 
 LIMIT = 1_000_000
@@ -508,7 +502,7 @@ def test_what_was_in_hand_when_a_process_died_is_tried_alone(conn: Connection, f
     """Three times for each: an innocent document gets through, whatever ended the process is set aside."""
     sources = register_sources(conn, [folder])
     data = {path.name: path.read_bytes() for path in folder.iterdir()}
-    hashes = [_raw_hash(Path(name).suffix, data[name]) for name in sorted(data)]
+    hashes = [raw_hash(Path(name).suffix, data[name]) for name in sorted(data)]
     begin_attempts(conn, sources[0].id, sorted(data), hashes)
     begin_attempts(conn, sources[0].id, ["codes.csv"], [hashes[0]])
     (folder / "zebra.txt").write_text("The zebra crossing is in front of hall 3.\n")
@@ -520,7 +514,7 @@ def test_what_was_in_hand_when_a_process_died_is_tried_alone(conn: Connection, f
     assert embedder.texts.count(HARMLESS) == 1  # the model is loaded before anybody is blamed
     assert len(embedder.sizes) == 1 + 4
     (folder / "deadly.txt").write_text("Whoever reads this dies.\n")
-    deadly = _raw_hash(".txt", (folder / "deadly.txt").read_bytes())
+    deadly = raw_hash(".txt", (folder / "deadly.txt").read_bytes())
     for _ in range(3):
         begin_attempts(conn, sources[0].id, ["deadly.txt"], [deadly])
     (failure,) = index(embedder).failures

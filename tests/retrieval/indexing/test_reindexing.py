@@ -11,7 +11,7 @@ import pytest
 
 from jobs.execution import ATTEMPTS
 from jobs.rows import cancel_job, is_worked_on
-from retrieval.indexing.index import IndexReport, index_sources, list_sources, register_sources
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.reindexing import (
     AlreadyRunning,
     Run,
@@ -22,6 +22,8 @@ from retrieval.indexing.reindexing import (
     read_run,
     request_run,
 )
+from retrieval.indexing.sources import list_sources, register_sources
+from retrieval.indexing.tally import IndexReport
 from retrieval.loading import ParsedDocument, load
 from retrieval.origins import Access
 from tests.retrieval.indexing.test_index import HashEmbedder

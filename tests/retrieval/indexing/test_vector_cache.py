@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.indexing.vector_cache import KEPT_DAYS, prune_vectors
 from tests.retrieval.indexing.test_index import HashEmbedder
 

@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 from retrieval.answering.answer import Done, Question
 from retrieval.answering.chain import AnswerChain
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, list_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import list_sources, register_sources
 from retrieval.indexing.verified import HEADING_LIMIT, TITLE, prepare, put_verified, remove_verified, verified_name
 from retrieval.searching.scope import Scope
 from retrieval.searching.search import search

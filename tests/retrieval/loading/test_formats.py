@@ -13,7 +13,8 @@ from pptx import Presentation
 from pptx.util import Inches
 from psycopg import Connection
 
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.loading import LoadError, ParsedDocument, load, sheets
 from retrieval.loading.isolated import IsolatedParser
 from tests.retrieval.indexing.test_index import HashEmbedder

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from psycopg import Connection
 
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.loading import LoadError, load
 from retrieval.loading.blocks import Block, ParsedDocument
 from retrieval.loading.isolated import IsolatedParser, Limits

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from psycopg import Connection
 
-from retrieval.indexing.index import IndexReport, index_sources
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import Settings, add_source
+from retrieval.indexing.tally import IndexReport
 from retrieval.origins import Access
 from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.site import Site, running_site

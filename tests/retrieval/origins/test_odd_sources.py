@@ -8,8 +8,9 @@ import pytest
 from psycopg import Connection
 from structlog.testing import capture_logs
 
-from retrieval.indexing.index import IndexReport, index_sources
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import Settings, add_source
+from retrieval.indexing.tally import IndexReport
 from retrieval.origins import Access
 from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.conftest import counts, documents

@@ -12,7 +12,8 @@ from retrieval.answering.chain import PASSAGES, passages_for
 from retrieval.answering.prompt import numbered
 from retrieval.answering.support import supporting_passage
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reading import distinct, grown
 from retrieval.searching.search import search
 from tests.retrieval.samples import passage

@@ -10,7 +10,8 @@ from psycopg_pool import ConnectionPool
 
 from retrieval.answering.answer import Passage
 from retrieval.embedding import EmbedderMissing, MiniLM, installed_folder
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reranking import (
     KEPT,
     WEIGHT,

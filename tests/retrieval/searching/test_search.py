@@ -10,8 +10,9 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, Cursor
 
 from retrieval.embedding import MiniLM, Vectors
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
 from retrieval.indexing.models import WrongModel
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.scope import Scope
 from retrieval.searching.search import LEAST_CHUNKS, ef_search, search
 from tests.retrieval.flat import Flat, put_texts

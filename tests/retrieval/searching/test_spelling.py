@@ -7,7 +7,8 @@ import pytest
 from psycopg import Connection
 
 from retrieval.embedding import MiniLM, Vectors
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.search import search
 from retrieval.searching.spelling import WEIGHT, corrected, english_words, neighbours
 from retrieval.searching.terms import Term

@@ -6,7 +6,8 @@ import pytest
 from psycopg import Connection
 
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.search import search
 from retrieval.text.languages import configuration, question_language
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,20 +16,23 @@ from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
 from finetune.evaluation.gate import Interval, Outcome, Verdict
 from finetune.files import file_sha256
+from finetune.round_costs import beside_examples, estimate, told_estimate
+from finetune.round_parts import RoundPolicy, RoundRequest
 from finetune.round_rows import begin, end, new_clusters, note_dataset, of_job, rounds
+from finetune.round_verdict import switch_to
+from finetune.rounds import _dataset, measure_costs, place, request_round
 from finetune.training.spec import Trained, TrainingFailed
 from jobs.execution import carry_out_job
 from jobs.rows import request_job
 from journeyman.cli.asking import ask
 from journeyman.cli.finetune import describe_costs
 from journeyman.composition import Application
-from journeyman.rounds import Rounds, Wanted, beside_examples, estimate, place, told_estimate
 from journeyman.servers.stack import Stack
 from retrieval.answering.answer import Question
-from tests.journeyman.rounds_company import company, vote_and_correct
+from tests.finetune.rounds_company import company, vote_and_correct
 
 pytestmark = pytest.mark.slow
-WANTED = Wanted(rank=2, max_steps=4, epochs=20, learning_rate=2e-2)
+WANTED = RoundRequest(rank=2, max_steps=4, epochs=20, learning_rate=2e-2)
 
 
 @pytest.fixture
@@ -39,11 +41,11 @@ def app(home: Path, database: str, stack: Stack) -> Iterator[Application]:
         yield running
 
 
-def do_round(app: Application, wanted: Wanted) -> tuple[Any, list[str]]:
+def do_round(app: Application, wanted: RoundRequest) -> tuple[Any, list[str]]:
     """The round as it ended, and what it told meanwhile."""
     told: list[str] = []
     with app.connect() as conn:
-        found = app.rounds.request(conn, wanted, "UADMIN")
+        found = request_round(conn, wanted, "UADMIN")
         job = found.job_id or 0
         carry_out_job(
             conn, job, lambda tell: app.finetune(conn, job, tell), lambda progress: told.append(progress.message)
@@ -147,18 +149,18 @@ def test_what_was_erased_during_a_round_is_not_promoted(app: Application, tmp_pa
     _, kept = app.build_dataset(Options(oracle_share=1), [], 0, lambda _: None, lambda: None)
     assert kept
     with app.connect() as conn:
-        found = app.rounds.request(conn, WANTED, "UADMIN")
+        found = request_round(conn, WANTED, "UADMIN")
         made = registry.Made(found.adapter, found.id, None, kept.id, "tiny", "ab" * 32, {}, {}, "promote", "Better.")
         registry.add(conn, made)
         (tmp_path / "documents" / "mill.md").unlink()
         app.index([tmp_path / "documents"], "default", lambda _: None)
-        state, reason = app.rounds._decide(conn, found, passed)
+        state, reason = switch_to(app.round_parts().policy, conn, found, passed)
         assert (state, registry.in_use(conn)) == ("proved", None)
         assert "documents changed or went" in reason
         with pytest.raises(DatasetUnusable, match="changed or were deleted"):
-            app.rounds._dataset(conn, found, replace(WANTED, dataset=kept.id), lambda _: None)
+            _dataset(app.round_parts(), conn, found, replace(WANTED, dataset=kept.id), lambda _: None)
         delete_data(conn, "U1")
-        state, reason = app.rounds._decide(conn, found, passed)
+        state, reason = switch_to(app.round_parts().policy, conn, found, passed)
         assert (state, registry.in_use(conn)) == ("refused", None)
         assert "had their data deleted" in reason
 
@@ -206,16 +208,16 @@ def test_examples_and_an_adapter_cost_different_things() -> None:
 def test_one_round_at_a_time(app: Application) -> None:
     """Who asks while one is open is given that one."""
     with app.connect() as conn:
-        first = app.rounds.request(conn, WANTED, "UADA")
-        assert app.rounds.request(conn, replace(WANTED, now=True), "UBEN").id == first.id
+        first = request_round(conn, WANTED, "UADA")
+        assert request_round(conn, replace(WANTED, now=True), "UBEN").id == first.id
 
 
 def test_lora_and_qlora_side_by_side(app: Application, tmp_path: Path) -> None:
     """What each would take is measured, and nothing else happens; without examples it says where they come from."""
     with pytest.raises(TrainingFailed, match="no examples yet"):
-        app.rounds.costs(WANTED, lambda _: None)
+        measure_costs(app.round_parts(), WANTED, lambda _: None)
     vote_and_correct(app, tmp_path / "documents")
-    measured = app.rounds.costs(WANTED, lambda _: None)
+    measured = measure_costs(app.round_parts(), WANTED, lambda _: None)
     told = describe_costs(measured, WANTED.max_steps).splitlines()
     assert [line.split()[0] for line in told] == ["memory", "LoRA", "QLoRA", "QLoRA"]
     assert all(not isinstance(one, str) and one.peak_megabytes > 100 for one in measured.values())
@@ -232,8 +234,6 @@ def test_lora_and_qlora_side_by_side(app: Application, tmp_path: Path) -> None:
 )
 def test_what_was_compared_with_another_is_not_promoted(conn: Connection, switched: list[str], state: str) -> None:
     """An examination takes hours: what came to answer meanwhile has not been beaten; nor is a switch made twice."""
-    settings = SimpleNamespace(finetune_promote="automatic", finetune_trial_percent=0)
-    carried = Rounds(SimpleNamespace(settings=settings))  # type: ignore[arg-type]
     job = request_job(conn, "finetune", "adapter", started_by="UADMIN")
     found = begin(conn, job.id, started_by="UADMIN", requested={})
     for name in ("other", found.adapter):
@@ -241,7 +241,7 @@ def test_what_was_compared_with_another_is_not_promoted(conn: Connection, switch
     for name in switched:
         registry.promote(conn, found.adapter if name == "round" else name, by="UADMIN")
     verdict = Verdict("promote", "Better.", Interval(0.1, 0.05, 0.15, 40))
-    ended, told = carried._decide(conn, found, verdict)
+    ended, told = switch_to(RoundPolicy(), conn, found, verdict)
     assert ended == state
     now = registry.in_use(conn)
     assert now is not None

@@ -1,0 +1,56 @@
+"""Makes a dataset of all votes and corrections, and keeps it: from the rows of the bot to files with a hash."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.dataset.build import build
+from finetune.dataset.freezing import freeze, sweep
+from finetune.dataset.learning import judges, writer
+from finetune.dataset.rows import Dataset, Options
+from finetune.dataset.storage import Stored, read_answers, read_splits, sample_passages
+from finetune.dataset.synthetic import written_from
+from retrieval.embedding import Embedder
+from retrieval.indexing.sources import VERIFIED
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from psycopg import Connection
+    from psycopg_pool import ConnectionPool
+
+
+def make_dataset(
+    conn: "Connection[Any]",
+    pool: "ConnectionPool[Any]",
+    embedder: Embedder,
+    model: "BaseChatModel",
+    folder: Path,
+    *,
+    options: Options,
+    evaluation: Sequence[str] = (),
+    from_documents: int = 0,
+    tell: Callable[[str], None] = lambda _: None,
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[Dataset, Stored | None]:
+    """Makes a dataset of all votes and corrections, and keeps it in `folder`; None for one without examples.
+
+    `conn` is in autocommit mode, for this takes long. `evaluation` are questions that it must not hold.
+    `from_documents` passages are asked about by the model itself, and `advance` is called after each; `tell` hears
+    which step is at hand.
+    """
+    judged, counts = judges(pool, embedder, model), Counter[str]()
+    sweep(conn, folder)
+    sample = sample_passages(conn, VERIFIED, from_documents, options.seed) if from_documents else []
+    synthetic = list(written_from(sample, writer(model), judged, counts, advance))
+    dataset = build(
+        read_answers(conn, VERIFIED),
+        judged,
+        options=options,
+        evaluation=evaluation,
+        decided=read_splits(conn),
+        synthetic=synthetic,
+        counts=counts,
+        tell=tell,
+    )
+    return dataset, freeze(conn, folder, dataset) if dataset.placed else None
