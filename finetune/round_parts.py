@@ -77,7 +77,7 @@ class RoundParts:
     hidden)` shows verified answers but those whose hashes are hidden; `rewrites(model)` says whether it rewrites
     follow-ups; `judge()` is the model that judges, if there is one. `must_wait(conn)` says whether somebody goes first
     on the GPU. `environment` is that of the training process. `explain(error)` is a sentence for
-    people; `answering` is how people's questions are answered.
+    people; `answering()` is how people's questions are answered.
     """
 
     pool: "ConnectionPool[Any]"
@@ -98,7 +98,7 @@ class RoundParts:
     environment: Mapping[str, str]
     explain: Callable[[Exception], str]
     policy: RoundPolicy
-    answering: Policy
+    answering: Callable[[], Policy]
     machine: Machine
 
     def spec(self, request: RoundRequest, dataset: Path) -> TrainingSpec:

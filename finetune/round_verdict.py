@@ -66,7 +66,7 @@ def evaluate_adapter(
         parts.training / row.adapter / "examination",
         rewrite=partial(rewritten, model=model) if parts.rewrites(model) else standalone,
         judge=safely(judge) if judge else None,
-        policy=parts.answering,
+        policy=parts.answering(),
     )
     now = registry.in_use(conn)
     active = now.active if now else None

@@ -399,7 +399,7 @@ class Application:
                 trial_percent=settings.finetune_trial_percent,
                 examples=settings.examples or USUAL_EXAMPLES,
             ),
-            answering=self.policy,
+            answering=self.policy_of_now,
             machine=Machine(
                 settings.model_revision, settings.quantize, settings.device, settings.dtype, settings.threads
             ),
@@ -579,6 +579,12 @@ class Application:
     @cached_property
     def _enqueuing(self) -> "Celery":
         return self.celery()
+
+    def policy_of_now(self) -> "Policy":
+        """The policy with what was measured until now, as people are answered."""
+        from dataclasses import replace
+
+        return replace(self.policy, answers="model" if self.leads() else "quotes")
 
     def leads(self) -> bool:
         """Whether the model's words lead what people are answered now, with the adapter that answers most of them."""

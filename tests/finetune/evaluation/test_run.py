@@ -373,10 +373,10 @@ def test_arms_answer_as_people_are_answered(
     pool: ConnectionPool[Any], tmp_path: Path, answers: Answers, first: str
 ) -> None:
     """The model's words lead where they do for people, so that the gate judges what they read."""
-    exam = Examination(
+    exam = EvaluationRun(
         pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, ()), [ASKED], tmp_path, policy=Policy(answers=answers)
     )
-    exam.sit("test", {"base": Saying(say=lambda _: GREASED)})
+    exam.run("test", {"base": Saying(say=lambda _: GREASED)})
     ((answer, written),) = exam._said.values()
     assert answer.text.startswith(first)
     assert written == GREASED
