@@ -1,7 +1,19 @@
-"""What a text denies and what is the opposite of a word: signs of contradiction between a statement and its evidence.
+"""What a text denies, how far a denial reaches, and what is the opposite of a word: signs of contradiction.
 
 The lists are short and of several languages; whether and how much they count is learned, none of them decides alone.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from retrieval.answering.forms import Word
+
+REACH = 12
+"""Words before and after a denial that it may speak of."""
 
 DENIALS = frozenset(
     # English; "n't" is looked for at the end of a word
@@ -14,6 +26,9 @@ DENIALS = frozenset(
     "ne pas jamais sans aucun aucune sin nunca ningún ninguna tampoco non senza mai niet geen nooit "
     "zonder inte ej aldrig utan ingen inga inget".split()
 )
+
+ONLY = frozenset("only just merely solely simply nur bloß lediglich רק seulement solo soltanto alleen bara".split())
+"""Words after a denial that leave what it says standing (not only, nicht nur)."""
 
 _PAIRS = """
 enable disable|enabled disabled|enables disables|allow deny|allowed denied|allow forbid|allowed forbidden
@@ -59,3 +74,68 @@ def opposites(form: str) -> frozenset[str]:
     made = {prefix + form for prefix in _UNDOING[:6] if len(form) >= 5}
     bare = {form[len(p) :] for p in _UNDOING[:6] if form.startswith(p) and len(form) - len(p) >= 5}
     return found | made | bare
+
+
+def clause_breaks(text: str, of_text: Sequence[Word]) -> list[bool]:
+    """Whether a clause ends before each word of a text."""
+    if not of_text:
+        return []
+    breaks = [True]
+    for one, other in pairwise(of_text):
+        between = text[one.end : other.start]
+        breaks.append(any(mark in between for mark in ".;,:!?\n|("))
+    return breaks
+
+
+def denying(forms: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which words deny; "not only" does not."""
+    return np.array(
+        [denies(form) and following not in ONLY for form, following in zip(forms, [*forms, ""][1:], strict=True)], bool
+    )
+
+
+def _near(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.bool_]:
+    """Whether each word is denied: one of three after a denial in its clause, or before one that ends it."""
+    found = np.zeros(len(forms), dtype=bool)
+    for i in map(int, np.flatnonzero(denying(forms))):
+        after = _in_clause(breaks, i, 3)
+        found[after or _before_in_clause(breaks, i, 3)] = True
+    return found
+
+
+def _wide(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.bool_]:
+    """Whether a denial may still speak of each word: one not far from it in its clause."""
+    found = np.zeros(len(forms), dtype=bool)
+    for i in map(int, np.flatnonzero(denying(forms))):
+        found[_in_clause(breaks, i, REACH) + _before_in_clause(breaks, i, REACH)] = True
+    return found
+
+
+def _in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
+    """The places of up to so many words after one, to the end of its clause."""
+    found: list[int] = []
+    for j in range(i + 1, min(i + 1 + most, len(breaks))):
+        if breaks[j]:
+            break
+        found.append(j)
+    return found
+
+
+def _before_in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
+    found: list[int] = []
+    while i > 0 and not breaks[i] and len(found) < most:
+        i -= 1
+        found.append(i)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Which words a denial is near to, and which it may still speak of."""
+
+    near: npt.NDArray[np.bool_]
+    wide: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, forms: Sequence[str], breaks: Sequence[bool]) -> "Denied":
+        return cls(_near(forms, breaks), _wide(forms, breaks))

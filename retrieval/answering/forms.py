@@ -17,6 +17,7 @@ _AROUND = "\"'“”‘’„()[]{}<>.,;:!?|*_…"
 _CAMEL = re.compile(r"[a-z][A-Z]")
 _INNER = re.compile(r"\w[_@#=\\]\w|^[$#/@\\-]{1,2}\w|[a-z]\d|\d[a-z]|\w=|::|\w/\w+/\w", re.IGNORECASE)
 _UNIT = re.compile(r"\d+(?:[.,]\d+)*[^\W\d_]{1,3}$|\d+(?:st|nd|rd|th)$")
+_ENDS_PART = re.compile(r"[:\n!?]|\.\s")
 _PLURAL = re.compile(r"['’]s?$")
 
 LEAST_LETTERS = 4
@@ -181,16 +182,30 @@ def holds(text: str, code: str) -> bool:
 def names(text: str, found: Sequence[Word]) -> set[int]:
     """The places of the words with a capital that does not come from standing first in a sentence or a line.
 
-    Where nearly all words have one, as in headings, it says nothing.
+    Where nearly all words up to a colon or the end have one, as in headings, it says nothing.
     """
-    long = [word for word in found if len(word.form) >= LEAST_LETTERS and not word.is_number]
-    if len(long) >= 3 and sum(word.written[0].isupper() for word in long) >= MOST_CAPITALS * len(long):
-        return set()
-    return {
-        i
-        for i, word in enumerate(found)
-        if word.written[0].isupper() and i and not _begins(text[found[i - 1].end : word.start])
-    } | {i for i, word in enumerate(found) if len(word.written) > 1 and word.written.isupper()}
+    named: set[int] = set()
+    for part in _parts(text, found):
+        long = [i for i in part if len(found[i].form) >= LEAST_LETTERS and not found[i].is_number]
+        capitals = sum(found[i].written[0].isupper() for i in long)
+        if len(long) >= 2 and len(part) >= 3 and capitals >= MOST_CAPITALS * len(long):
+            continue
+        named |= {
+            i
+            for i in part
+            if found[i].written[0].isupper() and i and not _begins(text[found[i - 1].end : found[i].start])
+        }
+    return named | {i for i, word in enumerate(found) if len(word.written) > 1 and word.written.isupper()}
+
+
+def _parts(text: str, found: Sequence[Word]) -> list[list[int]]:
+    """The places of the words between colons and ends of lines and sentences."""
+    parts: list[list[int]] = [[]]
+    for i, word in enumerate(found):
+        if i and _ENDS_PART.search(text[found[i - 1].end : word.start]):
+            parts.append([])
+        parts[-1].append(i)
+    return parts
 
 
 def _begins(between: str) -> bool:

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from retrieval.answering.answer import Passage
-from retrieval.answering.grounds import FEATURES, Basis, Floats, Grounds, grounds
+from retrieval.answering.basis import Basis
+from retrieval.answering.comparison import Floats
+from retrieval.answering.grounds import FEATURES, Grounds, grounds
 from retrieval.answering.readings import Reader, Reading, Statement
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
@@ -103,8 +105,8 @@ def _enumerated(text: str) -> str:
     """A list that was written in one line (first: 1. Stop it. 2. Wait.), with an item a line."""
     expected, cuts = 1, []
     for number in _NUMBERED.finditer(text):
-        if int(number[1]) == expected:
-            expected += 1
+        if int(number[1]) in (expected, 1):  # the next one, or another list
+            expected = int(number[1]) + 1
             cuts.append(number.start(1))
     if len(cuts) < 2:
         return text
@@ -138,7 +140,7 @@ class Groundedness:
         basis = self._basis(self._reader.passages(passages))
         judged = judge_probability or [None] * len(statements)
         asked = self._reader.question(question)
-        read = self._reader.statements([_whole(text, question) for text in statements])
+        read = self._reader.statements([as_judged(text, question) for text in statements])
         return [
             self._judgement(text, statement, asked, basis, passages, by_model)
             for text, statement, by_model in zip(statements, read, judged, strict=True)
@@ -179,7 +181,7 @@ class Groundedness:
         return basis
 
 
-def _whole(text: str, question: str) -> str:
+def as_judged(text: str, question: str) -> str:
     """A terse answer together with its question; a statement that says something by itself as it stands.
 
     What the number of the next item left at its end is no part of it.

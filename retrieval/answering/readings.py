@@ -21,6 +21,8 @@ from retrieval.text.sentences import split
 
 BLOCK = 200
 """Word pieces, as estimated, that are encoded together: with a title they fit into what MiniLM reads."""
+TELLING = 4
+"""Letters of a word from which its pieces tell a language."""
 LETTERS_A_PIECE = 3.0
 """Letters that a piece of a text's words has on average where the model knows its language (English 4 to 5, German 2.5,
 Hebrew 1); names, which are rare in any language, left out.
@@ -104,12 +106,12 @@ class Reader:
         model = self.model
         found = [tuple(words(text)) for text in texts]
         if model is None:
-            return [Statement(t, w, None, _rarity_by_length(w)) for t, w in zip(texts, found, strict=True)]
+            return [Statement(t, w, None, rarity_by_length(w)) for t, w in zip(texts, found, strict=True)]
         tokens, vectors = model.tokens(texts), model.token_vectors(texts)
         return [
             Statement(text, of_text, _of_words(of_text, 0, t.spans, v), _rarity(of_text, t))
             if _knows(of_text, t)
-            else Statement(text, of_text, None, _rarity_by_length(of_text), capitals=False)
+            else Statement(text, of_text, None, rarity_by_length(of_text), capitals=False)
             for text, of_text, t, v in zip(texts, found, tokens, vectors, strict=True)
         ]
 
@@ -184,9 +186,10 @@ def _of_words(of_text: Sequence[Word], start: int, spans: Sequence[tuple[int, in
 
 def _knows(of_text: Sequence[Word], tokens: Any) -> bool:
     """Whether the model's vocabulary has the words of a text, or only their letters, which say nothing of its sense."""
-    letters = [word for word in of_text if not word.is_number and not word.written[0].isupper()]
-    pieces = sum(any(w.start <= start < w.end for w in letters) for start, _ in tokens.spans)
-    return sum(word.end - word.start for word in letters) >= LETTERS_A_PIECE * pieces
+    common = [word for word in of_text if not word.is_number and not word.written[0].isupper()]
+    telling = [word for word in common if len(word.form) >= TELLING] or common
+    pieces = sum(any(w.start <= start < w.end for w in telling) for start, _ in tokens.spans)
+    return sum(word.end - word.start for word in telling) >= LETTERS_A_PIECE * pieces
 
 
 _FIRST_WHOLE_WORD = 1996
@@ -210,8 +213,24 @@ def _rarity(of_text: Sequence[Word], tokens: Any) -> Vectors:
     return found
 
 
-def _rarity_by_length(of_text: Sequence[Word]) -> Vectors:
+_SAYING_LITTLE = frozenset(  # German, Hebrew, Swedish, French, Spanish
+    (
+        "der die das den dem des ein eine einen einem einer eines und oder ist sind wird werden wurde hat "
+        "haben war dass bei im in am an auf aus für mit von vom zu zum zur nach über es er sie wir man kann "
+        "können darf muss müssen soll als auch noch nur wenn sich dieser diese dieses "
+        "של את על עם הוא היא הם הן זה זו זאת יש כי אם גם רק או אך כל כאשר "
+        "och att det som en ett är för på med av till har om kan ska vid från de "
+        "le la les un une du et est sont à au aux pour par sur dans que qui ce cette se il elle avec "
+        "el los las una del y es son para por con su al lo "
+    ).split()
+)
+"""Words without a subject of their own in languages other than English, whose are in retrieval.text.words."""
+
+
+def rarity_by_length(of_text: Sequence[Word]) -> Vectors:
     """Without a vocabulary: short words say little, numbers much."""
-    return np.array(
-        [1.0 if w.is_number else np.clip((len(w.form) - 1) / 5, 0.0, 1.2) for w in of_text], dtype=np.float32
-    )
+    return np.array([1.0 if w.is_number else _by_length(w.form) for w in of_text], dtype=np.float32)
+
+
+def _by_length(form: str) -> float:
+    return 0.0 if form in _SAYING_LITTLE else min((len(form) - 1) / 5, 1.2)
