@@ -26,14 +26,22 @@ ALIKE = 0.6
 """Least share of the words of both statements that the other one, its headings or the question hold."""
 SHARED = 0.4
 """Least share that the statements themselves have in common."""
-ALIKE_NAMES = 0.75
-"""The same where the values are names or a yes and a no: there are more of them that differ for other reasons."""
+ALIKE_CODES, ALIKE_NAMES = 0.75, 0.85
+"""The same where the values are codes, and where they are names or a yes and a no, of which more differ for other
+reasons.
+"""
+MOST = 60
+"""Statements that are compared, those nearest to the question."""
+WHO = "?who"
+"""Stands among the question's words where it asks for a person or a place, which a name then is."""
+SAME_CODES = 2
+"""Codes in common from which on two statements are about the same thing, whatever else they say of it."""
 LEAST_SHARED = 2
 """Words at least, of each."""
+SIMILAR = 0.35
+"""Cosine with the question from which on a statement is near it,"""
 NEAR = 0.3
-"""Least share of the question's words that a statement and its headings hold, unless its meaning is near."""
-SIMILAR = 0.45
-"""Cosine with the question from which on a sentence is near in its meaning."""
+"""and where that is not known, the share of the question's words that it and its headings hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,10 @@ def disagreements(question: str, passages: Sequence[Passage], evidence: Sequence
     the evidence; each pair of documents once, nearest to the question first.
     """
     codes = [name for name, _ in _names(question) if not name.isalpha()]
-    asked = frozenset([*_stems(_AFTER_MODAL.sub(" ", question)), *codes])
-    stated = [one for passage in passages[:READ] for one in _statements(passage) if _is_near(one, asked)]
+    who = [WHO] if _ASKS_WHO.search(question) else []
+    asked = frozenset([*_stems(_AFTER_MODAL.sub(" ", question)), *codes, *who])
+    stated = [one for passage in passages[:READ] for one in _statements(passage, asked)]
+    stated = sorted(stated, key=lambda one: -one.similarity)[:MOST]
     shown = [one for one in stated if _is_among(one, evidence)]
     found: dict[frozenset[int], Disagreement] = {}
     for one, other in product(shown, stated):
@@ -123,6 +133,8 @@ _CLAUSE = re.compile(r"[,;:.!?()|\n]")
 _HEBREW_IN = re.compile(r"ב[א-ת]{3,}$")
 _AFTER_MODAL = re.compile(r"\b(?:may|must|can|should|shall|to)\s+([^\W\d_]+)", re.IGNORECASE)
 _BACK = re.compile(r"^\s*(?:before|vor|from|ab|לפני)\b")
+_NOUN_FOLLOWS = re.compile(r"\s+[^\W\d_]{3,}")
+_ASKS_WHO = re.compile(r"\b(?:who|whom|whose|where|wer|wen|wem|wo|wohin|מי|איפה|למי)\b", re.IGNORECASE)
 _PAUSE = re.compile(r"[,;:.!?()|\n]|\b(?:and|und)\b")
 _FORBIDDEN = frozenset({canonical("forbidden")})
 _ALLOWED = _FORBIDDEN | {canonical("allowed")}
@@ -142,11 +154,13 @@ _SMALL = COMMON | frozenset(
 )
 
 
-def _statements(passage: Passage) -> Iterator[_Statement]:
-    """All that a passage states."""
+def _statements(passage: Passage, asked: frozenset[str]) -> Iterator[_Statement]:
+    """What a passage states that is near the question."""
     texts = [(sentence.text, sentence.similarity) for sentence in passage.sentences]
     header = next((line for line in passage.text.split("\n") if line.lstrip().startswith("|")), "")
     for text, similarity in texts or [(text, 0.0) for text in split(passage.text, passage.kind)]:
+        if not _is_near(passage, text, similarity, asked):
+            continue
         if passage.kind == "row":
             yield from _cells(passage, text, _CELL.findall(text), similarity)
         elif text.lstrip().startswith("|"):
@@ -176,8 +190,8 @@ def _row(line: str) -> list[str]:
 
 def _statement(passage: Passage, text: str, beside: str, column: str, similarity: float) -> _Statement:
     names = dict(_names(text))
-    unnamed = _without(text, names.values())
-    stated = values(unnamed)
+    unnamed = _unnamed(text, names.values())
+    stated = [value for value in values(unnamed) if not _is_label(unnamed, value)]
     bare = _LEAST.sub(" ", _MOST.sub(" ", _without(unnamed, [value.text for value in stated])))
     above = f"{passage.title} {passage.heading}"
     return _Statement(
@@ -186,7 +200,7 @@ def _statement(passage: Passage, text: str, beside: str, column: str, similarity
         words=tuple(dict.fromkeys(_stems(bare))),
         context=frozenset(_stems(f"{above} {beside}")),
         names=names,
-        near_names=frozenset(name for name, _ in _names(f"{above} {beside} {passage.text}")),
+        near_names=_names_near(f"{above} {passage.text}"),
         values=tuple(stated),
         says_no=_denies(bare),
         similarity=similarity,
@@ -196,15 +210,24 @@ def _statement(passage: Passage, text: str, beside: str, column: str, similarity
     )
 
 
+def _is_label(text: str, value: Value) -> bool:
+    """Whether a number is part of what something is called: Step 4:, Table 2."""
+    before = text[: value.start]
+    word = _last_word(before)
+    named = bool(word) and before.lower().endswith(f"{word} ") and word not in _SMALL
+    return value.kind == "count" and named and not _NOUN_FOLLOWS.match(text[value.end :])
+
+
 def _last_word(text: str) -> str:
     words = WORD.findall(text[-40:])
     return words[-1].lower() if words else ""
 
 
-def _is_near(one: _Statement, asked: frozenset[str]) -> bool:
-    if one.similarity >= SIMILAR or not asked:
-        return True
-    held = {*one.words, *one.context}
+def _is_near(passage: Passage, text: str, similarity: float, asked: frozenset[str]) -> bool:
+    """By its meaning where that is known, else by its words and headings."""
+    if similarity or not asked:
+        return similarity >= SIMILAR or not asked
+    held = frozenset(_stems(f"{passage.title} {passage.heading} {text}"))
     return sum(_holds(held, word) for word in asked) >= NEAR * len(asked)
 
 
@@ -220,9 +243,10 @@ def _differing(one: _Statement, other: _Statement, asked: frozenset[str]) -> tup
     if share < SHARED or known < ALIKE:
         return None
     if one.says_no != other.says_no:
-        return _quoted(one, other) if known >= ALIKE_NAMES and not _other_names(one, other) else None
+        return _quoted(one, other) if share >= ALIKE_NAMES and not _other_names(one, other) else None
     if pair := _differing_names(one, other, asked):
-        return (*pair, _what(one, other)) if known >= ALIKE_NAMES else None
+        least = ALIKE if _same_codes(one, other) else ALIKE_CODES if _is_code(pair[0]) else ALIKE_NAMES
+        return (*pair, _what(one, other)) if known >= least else None
     if not _other_names(one, other) and (values := _differing_values(one, other)):
         return values[0].text, values[1].text, _what(one, other)
     return None
@@ -231,7 +255,7 @@ def _differing(one: _Statement, other: _Statement, asked: frozenset[str]) -> tup
 def _alike(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[float, float]:
     """The share of the words of both that the other one holds, and that it, its headings or the question hold."""
     both = one.names.keys() & other.names.keys()
-    mine, theirs = {*one.words, *both}, {*other.words, *both}
+    mine, theirs = {*one.words, *both} - _ALLOWED, {*other.words, *both} - _ALLOWED
     shared = sum(_holds(theirs, word) for word in mine) + sum(_holds(mine, word) for word in theirs)
     known = sum(_holds(theirs | other.context | asked, word) for word in mine)
     known += sum(_holds(mine | one.context | asked, word) for word in theirs)
@@ -247,8 +271,7 @@ def _set_apart(one: _Statement, other: _Statement, asked: frozenset[str]) -> boo
         or apart(frozenset(one.words), frozenset(other.words))
         or _other_acts(one, other)
         or _asked_of_one(one, other, asked)
-        or _conditions(one, other, asked)
-        or _modified(one, other)
+        or (not _same_codes(one, other) and (_conditions(one, other, asked) or _modified(one, other)))
         or _other_cells(one, other)
     )
 
@@ -273,12 +296,22 @@ def _quoted(one: _Statement, other: _Statement) -> tuple[str, str, str]:
     return f"“{one.text}”", f"“{other.text}”", _what(one, other)
 
 
+def _is_code(name: str) -> bool:
+    return any(map(str.isdigit, name))
+
+
+def _same_codes(one: _Statement, other: _Statement) -> bool:
+    return sum(map(_is_code, one.names.keys() & other.names.keys())) >= SAME_CODES
+
+
 def _differing_names(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[str, str] | None:
     """The one name or code of each that the other does not hold, where the question names neither."""
     mine, theirs = (sorted(a.names.keys() - b.names.keys()) for a, b in ((one, other), (other, one)))
     if len(mine) != 1 or len(theirs) != 1 or one.values or other.values:
         return None
-    if {*mine, *theirs} & asked or any(map(str.isdigit, mine[0])) != any(map(str.isdigit, theirs[0])):
+    if {*mine, *theirs} & asked or _is_code(mine[0]) != _is_code(theirs[0]):
+        return None
+    if not _is_code(mine[0]) and WHO not in asked:
         return None
     return one.names[mine[0]], other.names[theirs[0]]
 
@@ -307,7 +340,7 @@ def _other_cells(one: _Statement, other: _Statement) -> bool:
     mine, theirs = _stems(one.column), _stems(other.column)
     if not all(_holds({*theirs}, word) for word in mine) or not all(_holds({*mine}, word) for word in theirs):
         return True
-    same_code = any(any(map(str.isdigit, name)) for name in one.names.keys() & other.names.keys())
+    same_code = any(map(_is_code, one.names.keys() & other.names.keys()))
     return not same_code and any(other.row.get(column, value) != value for column, value in one.row.items())
 
 
@@ -392,6 +425,12 @@ def _named(said: Said) -> str:
     return f"*{said.passage.title}* ({day}) says {said.value}"
 
 
+def _unnamed(text: str, names: Iterable[str]) -> str:
+    for name in names:
+        text = text.replace(name, " " * len(name))
+    return text
+
+
 def _without(text: str, parts: Iterable[str]) -> str:
     for part in parts:
         text = text.replace(part, " " * len(part), 1)
@@ -422,13 +461,19 @@ def _conditions_in(text: str) -> Iterator[str]:
                 yield _stem(following)
 
 
+@lru_cache(maxsize=256)
+def _names_near(text: str) -> frozenset[str]:
+    return frozenset(name for name, _ in _names(text))
+
+
 def _names(text: str) -> Iterator[tuple[str, str]]:
     """Codes, written alike however they are joined, and proper names; each with how it is written."""
     for found in _CODE.finditer(text):
         yield re.sub(r"[-./ ]", "", found[0].lower()), found[0]
     if not _GERMAN.search(text):  # where every noun has a capital
         for found in _CAPITALS.finditer(text):
-            yield found[0].lower(), found[0]
+            if found[0].lower() not in _SMALL | _CONDITION:
+                yield found[0].lower(), found[0]
 
 
 def _stems(text: str) -> list[str]:
