@@ -43,7 +43,7 @@ from retrieval.answering.calibration import risk_coverage, separation
 from retrieval.answering.chain import chosen
 from retrieval.answering.confidence import COMPARED, NOT_COMPARED, Calibration
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.answering.followup import standalone
+from retrieval.answering.followup import meaning_of, standalone
 from retrieval.answering.marks import READ, Marks, marks
 from retrieval.answering.named import names_only_what_is_missing
 from retrieval.embedding import MiniLM
@@ -121,6 +121,7 @@ def arguments() -> argparse.Namespace:
     for name in ("--set", "--crossed"):
         parser.add_argument(name, nargs=3, action="append", default=[], metavar=("NAME", "QUESTIONS", "DOCUMENTS"))
     parser.add_argument("--judged", type=Path, metavar="FILE")
+    parser.add_argument("--given", action="store_true", help="only the sets that are given")
     parser.add_argument("--recorded", type=Path, metavar="FILE")
     parser.add_argument("--print", action="store_true")
     return parser.parse_args()
@@ -140,9 +141,9 @@ def measured(options: argparse.Namespace) -> Iterator[Row]:
         yield from asked_of(name, folder, [*(labelled(one) for one in questions), *crossed])
     if options.judged:
         yield from judged(options.judged)
-    if find_spec("zaragoza_construction_faq"):
+    if find_spec("zaragoza_construction_faq") and not options.given:
         yield from construction()
-    if find_spec("fitz_gov"):
+    if find_spec("fitz_gov") and not options.given:
         yield from many_trades()
 
 
@@ -212,8 +213,11 @@ def asked_of(domain: str, folder: Path, questions: Sequence[Asked]) -> Iterator[
         index_sources(conn, embedder, register_sources(conn, [folder]), max_bytes=10**7)
         reranker = LateInteraction(embedder)
         for one in questions:
-            asked = standalone(Question(one.question.question, one.question.history))
-            found = [p for p in search(conn, embedder, asked, k=60) if Path(p.document).stem not in one.without]
+            question = Question(one.question.question, one.question.history)
+            asked = standalone(question)
+            meaning = meaning_of(question, asked)
+            found = search(conn, embedder, asked, k=60, meaning=meaning)
+            found = [passage for passage in found if Path(passage.document).stem not in one.without]
             yield row(domain, one, chosen(reranker, asked, found))
     print(f"{domain}: {len(questions)} questions", flush=True)
 

@@ -15,7 +15,7 @@ from itertools import product
 
 from retrieval.answering.answer import Passage
 from retrieval.answering.evidence import Quote
-from retrieval.answering.opposites import apart, canonical, is_act
+from retrieval.answering.opposites import apart, canonical, is_act, special
 from retrieval.answering.values import Value, agree, values
 from retrieval.text.sentences import split
 from retrieval.text.words import COMMON, WORD
@@ -150,7 +150,8 @@ _SMALL = COMMON | frozenset(
     "around roughly ca circa always usually normally generally now please note that whichever comes first only "
     "exactly needs how often long much many which what who where when needed get gets last due set advance operation "
     "total general need example use usual mr ms mrs dr herr frau wie oft lang lange viel viele welche welcher welches "
-    "welchem wer wo wann voraus regel betrieb".split()
+    "welchem wer wo wann voraus regel betrieb run runs place keep keeps kept put puts take takes connect give gives "
+    "make makes reach reaches amount amounts lies our your their between itself läuft beträgt liegt nimmt halten".split()
 )
 
 
@@ -260,7 +261,9 @@ def _alike(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[f
     known = sum(_holds(theirs | other.context | asked, word) for word in mine)
     known += sum(_holds(mine | one.context | asked, word) for word in theirs)
     total = len(mine) + len(theirs)
-    return (shared / total, known / total) if shared >= 2 * LEAST_SHARED else (0.0, 0.0)
+    # Where hardly a word is there, all have to be known.
+    enough = shared >= 2 * LEAST_SHARED or (shared >= 2 and known == total)
+    return (shared / total, known / total) if enough else (0.0, 0.0)
 
 
 def _set_apart(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
@@ -269,6 +272,7 @@ def _set_apart(one: _Statement, other: _Statement, asked: frozenset[str]) -> boo
         _limits(one, other, asked)
         or (one.values != () and one.says_no != other.says_no)
         or apart(frozenset(one.words), frozenset(other.words))
+        or _special_case(one, other, asked)
         or _other_acts(one, other)
         or _asked_of_one(one, other, asked)
         or (not _same_codes(one, other) and (_conditions(one, other, asked) or _modified(one, other)))
@@ -344,6 +348,15 @@ def _other_cells(one: _Statement, other: _Statement) -> bool:
     return not same_code and any(other.row.get(column, value) != value for column, value in one.row.items())
 
 
+def _special_case(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
+    """Whether one is about a special case (the second coat) of which neither the other nor the question speaks."""
+    return any(
+        not _holds({*said.words, *said.context, *asked}, word)
+        for mine, said in ((one, other), (other, one))
+        for word in special(frozenset(mine.words))
+    )
+
+
 def _other_acts(one: _Statement, other: _Statement) -> bool:
     """Whether each speaks of an act or a measure of its own: change it, check it."""
     mine, theirs = ({word for word in said.words if is_act(word) and word not in _ALLOWED} for said in (one, other))
@@ -405,8 +418,10 @@ def _comparable(one: Value, other: Value) -> bool:
 
 
 def _what(one: _Statement, other: _Statement) -> str:
-    """The words that both have in common, in the order of the first."""
-    return one.column or " ".join(word for word in one.words if _holds(set(other.words), word))
+    """The words that both have in common, as the first has them."""
+    theirs = {*other.words, *other.names}
+    words = [found for found in WORD.findall(one.text) if found.lower() not in _SMALL]
+    return one.column or " ".join(dict.fromkeys(word for word in words if _holds(theirs, _stem(word.lower()))))
 
 
 def _ordered(one: _Statement, other: _Statement, value: str, other_value: str, what: str) -> Disagreement:

@@ -26,6 +26,12 @@ vorlauf rücklauf | mitarbeiter auszubildende azubi leiharbeiter besucher | mind
 קדמי אחורי | ימין שמאל | עליון תחתון | קיץ חורף | יום לילה בוקר ערב | חדש ישן | חם קר | ראשון שני שלישי
 """
 """Each line or group between bars: of one thing only one of them holds."""
+_MARKED = frozenset(
+    "front rear left right upper lower inner outer second third fourth summer winter indoor outdoor apprentice trainee "
+    "contractor visitor intern child children part-time pilot auxiliary spare backup emergency ambient secondary "
+    "vorder hinter sommer winter azubi auszubildende besucher קיץ חורף אחורי קדמי".split()
+)
+"""Those that tell of a special case even where the other statement has none of the group."""
 _ALIKE = """
 change replace renew exchange swap changed changing replaced replacement renewed renewal swapped wechseln gewechselt
 wechsel tauschen getauscht austausch ersetzen ersetzt erneuern erneuert להחליף מחליפים החלפה החלפת מוחלף
@@ -47,7 +53,7 @@ kontrolliert kontrolle לבדוק בודקים בדיקה בדיקת נבדק נ
 | employ employs employed employees staff
 | ship shipped deliver delivered delivery dispatch
 | keep kept store stored retain retained storage retention aufbewahren aufbewahrt lagern gelagert
-| last lasts duration take takes dauert dauer
+| last lasts life lifetime duration dauert dauer lebensdauer
 | weigh weighs weight wiegt gewicht
 | press presse
 | interval frequency often intervall
@@ -69,9 +75,13 @@ kontrolliert kontrolle לבדוק בודקים בדיקה בדיקת נבדק נ
 | hour operating running service
 | notify notice report
 | cancel cancellation
+| distance gap abstand מרחק
+| age alter
 """
 """Each group: words for the same act or measure."""
 
+SHORTEST = 4
+"""Letters of a stem that tells an act: `car` may be what is left of `carried`."""
 _ENDINGS = re.compile(r"(?:ingly|edly|ings|ing|ies|ied|ers|ed|es|en|er|em|ly|s|e|n)$")
 _HEBREW = re.compile(r"[א-ת]")
 _DOUBLED = re.compile(r"([bdglmnprt])\1$")
@@ -80,6 +90,16 @@ _DOUBLED = re.compile(r"([bdglmnprt])\1$")
 def apart(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether the stems hold different ones of a group, as `front` and `rear`."""
     return any((mine := one & group) and (theirs := other & group) and not mine & theirs for group in _groups_aside())
+
+
+def special(words: frozenset[str]) -> frozenset[str]:
+    """The stems among these that tell of a special case."""
+    return words & _marked()
+
+
+@lru_cache(maxsize=1)
+def _marked() -> frozenset[str]:
+    return frozenset(map(canonical, _MARKED))
 
 
 @lru_cache(maxsize=8192)
@@ -125,5 +145,6 @@ def _acts() -> dict[str, str]:
         words = group.split()
         for word in words:
             found.setdefault(word, stem(words[0]))
-            found.setdefault(stem(word), stem(words[0]))
+            if len(stem(word)) >= SHORTEST:
+                found.setdefault(stem(word), stem(words[0]))
     return found
