@@ -15,7 +15,7 @@ from itertools import product
 
 from retrieval.answering.answer import Passage
 from retrieval.answering.evidence import Quote
-from retrieval.answering.opposites import apart, canonical, is_act, special
+from retrieval.answering.opposites import apart, canonical, is_act, is_measure, special
 from retrieval.answering.values import Value, agree, values
 from retrieval.text.sentences import split
 from retrieval.text.words import COMMON, WORD
@@ -26,12 +26,16 @@ ALIKE = 0.6
 """Least share of the words of both statements that the other one, its headings or the question hold."""
 SHARED = 0.4
 """Least share that the statements themselves have in common."""
-ALIKE_CODES, ALIKE_NAMES = 0.75, 0.85
+ALIKE_CODES, ALIKE_NAMES = 0.9, 0.85
 """The same where the values are codes, and where they are names or a yes and a no, of which more differ for other
 reasons.
 """
 MOST = 60
 """Statements that are compared, those nearest to the question."""
+ENDING = 4
+"""Letters that a form of a word may have more than its stem,"""
+BEGINNING = 6
+"""and that the beginning of a compound has at the least."""
 WHO = "?who"
 """Stands among the question's words where it asks for a person or a place, which a name then is."""
 SAME_CODES = 2
@@ -143,15 +147,16 @@ _DENIAL = frozenset(
     "nicht nie niemals ohne לא אין אסור בלי ללא".split()
 )
 _SMALL = COMMON | frozenset(
-    "der die das den dem des ein eine einen einem einer eines und oder aber ist sind wird werden wurde hat haben muss "
-    "müssen kann können darf soll sollen für von mit bei nach vor zu zum zur im in am an auf aus es er sie man alle "
-    "jede jeder jedes jeden als um über unter auch noch dann sich durch של את על עם יש זה היא הוא הם או גם כי כל מה "
-    "מי איך כמה מתי איפה צריך ניתן every each all must may shall be being been have having about approximately approx "
-    "around roughly ca circa always usually normally generally now please note that whichever comes first only "
-    "exactly needs how often long much many which what who where when needed get gets last due set advance operation "
-    "total general need example use usual mr ms mrs dr herr frau wie oft lang lange viel viele welche welcher welches "
-    "welchem wer wo wann voraus regel betrieb run runs place keep keeps kept put puts take takes connect give gives "
-    "make makes reach reaches amount amounts lies our your their between itself läuft beträgt liegt nimmt halten".split()
+    "der die das den dem des ein eine einen einem einer eines und oder aber ist sind wird werden wurde hat haben "
+    "muss müssen kann können darf soll sollen für von mit bei nach vor zu zum zur im in am an auf aus es er sie man "
+    "alle jede jeder jedes jeden als um über unter auch noch dann sich durch של את על עם יש זה היא הוא הם או גם כי "
+    "כל מה מי איך כמה מתי איפה צריך ניתן every each all must may shall be being been have having about "
+    "approximately approx around roughly ca circa always usually normally generally now please note that whichever "
+    "comes first only exactly needs how often much many which what who where when needed get gets last due set "
+    "advance operation total general need example use uses using usual mr ms mrs dr herr frau wie oft lang lange viel viele "
+    "welche welcher welches welchem wer wo wann voraus regel betrieb run runs place keep keeps kept put puts take "
+    "takes connect give gives make makes reach reaches amount amounts lies our your their between itself läuft "
+    "beträgt liegt nimmt halten before after down let stand stands case according within".split()
 )
 
 
@@ -260,7 +265,13 @@ def _alike(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[f
     shared = sum(_holds(theirs, word) for word in mine) + sum(_holds(mine, word) for word in theirs)
     known = sum(_holds(theirs | other.context | asked, word) for word in mine)
     known += sum(_holds(mine | one.context | asked, word) for word in theirs)
-    total = len(mine) + len(theirs)
+    acts = [
+        sum(is_act(word) and not _holds(words, word) for word in said)
+        for said, words in ((mine, theirs), (theirs, mine))
+    ]
+    # Of an act that one of them alone names (it is so long, it lasts so long) nothing follows.
+    total = len(mine) + len(theirs) - (sum(acts) if min(acts) == 0 else 0)
+    known = min(known, total)
     # Where hardly a word is there, all have to be known.
     enough = shared >= 2 * LEAST_SHARED or (shared >= 2 and known == total)
     return (shared / total, known / total) if enough else (0.0, 0.0)
@@ -364,11 +375,14 @@ def _other_acts(one: _Statement, other: _Statement) -> bool:
 
 
 def _asked_of_one(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
-    """Whether one is about something in the question that the other one is not about."""
+    """Whether one is about something in the question in whose place the other one has something else."""
     return any(
-        _holds({*one.words, *one.context}, word) != _holds({*other.words, *other.context}, word)
-        for word in asked
-        if not is_act(word) and word.isalpha()  # codes are compared as names
+        any(_holds(mine, word) and not _holds(theirs, word) and not is_act(word) and word.isalpha() for word in asked)
+        and any(not _holds(mine | asked, word) and (not is_act(word) or is_measure(word)) for word in said.words)
+        for mine, said, theirs in (
+            ({*one.words, *one.context}, other, {*other.words, *other.context}),
+            ({*other.words, *other.context}, one, {*one.words, *one.context}),
+        )
     )
 
 
@@ -403,11 +417,9 @@ def _differing_values(one: _Statement, other: _Statement) -> tuple[Value, Value]
         for value in left
     ):
         return None
-    for kind in sorted(kinds):
-        of_kind = [(a, b) for a, b in pairs if a.kind == kind]
-        if len({id(a) for a, _ in of_kind}) == 1 and len({id(b) for _, b in of_kind}) == 1:
-            return of_kind[0]
-    return None
+    if len(kinds) != 1 or len({id(a) for a, _ in pairs}) != 1 or len({id(b) for _, b in pairs}) != 1:
+        return None  # so much differs that they may be about different things: a monthly fee, a yearly one
+    return pairs[0]
 
 
 def _comparable(one: Value, other: Value) -> bool:
@@ -511,4 +523,6 @@ def _same(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
     if len(short) < 4 or any(map(str.isdigit, long)):
         return False
-    return long.startswith(short[: max(4, len(short) - 2)]) and len(long) - len(short) <= 4
+    if len(long) - len(short) > ENDING:  # a compound of which it is the beginning
+        return len(short) >= BEGINNING and long.startswith(short)
+    return long.startswith(short[: max(4, len(short) - 2)])

@@ -48,26 +48,25 @@ kontrolliert kontrolle לבדוק בודקים בדיקה בדיקת נבדק נ
 | rinse flush rinsed flushed
 | allow allowed permit permitted may erlaubt zulässig gestattet מותר
 | forbid forbidden prohibit prohibited banned verboten untersagt אסור
-| price cost costs costing preis kostet kosten מחיר עולה
+| price cost costs costing preis kostet kosten מחיר עולה fee fees charge tarif
 | pay paid salary wage
 | employ employs employed employees staff
-| ship shipped deliver delivered delivery dispatch
+| ship shipped deliver delivered delivery dispatch supply supplied lieferung geliefert
 | keep kept store stored retain retained storage retention aufbewahren aufbewahrt lagern gelagert
 | last lasts life lifetime duration dauert dauer lebensdauer
 | weigh weighs weight wiegt gewicht
 | press presse
 | interval frequency often intervall
 | warranty guarantee garantie gewährleistung אחריות
-| hold held conduct carry carried run
 | people persons person personen
 | room hall halle
 | phone telephone extension
-| capacity holds hold fasst volume
+| capacity hold holds held carry carries carried conduct fasst fassen volume volumen contain contains
 | speed rpm drehzahl
 | pressure druck לחץ
 | temperature temperatur טמפרטורה
 | begin begins start starts opens open beginnt
-| close closes closed end ends closing schließt endet
+| close closes closed end ends closing schließt endet closure
 | maximum max maximal highest most greatest
 | minimum min minimal lowest least smallest
 | limit limited
@@ -77,11 +76,19 @@ kontrolliert kontrolle לבדוק בודקים בדיקה בדיקת נבדק נ
 | cancel cancellation
 | distance gap abstand מרחק
 | age alter
+| high height tall hoch höhe
+| deep depth tief tiefe
+| wide width breit breite
+| long length länge
+| thick thickness dick dicke
+| responsible responsibility charge verantwortlich zuständig
+| valid validity expire expires expired gültig
 """
 """Each group: words for the same act or measure."""
 
 SHORTEST = 4
 """Letters of a stem that tells an act: `car` may be what is left of `carried`."""
+_MEASURES = "high deep wide long thick distance age price capacity speed pressure temperature torque weigh interval last warranty"
 _ENDINGS = re.compile(r"(?:ingly|edly|ings|ing|ies|ied|ers|ed|es|en|er|em|ly|s|e|n)$")
 _HEBREW = re.compile(r"[א-ת]")
 _DOUBLED = re.compile(r"([bdglmnprt])\1$")
@@ -106,6 +113,16 @@ def _marked() -> frozenset[str]:
 def canonical(word: str) -> str:
     """The stem of a lower-cased word; words for the same act have one in common."""
     return _acts().get(word) or _acts().get(stem(word)) or stem(word)
+
+
+def is_measure(word: str) -> bool:
+    """Whether a stem stands for what can be measured of a thing: one of them is not another."""
+    return word in _measures()
+
+
+@lru_cache(maxsize=1)
+def _measures() -> frozenset[str]:
+    return frozenset(map(canonical, _MEASURES.split()))
 
 
 def is_act(word: str) -> bool:
