@@ -22,9 +22,9 @@ from retrieval.text.words import COMMON, WORD
 
 READ = 8
 """Passages that are compared."""
-ALIKE = 0.6
+ALIKE = 0.75
 """Least share of the words of both statements that the other one, its headings or the question hold."""
-SHARED = 0.4
+SHARED = 0.5
 """Least share that the statements themselves have in common."""
 ALIKE_CODES, ALIKE_NAMES = 0.9, 0.85
 """The same where the values are codes, and where they are names or a yes and a no, of which more differ for other
@@ -102,6 +102,7 @@ class _Statement:
     passage: Passage
     text: str
     words: tuple[str, ...]
+    beginnings: frozenset[str]
     context: frozenset[str]
     names: Mapping[str, str]
     near_names: frozenset[str]
@@ -110,6 +111,7 @@ class _Statement:
     similarity: float
     conditions: tuple[str, ...] = ()
     conditional: frozenset[int] = frozenset()
+    clauses: tuple[tuple[tuple[str, ...], bool], ...] = ()
     column: str = ""
     row: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,16 +131,21 @@ _LEAST = re.compile(r"\b(?:at least|(?:not|no) less than|mindestens|wenigstens|�
 _MOST = re.compile(r"\b(?:at most|(?:not|no) more than|up to|höchstens|bis zu|לכל היותר|עד)\b", re.IGNORECASE)
 _BOUND = {canonical(word) for word in ("minimum", "maximum")}
 _CONDITION = frozenset(
-    "if when while unless during in for at with without under above below outside inside after before on only except "
-    "per until since by over wenn falls bei im in für mit ohne unter über während nach vor außer nur ab am von durch "
-    "אם כאשר בזמן ללא עבור תוך רק".split()
+    "if when while unless during in for at with without under above below outside inside after before on only "
+    "except per until since by over from wenn falls bei im für mit ohne unter über während nach vor außer nur ab "
+    "am von durch אם כאשר בזמן ללא עבור תוך רק".split()
 )
 _CLAUSE = re.compile(r"[,;:.!?()|\n]")
+_CLAUSE_AND_MARK = re.compile(r"([,;:.!?()|\n])")
 _HEBREW_IN = re.compile(r"ב[א-ת]{3,}$")
 _AFTER_MODAL = re.compile(r"\b(?:may|must|can|should|shall|to)\s+([^\W\d_]+)", re.IGNORECASE)
 _BACK = re.compile(r"^\s*(?:before|vor|from|ab|לפני)\b")
 _NOUN_FOLLOWS = re.compile(r"\s+[^\W\d_]{3,}")
 _ASKS_WHO = re.compile(r"\b(?:who|whom|whose|where|wer|wen|wem|wo|wohin|מי|איפה|למי)\b", re.IGNORECASE)
+SMALL, KNOWN, NEW = "small", "known", "new"
+_IS = frozenset("is are was were has have must ist sind war hat haben muss beträgt".split())
+_OF = frozenset("of from des von של".split())
+_ARTICLES = frozenset("a an the der die das dem den einer eines einem einen ein eine".split())
 _PAUSE = re.compile(r"[,;:.!?()|\n]|\b(?:and|und)\b")
 _FORBIDDEN = frozenset({canonical("forbidden")})
 _ALLOWED = _FORBIDDEN | {canonical("allowed")}
@@ -148,15 +155,16 @@ _DENIAL = frozenset(
 )
 _SMALL = COMMON | frozenset(
     "der die das den dem des ein eine einen einem einer eines und oder aber ist sind wird werden wurde hat haben "
-    "muss müssen kann können darf soll sollen für von mit bei nach vor zu zum zur im in am an auf aus es er sie man "
-    "alle jede jeder jedes jeden als um über unter auch noch dann sich durch של את על עם יש זה היא הוא הם או גם כי "
-    "כל מה מי איך כמה מתי איפה צריך ניתן every each all must may shall be being been have having about "
-    "approximately approx around roughly ca circa always usually normally generally now please note that whichever "
-    "comes first only exactly needs how often much many which what who where when needed get gets last due set "
-    "advance operation total general need example use uses using usual mr ms mrs dr herr frau wie oft lang lange viel viele "
-    "welche welcher welches welchem wer wo wann voraus regel betrieb run runs place keep keeps kept put puts take "
-    "takes connect give gives make makes reach reaches amount amounts lies our your their between itself läuft "
-    "beträgt liegt nimmt halten before after down let stand stands case according within".split()
+    "muss müssen kann können darf soll sollen für von mit bei nach vor zu zum zur im in am an auf aus es er sie "
+    "man alle jede jeder jedes jeden als um über unter auch noch dann sich durch של את על עם יש זה היא הוא הם או "
+    "גם כי כל מה מי איך כמה מתי איפה צריך ניתן every each all must may shall be being been have having about "
+    "approximately approx around roughly ca circa always usually normally generally now please note that "
+    "whichever comes first only exactly needs how often much many which what who where when needed get gets last "
+    "due set advance operation total general need example use uses using usual mr ms mrs dr herr frau wie oft "
+    "lang lange viel viele welche welcher welches welchem wer wo wann voraus regel betrieb run runs place keep "
+    "keeps kept put puts take takes connect give gives make makes reach reaches amount amounts lies our your "
+    "their between itself läuft beträgt liegt nimmt halten before after down let stand stands case according "
+    "within".split()
 )
 
 
@@ -200,10 +208,12 @@ def _statement(passage: Passage, text: str, beside: str, column: str, similarity
     stated = [value for value in values(unnamed) if not _is_label(unnamed, value)]
     bare = _LEAST.sub(" ", _MOST.sub(" ", _without(unnamed, [value.text for value in stated])))
     above = f"{passage.title} {passage.heading}"
+    words = tuple(dict.fromkeys(_stems(bare)))
     return _Statement(
         passage=passage,
         text=text,
-        words=tuple(dict.fromkeys(_stems(bare))),
+        words=words,
+        beginnings=frozenset(word[:3] for word in words),
         context=frozenset(_stems(f"{above} {beside}")),
         names=names,
         near_names=_names_near(f"{above} {passage.text}"),
@@ -212,8 +222,24 @@ def _statement(passage: Passage, text: str, beside: str, column: str, similarity
         similarity=similarity,
         conditions=tuple(_conditions_in(_until_the_last(unnamed, stated))),
         conditional=frozenset(v.start for v in stated if _last_word(unnamed[: v.start]) in _CONDITION),
+        clauses=() if column else tuple(_clauses(unnamed, stated)),
         column=column,
     )
+
+
+def _clauses(text: str, stated: Sequence[Value]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """The words between values and pauses, up to the last value and its clause; and whether a comma leads on from them,
+    to the first value.
+    """
+    after = _PAUSE.search(text, stated[-1].end if stated else len(text))
+    marked = text[: after.start() if after else len(text)]
+    for value in reversed(stated):
+        marked = f"{marked[: value.start]}|{marked[value.end :]}"
+    pieces = _CLAUSE_AND_MARK.split(marked)
+    for place in range(0, len(pieces), 2):
+        leads = place == 0 and len(pieces) > 1 and pieces[1] == "," and bool(stated)
+        if words := tuple(word.lower() for word in WORD.findall(pieces[place])):
+            yield words, leads
 
 
 def _is_label(text: str, value: Value) -> bool:
@@ -243,10 +269,8 @@ def _is_among(one: _Statement, evidence: Sequence[Quote]) -> bool:
 
 def _differing(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[str, str, str] | None:
     """The two values and what they are of, if both are about the same thing and do not agree."""
-    if _set_apart(one, other, asked):
-        return None
     share, known = _alike(one, other, asked)
-    if share < SHARED or known < ALIKE:
+    if share < SHARED or known < ALIKE or _set_apart(one, other, asked):
         return None
     if one.says_no != other.says_no:
         return _quoted(one, other) if share >= ALIKE_NAMES and not _other_names(one, other) else None
@@ -261,6 +285,8 @@ def _differing(one: _Statement, other: _Statement, asked: frozenset[str]) -> tup
 def _alike(one: _Statement, other: _Statement, asked: frozenset[str]) -> tuple[float, float]:
     """The share of the words of both that the other one holds, and that it, its headings or the question hold."""
     both = one.names.keys() & other.names.keys()
+    if not both and one.beginnings.isdisjoint(other.beginnings):
+        return 0.0, 0.0
     mine, theirs = {*one.words, *both} - _ALLOWED, {*other.words, *both} - _ALLOWED
     shared = sum(_holds(theirs, word) for word in mine) + sum(_holds(mine, word) for word in theirs)
     known = sum(_holds(theirs | other.context | asked, word) for word in mine)
@@ -287,6 +313,7 @@ def _set_apart(one: _Statement, other: _Statement, asked: frozenset[str]) -> boo
         or _other_acts(one, other)
         or _asked_of_one(one, other, asked)
         or (not _same_codes(one, other) and (_conditions(one, other, asked) or _modified(one, other)))
+        or _narrowed(one, other, asked)
         or _other_cells(one, other)
     )
 
@@ -357,6 +384,50 @@ def _other_cells(one: _Statement, other: _Statement) -> bool:
         return True
     same_code = any(map(_is_code, one.names.keys() & other.names.keys()))
     return not same_code and any(other.row.get(column, value) != value for column, value in one.row.items())
+
+
+def _narrowed(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:
+    """Whether one is about a part or a kind of what the other and the question speak of: admin sessions, the wall of
+    the cellar; a clause before a comma says so, too (offline, …).
+    """
+    return any(
+        _narrows(clause, {*said.words, *said.context, *asked}, leads)
+        for mine, said in ((one, other), (other, one))
+        for clause, leads in mine.clauses
+    )
+
+
+def _narrows(clause: Sequence[str], known: set[str], leads: bool) -> bool:
+    kinds = [_kind(word, known) for word in clause]
+    if leads and NEW in kinds and KNOWN not in kinds:
+        return True
+    return any(_is_narrowing(clause, kinds, place) for place, kind in enumerate(kinds) if kind == NEW)
+
+
+def _is_narrowing(clause: Sequence[str], kinds: Sequence[str], place: int) -> bool:
+    """Whether a new word stands before a known one (an admin session), after it (sessions abroad are) or after `of`."""
+    before = kinds[place - 1] if place else ""
+    after, following = (kinds[place + 1], clause[place + 1]) if place + 1 < len(clause) else ("", "")
+    if (before == SMALL and after == KNOWN) or (before == KNOWN and following in _IS):
+        return True
+    return any(clause[at] in _OF for at in _back_over_articles(clause, place))
+
+
+def _back_over_articles(clause: Sequence[str], place: int) -> Iterator[int]:
+    """The places before one, to the first that is no article."""
+    for at in range(place - 1, max(place - 3, -1), -1):
+        yield at
+        if clause[at] not in _ARTICLES:
+            return
+
+
+def _kind(word: str, known: set[str]) -> str:
+    if word in _SMALL or word in _CONDITION:
+        return SMALL
+    stem = _stem(word)
+    if _holds(known, stem):
+        return KNOWN
+    return SMALL if is_act(stem) and not is_measure(stem) else NEW
 
 
 def _special_case(one: _Statement, other: _Statement, asked: frozenset[str]) -> bool:

@@ -88,7 +88,10 @@ kontrolliert kontrolle לבדוק בודקים בדיקה בדיקת נבדק נ
 
 SHORTEST = 4
 """Letters of a stem that tells an act: `car` may be what is left of `carried`."""
-_MEASURES = "high deep wide long thick distance age price capacity speed pressure temperature torque weigh interval last warranty"
+_MEASURES = (
+    "high deep wide long thick distance age price capacity speed pressure temperature torque weigh interval last "
+    "warranty "
+)
 _ENDINGS = re.compile(r"(?:ingly|edly|ings|ing|ies|ied|ers|ed|es|en|er|em|ly|s|e|n)$")
 _HEBREW = re.compile(r"[א-ת]")
 _DOUBLED = re.compile(r"([bdglmnprt])\1$")
