@@ -5,7 +5,9 @@
 benchmarks/data/disagreement.jsonl holds 40 subjects of several trades (34 in English, 4 in German, 2 in Hebrew): what
 two documents say of each, in different words, with a value to be filled in. From each subject come one pair that
 disagrees and five that do not: the same value in other words or another unit; another variant of the thing; another
-condition; the same statement once more; and the statement of another subject.
+condition; the same statement once more; and the statement of another subject. Half of the subjects were looked at in
+development, half were kept aside until the end. `disagreement_short.jsonl` are further pairs of short sentences, all
+for development.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from retrieval.answering.evaluation import _proportion
 from retrieval.answering.evidence import Quote
 
 DATA = Path(__file__).parent / "data" / "disagreement.jsonl"
+SHORT = Path(__file__).parent / "data" / "disagreement_short.jsonl"
 KINDS = ("disagree", "same value", "other variant", "other condition", "repeated", "other subject")
 
 
@@ -50,11 +53,11 @@ class Pair:
 def main() -> None:
     """Print the shares that were flagged, by kind."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--half", choices=("development", "kept"))
+    parser.add_argument("--half", choices=("development", "kept", "short"))
     parser.add_argument("--show", action="store_true", help="print each pair that was judged wrongly")
     options = parser.parse_args()
-    for half in [options.half] if options.half else ["development", "kept"]:
-        report(half, list(pairs(half)), options.show)
+    for half in [options.half] if options.half else ["development", "kept", "short"]:
+        report(half, list(short_pairs() if half == "short" else pairs(half)), options.show)
 
 
 def report(half: str, judged: Sequence[Pair], show: bool) -> None:
@@ -62,7 +65,8 @@ def report(half: str, judged: Sequence[Pair], show: bool) -> None:
     print(half)
     flagged = {pair.id: pair.is_flagged for pair in judged}
     for kind in KINDS:
-        of_kind = [flagged[pair.id] for pair in judged if pair.kind == kind]
+        if not (of_kind := [flagged[pair.id] for pair in judged if pair.kind == kind]):
+            continue
         print(f"  {kind:<16} flagged {_proportion(of_kind)}")
     print(f"  {'falsely':<16} flagged {_proportion([flagged[pair.id] for pair in judged if pair.kind != KINDS[0]])}")
     for pair in judged:
@@ -88,6 +92,16 @@ def pairs(half: str) -> Iterator[Pair]:
         )
         for kind, other in zip(KINDS, others, strict=True):
             yield Pair(f"{one['id']} {kind}", kind, one["question"], (first, other))
+
+
+def short_pairs() -> Iterator[Pair]:
+    """Each of two sentences."""
+    for line in SHORT.read_text(encoding="utf-8").splitlines():
+        one = json.loads(line) | {"title_a": "Manual", "title_b": "Notes", "heading_a": "", "heading_b": ""}
+        kind = KINDS[0] if one["disagree"] else "something else"
+        yield Pair(
+            one["id"], kind, one["question"], (passage(1, one, "a", one["a"], ""), passage(2, one, "b", one["b"], ""))
+        )
 
 
 def passage(number: int, subject: dict[str, Any], side: str, text: str, value: str) -> Passage:
