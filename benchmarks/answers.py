@@ -38,14 +38,12 @@ from finetune.evaluation.scoring import bare, quoted
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Answer, Done, Question
-from retrieval.answering.chain import written_by_model
+from retrieval.answering.draft import written_by_model
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.answering.evidence import choose_quotes
 from retrieval.answering.statements import statements, without_citations
 
 RESAMPLES = 10_000
 COLLECTION = "benchmark"
-PASSAGE = "<passage"
 END_OF_PASSAGES = "</passage>"
 SIDES = ("wrote", "shown", "evidence", "quotes", "answer")
 
@@ -66,8 +64,9 @@ class Heard:
 
 
 def asked_behind(messages: Sequence[BaseMessage]) -> str:
-    """What stands behind the last passage of a prompt."""
-    return messages[-1].text.rpartition(END_OF_PASSAGES)[2].strip()
+    """What stands behind the last passage of a prompt; empty for one without passages."""
+    texts = "\n".join(message.text for message in messages)
+    return texts.rpartition(END_OF_PASSAGES)[2].strip() if END_OF_PASSAGES in texts else ""
 
 
 def recorded(model: Any, heard: Heard) -> Any:
@@ -81,7 +80,7 @@ def recorded(model: Any, heard: Heard) -> Any:
                     pieces.append(chunk.message.text)
                     yield chunk
             finally:
-                if PASSAGE in messages[-1].text:
+                if asked_behind(messages):
                     heard.writings.append("".join(pieces))
 
         def probability_of_yes(self, messages: Sequence[BaseMessage]) -> float | None:
@@ -120,7 +119,7 @@ class Replayed(BaseChatModel):
         yield ChatGenerationChunk(message=last, generation_info=metadata)
 
     def _next(self, messages: Sequence[BaseMessage]) -> str:
-        if PASSAGE not in messages[-1].text or (question := self._question(messages)) is None:
+        if (question := self._question(messages)) is None:
             return ""
         written = self.writings[question]
         number = self.told.get(question, 0)
@@ -175,16 +174,14 @@ class Told:
     timings: Mapping[str, float]
 
 
-def told(labelled: LabelledQuestion, answer: Answer, heard: Heard) -> Told:
-    """Takes an answer apart."""
+def told(labelled: LabelledQuestion, answer: Answer, heard: Heard, quotes: str) -> Told:
+    """Takes an answer apart; `quotes` is what the documents' own words alone would have said."""
     shown = written_by_model(answer.text)
     sides = {
         "wrote": "\n".join(heard.writings),
         "shown": "" if answer.abstained else shown,
         "evidence": "" if answer.abstained else quoted(answer.text),
-        "quotes": ""
-        if answer.abstained
-        else " ".join(q.text for q in choose_quotes(labelled.question, answer.passages)),
+        "quotes": "" if answer.abstained else quoted(quotes),
         "answer": "" if answer.abstained else bare(answer.text),
     }
     documents = [passage.document for passage in answer.passages]
@@ -238,9 +235,10 @@ def ask_all(app: Application, questions: Sequence[LabelledQuestion], model: Any)
     chain = app.chain()
     for labelled in questions:
         heard.clear()
-        for event in chain.stream(Question(labelled.question, labelled.history, [COLLECTION])):
+        question = Question(labelled.question, labelled.history, [COLLECTION])
+        for event in chain.stream(question):
             if isinstance(event, Done):
-                yield told(labelled, event.answer, heard)
+                yield told(labelled, event.answer, heard, chain.quoted(question))
 
 
 def report(found: Sequence[Told]) -> dict[str, str]:
