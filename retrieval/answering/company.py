@@ -13,14 +13,15 @@ TOGETHER = 4
 
 def company(c: Comparison) -> dict[str, float]:
     """The features of words and values in each other's company."""
-    numbers = {i for i, word in enumerate(c.own) if word.is_number}
+    numbers = [i for i in c.values if c.own[i].is_number]
+    named = [i for i in c.values if not c.own[i].is_number]
     return {
         "value apart": _value_apart(c),
         "pairs": _pairs(c),
         "name split": _name_split(c),
         "value out of company": _value_out_of_company(c),
         "number beside others": _beside_others(c, numbers),
-        "name beside others": _beside_others(c, c.named - numbers),
+        "name beside others": _beside_others(c, named),
     }
 
 
@@ -66,7 +67,7 @@ def _beside_others(c: Comparison, values: Iterable[int]) -> float:
 
 def _beside(c: Comparison, i: int) -> list[int]:
     """The places of the nearest words before and after an own word that say something."""
-    kept = [j for j in range(max(0, i - 3), min(len(c.own), i + 4)) if c.rarity[j] >= 0.2]
+    kept = [j for j in range(max(c.statement.asked, i - 3), min(len(c.own), i + 4)) if c.rarity[j] >= 0.2]
     return [
         j for j in (max((j for j in kept if j < i), default=-1), min((j for j in kept if j > i), default=-1)) if j >= 0
     ]
@@ -91,7 +92,7 @@ def _value_out_of_company(c: Comparison) -> float:
 
 def _out_of_company(c: Comparison, i: int) -> float:
     """Of the words around a value of its own, the share that none of its places in the passages has near."""
-    near = [j for j in range(max(0, i - 5), min(len(c.own), i + 6)) if j != i and c.rarity[j] >= 0.2]
+    near = [j for j in range(max(c.statement.asked, i - 5), min(len(c.own), i + 6)) if j != i and c.rarity[j] >= 0.2]
     if not near or not len(c.held_at[i]):
         return 0.0
     weight = c.rarity[near]

@@ -141,8 +141,9 @@ class Comparison:
 
     @cached_property
     def values(self) -> list[int]:
-        """The places of its numbers and names."""
-        return sorted(self.named | {i for i, w in enumerate(self.own) if w.is_number})
+        """The places of its own numbers and names."""
+        found = self.named | {i for i, word in enumerate(self.own) if word.is_number}
+        return sorted(i for i in found if i >= self.statement.asked)
 
     @cached_property
     def asked(self) -> Floats:

@@ -10,7 +10,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
@@ -29,6 +29,8 @@ from retrieval.text.words import content
 
 TERSE = 3
 """Words of its own, below which a statement is judged together with its question."""
+ASKED = 0.4
+"""What a word of its question counts where a terse answer is judged together with it."""
 KEPT = 8
 """Sets of passages whose comparison is kept ready; a statement that follows another has the same passages."""
 
@@ -141,6 +143,7 @@ class Groundedness:
         judged = judge_probability or [None] * len(statements)
         asked = self._reader.question(question)
         read = self._reader.statements([as_judged(text, question) for text in statements])
+        read = [_of_its_own(statement, text) for statement, text in zip(read, statements, strict=True)]
         return [
             self._judgement(text, statement, asked, basis, passages, by_model)
             for text, statement, by_model in zip(statements, read, judged, strict=True)
@@ -188,6 +191,13 @@ def as_judged(text: str, question: str) -> str:
     """
     text = _NEXT_NUMBER.sub(":", _EMPHASIS.sub("", text))
     return text if len(content(text)) >= TERSE else f"{question.strip()} {text}".strip()
+
+
+def _of_its_own(statement: Statement, text: str) -> Statement:
+    """A terse answer's own words count in full, those of its question, which may be anybody's, less."""
+    words = sum(word.start < len(statement.text) - len(text) for word in statement.words)
+    rarity = np.append(statement.rarity[:words] * ASKED, statement.rarity[words:])
+    return replace(statement, rarity=rarity, asked=words)
 
 
 def _evidence(found: Grounds, basis: Basis, passages: Sequence[Passage]) -> tuple[Evidence, ...]:

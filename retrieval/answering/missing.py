@@ -31,8 +31,13 @@ def missing(c: Comparison) -> dict[str, float]:
         "count missing": float((count & (held_anywhere < SAME)).sum()),
         "name missing": float((missing_name * (asked < SAME)).max(initial=0)),
         "name of the question missing": float((missing_name * (asked >= SAME)).max(initial=0)),
-        "code missing": float(sum(not holds(c.basis.plain, code) for code in typed(c.statement.text))),
+        "code missing": float(sum(not holds(c.basis.plain, code) for code in _codes(c))),
     }
+
+
+def _codes(c: Comparison) -> set[str]:
+    """Its codes but for those that it has from its question."""
+    return typed(c.statement.text) - (typed(c.question.text) if c.question else set())
 
 
 def _unit_differs(c: Comparison) -> float:

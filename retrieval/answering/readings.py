@@ -52,6 +52,7 @@ class Reading:
 class Statement:
     """A statement's words with their vectors, (words, dimensions), None where the model does not know its language, and
     how rare each word is, from 0 to about 1.2. `capitals` says whether one makes a name, as it does not in German.
+    So many words before it are its question's, with which a terse answer is judged.
     """
 
     text: str
@@ -59,6 +60,7 @@ class Statement:
     vectors: Vectors | None
     rarity: Vectors
     capitals: bool = True
+    asked: int = 0
 
 
 class Reader:

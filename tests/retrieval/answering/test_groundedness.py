@@ -265,3 +265,14 @@ def test_a_model_as_judge_adds_what_it_thinks(judge: Groundedness) -> None:
 def test_statements_of_a_text(text: str, statements: list[str]) -> None:
     """Without citations, bullets, numbers of a list and marks of emphasis."""
     assert statements_of(text) == statements
+
+
+def test_a_terse_answer_to_a_question_in_other_words(judge: Groundedness) -> None:
+    """What a question calls things need not stand in the passages; its codes and names are no claim of the answer's."""
+    manual = passage(
+        "Serial port",
+        "Set the baud rate to 115200 as 8-N-1. The port sends 27 characters at most. Other speeds show nothing readable.",
+    )
+    question = "what speed do I pick in PuTTY for the com port, I only see garbage otherwise"
+    assert judged(judge, "115200", manual, question=question).shown
+    assert not judged(judge, "9600", manual, question=question).shown
