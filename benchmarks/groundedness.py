@@ -345,23 +345,28 @@ def timing(lines: Sequence[Mapping[str, Any]], passages: Mapping[str, Sequence[P
 
 
 def picture(examples: Sequence[Example], curves: Mapping[str, Array], path: Path) -> None:
-    """How many of the statements that models and people wrote are shown, and the share of unfaithful ones in them."""
+    """Left: how many of the statements that were written are shown, and the share of unfaithful ones in them.
+    Right: how many faithful ones are shown, and how many that were changed in one place.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    natural = mask(examples, "faithful", "unfaithful", "between")
-    wrong = mask(examples, "unfaithful")[natural]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.5))
+    natural, faithful = mask(examples, "faithful", "unfaithful", "between"), mask(examples, "faithful")
+    wrong, changed_one = mask(examples, "unfaithful")[natural], mask(examples, *EXACT, "negated")
     for name, odds in curves.items():
         order = np.argsort(-odds[natural])
         shown = np.arange(1, len(order) + 1)
-        axes.plot(shown / len(order), np.cumsum(wrong[order]) / shown, label=name)
-    axes.axhline(wrong.mean(), color="grey", linestyle=":", label="everything shown")
-    axes.set_xlabel("share of written statements that is shown (coverage)")
-    axes.set_ylabel("of these, from unfaithful answers (risk)")
-    axes.legend()
+        left.plot(shown / len(order), np.cumsum(wrong[order]) / shown, label=name)
+        thresholds = np.quantile(odds[faithful], np.linspace(0, 1, 200))
+        shares = [((odds[faithful] >= t).mean(), (odds[changed_one] >= t).mean()) for t in thresholds]
+        right.plot(*zip(*shares, strict=True), label=name)
+    left.axhline(wrong.mean(), color="grey", linestyle=":", label="everything shown")
+    left.set(xlabel="written statements shown (coverage)", ylabel="of these, from unfaithful answers (risk)")
+    right.set(xlabel="faithful statements shown", ylabel="changed in one place, shown")
+    left.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     print(f"Wrote {path}")

@@ -271,7 +271,7 @@ def test_a_terse_answer_to_a_question_in_other_words(judge: Groundedness) -> Non
     """What a question calls things need not stand in the passages; its codes and names are no claim of the answer's."""
     manual = passage(
         "Serial port",
-        "Set the baud rate to 115200 as 8-N-1. The port sends 27 characters at most. Other speeds show nothing readable.",
+        "Set the baud rate to 115200 as 8-N-1. The port sends 27 characters at most. Other speeds are of no use.",
     )
     question = "what speed do I pick in PuTTY for the com port, I only see garbage otherwise"
     assert judged(judge, "115200", manual, question=question).shown
