@@ -196,7 +196,9 @@ def main() -> None:
         place, adapter = app.model_place(), train_adapter(app, options.folder, options.threads)
         with app.connect() as conn:
             sha256 = file_sha256(adapter / "adapter_model.safetensors")
-            registry.add(conn, registry.Made(NAME, None, None, None, app.base, sha256, {}, {}, "promote", "better"))
+            registry.add(
+                conn, registry.TrainedAdapter(NAME, None, None, None, app.base, sha256, {}, {}, "promote", "better")
+            )
             if (now := registry.in_use(conn)) and now.active:
                 registry.rollback(conn, by="benchmark", reason="to begin again")
         model = Watched(load_model(place, device="cpu"), max_tokens=options.tokens)

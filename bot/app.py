@@ -31,7 +31,7 @@ from bot.operations import Operations
 from bot.presence import Presence
 from bot.questions.answering import on_changed
 from bot.questions.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
-from bot.questions.in_flight import Underway
+from bot.questions.in_flight import InFlight
 from bot.questions.limits import Limits
 from bot.recovery import Recovery
 from bot.slack.routing import Identity
@@ -161,7 +161,7 @@ def build_app(
         embedder=embedder,
         operations=operations or Operations(),
         limits=limits or Limits(),
-        underway=Underway(at_a_time),
+        in_flight=InFlight(at_a_time),
     )
     return SlackApp(runtime, pool_of_workers, signing_secret, admins)
 

@@ -50,7 +50,7 @@ Deal = Callable[[str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptEvent:
     """An event in the inbox. `key` is the same for all events that tell of the same thing."""
 
     key: str
@@ -66,8 +66,8 @@ class Inbox:
     pool: Pool
     owner: int
     bot: Identity
-    _came: list[Kept] = field(default_factory=list)
-    _waiting: list[Kept] = field(default_factory=list)  # written, and to be dealt with when the burst has ended
+    _came: list[KeptEvent] = field(default_factory=list)
+    _waiting: list[KeptEvent] = field(default_factory=list)  # written, and to be dealt with when the burst has ended
     _waiting_since: float = 0.0
     _in_hand: set[str] = field(default_factory=set)  # keys of what waits or is being dealt with
     _done: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Inbox:
         """Has the event written, then acknowledged, then dealt with; returns at once. False: nobody counts on it."""
         key = key_of(event_id, event, self.bot)
         if key is not None:
-            self._add([Kept(key, event_id, event, acknowledge)])
+            self._add([KeptEvent(key, event_id, event, acknowledge)])
         return key is not None
 
     def keep_envelope(self, request: SocketModeRequest, acknowledge: Callable[[], None]) -> bool:
@@ -107,9 +107,9 @@ class Inbox:
     def take_over(self, left: Sequence[tuple[str, dict[str, Any]]]) -> None:
         """Has events dealt with that another process kept."""
         keyed = [(key_of(event_id, event, self.bot) or event_id, event_id, event) for event_id, event in left]
-        self._add([Kept(key, event_id, event, lambda: None) for key, event_id, event in keyed])
+        self._add([KeptEvent(key, event_id, event, lambda: None) for key, event_id, event in keyed])
 
-    def _add(self, kept: list[Kept]) -> None:
+    def _add(self, kept: list[KeptEvent]) -> None:
         with self._changed:
             self._came += kept
             self._came_at = time.monotonic()
@@ -130,7 +130,7 @@ class Inbox:
                     listening.submit(self._deal, kept, deal)
                 self._waiting = []
 
-    def _next(self) -> tuple[list[Kept], list[str]]:
+    def _next(self) -> tuple[list[KeptEvent], list[str]]:
         """Waits for something to do. Nothing to write: it is time to look whether the burst has ended."""
         with self._changed:
             self._changed.wait_for(
@@ -142,7 +142,7 @@ class Inbox:
             done, self._done = self._done, []
         return came, done
 
-    def _write(self, came: Sequence[Kept], done: Sequence[str]) -> None:
+    def _write(self, came: Sequence[KeptEvent], done: Sequence[str]) -> None:
         try:
             with self.pool.connection(timeout=TIMEOUT) as conn:
                 _write_rows(conn, came, done, self.owner)
@@ -150,7 +150,7 @@ class Inbox:
             # Acknowledged all the same: the listeners tell people that Postgres is down.
             log.error("inbox_not_written", came=len(came), done=len(done), error=error_code(error))
 
-    def _queue(self, came: Sequence[Kept]) -> None:
+    def _queue(self, came: Sequence[KeptEvent]) -> None:
         """What tells of the same thing as something in hand needs nothing more than its acknowledgement."""
         for kept in came:
             if kept.key not in self._in_hand:
@@ -162,7 +162,7 @@ class Inbox:
         now = time.monotonic()
         return now - self._came_at >= CALM or now - self._waiting_since >= LONGEST_BURST
 
-    def _deal(self, kept: Kept, deal: Deal) -> None:
+    def _deal(self, kept: KeptEvent, deal: Deal) -> None:
         deal(kept.event_id, kept.event)
         with self._changed:
             self._in_hand.discard(kept.key)
@@ -170,7 +170,7 @@ class Inbox:
             self._changed.notify()
 
 
-def _write_rows(conn: Connection[Any], came: Sequence[Kept], done: Sequence[str], owner: int) -> None:
+def _write_rows(conn: Connection[Any], came: Sequence[KeptEvent], done: Sequence[str], owner: int) -> None:
     if came:
         given = {
             "posts": [kept.key for kept in came],

@@ -17,7 +17,7 @@ import structlog
 from psycopg import Connection
 
 from bot.admin import reindexing, tuning
-from bot.admin.reindexing import Place
+from bot.admin.reindexing import RunMessage
 from bot.events import forget_events
 from bot.inbox import Inbox
 from bot.questions import experts, views
@@ -32,7 +32,7 @@ from bot.questions.answers import (
     take_over_answers,
     take_over_shared,
 )
-from bot.questions.asking_privately import Asked, post_shared, private_reply
+from bot.questions.asking_privately import PrivateQuestion, post_shared, private_reply
 from bot.questions.channels import channel_settings
 from bot.questions.experts import Request
 from bot.questions.in_flight import Job
@@ -74,8 +74,8 @@ class Left:
     answers: Sequence[Unfinished]
     shared: Sequence[Shared]
     requests: Sequence[Request]
-    runs: Sequence[Place]
-    rounds: Sequence[tuning.Place]
+    runs: Sequence[RunMessage]
+    rounds: Sequence[tuning.RoundMessage]
 
 
 @dataclass(slots=True)
@@ -190,7 +190,7 @@ def _question(row: Unfinished, conn: Connection[Any]) -> Question:
 
 def _reply_to(row: Unfinished, runtime: Runtime) -> Replying:
     if row.question_ts is None:
-        asked = Asked(row.channel, row.asked_by, row.question, row.about_ts, row.response_url)
+        asked = PrivateQuestion(row.channel, row.asked_by, row.question, row.about_ts, row.response_url)
         return private_reply(asked, row.id, runtime)
     if row.answer_ts is not None:
         with suppress(*SLACK_ERRORS):  # a stream that is still open cannot be updated

@@ -13,7 +13,7 @@ from slack_sdk import WebClient
 
 from bot.events import Recent
 from bot.operations import Operations
-from bot.questions.in_flight import Underway
+from bot.questions.in_flight import InFlight
 from bot.questions.limits import Limits
 from bot.slack.routing import Identity
 from bot.slack.workspace import Capabilities
@@ -40,7 +40,7 @@ class Runtime:
     operations: Operations = field(default_factory=Operations)
     limits: Limits = field(default_factory=Limits)
     capabilities: Capabilities = field(default_factory=Capabilities)
-    underway: Underway = field(default_factory=Underway)
+    in_flight: InFlight = field(default_factory=InFlight)
     owner: int = field(default_factory=lambda: secrets.randbits(62))
     stopping: Flag = field(default_factory=Flag)
     recent_posts: Recent = field(default_factory=Recent)

@@ -59,7 +59,7 @@ class NotPossible(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class TrainedAdapter:
     """An adapter that was trained, for the registry. `parent` is the name of the one that answered then."""
 
     name: str
@@ -134,7 +134,7 @@ def bucket(asker: str, trial: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{trial} {asker}".encode()).digest()[:4]) % 100
 
 
-def add(conn: Connection[Any], made: Made) -> None:
+def add(conn: Connection[Any], made: TrainedAdapter) -> None:
     """Lists an adapter whose folder is whole. One that is listed already stays as it is."""
     values = asdict(made) | {"lineage": Jsonb(dict(made.lineage)), "metrics": Jsonb(dict(made.metrics))}
     conn.execute(_ADD, values)

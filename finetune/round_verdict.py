@@ -27,7 +27,7 @@ from finetune.evaluation.run import (
     figures,
     guards_for,
     items_of,
-    one_voice,
+    per_author_cap,
 )
 from finetune.lineage import base_hashes, machine
 from finetune.model_card import CARD, CHART, SCORES, card, loss_chart, scores_chart
@@ -52,7 +52,7 @@ def evaluate_adapter(
     tell: Tell,
 ) -> tuple[Verdict, dict[str, Any]]:
     """The gate's verdict over a round's adapter, and the figures that it rests on. Raises what `tell` raises."""
-    clusters = one_voice(round_rows.clusters_of(conn, kept.id), round_rows.writers_of(conn, kept.id))
+    clusters = per_author_cap(round_rows.clusters_of(conn, kept.id), round_rows.writers_of(conn, kept.id))
     items = items_of(parts.datasets / str(kept.id), clusters, parts.golden())
     judge, told = _judge(parts, conn)
     model = parts.model()
@@ -145,7 +145,7 @@ def list_adapter(
         _write(folder / SCORES, chart)
     registry.add(
         conn,
-        registry.Made(
+        registry.TrainedAdapter(
             name=row.adapter,
             round_id=row.id,
             parent=metrics["active"],

@@ -18,7 +18,7 @@ class NoSign(Exception):
     """The process is there and does nothing. The message says since when."""
 
 
-class Pulse:
+class Liveness:
     """The last sign of life. A task at work in this process is one, however long it takes: no progress is not dead."""
 
     def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -25,7 +25,7 @@ from bot.admin.channel_views import (
     saved_modal,
     settings_in,
 )
-from bot.admin.commands import Said, Word
+from bot.admin.commands import Command, Word
 from bot.questions.channels import channel_settings, collections, languages, save_channel
 from bot.questions.readers import personal, readable_collections
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -39,7 +39,7 @@ def register(app: App, runtime: Runtime) -> None:
     app.view(FORM)(partial(on_submitted, runtime=runtime))
 
 
-def channel(said: Said, runtime: Runtime) -> str | None:
+def channel(said: Command, runtime: Runtime) -> str | None:
     """Opens the form with what holds now."""
     if said.channel.startswith("D"):
         return NOT_IN_DIRECT

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.admin.audit import record
-from bot.admin.commands import Said, Word
+from bot.admin.commands import Command, Word
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import plain, unescape
 from retrieval.collections import Audience, WrongAudience, list_audiences, principal, set_audience
@@ -15,7 +15,7 @@ USAGE = (
 _MENTION = {"user": "<@{}>", "group": "<!subteam^{}>", "channel": "<#{}>"}
 
 
-def collection(said: Said, runtime: Runtime) -> str:
+def collection(said: Command, runtime: Runtime) -> str:
     """The list, or one more or one less in an audience."""
     if not said.rest:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:

@@ -34,7 +34,7 @@ NO_DATABASE = "I cannot do that right now: my database does not respond. Please 
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Command:
     """One use of a slash command; `rest` is what stands behind its first word."""
 
     person: str
@@ -54,7 +54,7 @@ class Word:
     name: str
     usage: str
     meaning: str
-    run: Callable[[Said, Runtime], str | None]
+    run: Callable[[Command, Runtime], str | None]
     admins: bool = False
     changes: bool = False
 
@@ -75,9 +75,9 @@ def on_command(
     carry_out(said, f"/journeyman {word.name}", lambda: _run(word, said, runtime), ack, runtime)
 
 
-def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Said:
+def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Command:
     """The parts of Slack's payload that words use."""
-    return Said(
+    return Command(
         person=str(command.get("user_id", "")),
         channel=str(command.get("channel_id", "")),
         trigger_id=str(command.get("trigger_id", "")),
@@ -86,7 +86,7 @@ def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Said:
     )
 
 
-def carry_out(said: Said, command: str, run: Callable[[], str | None], ack: Ack, runtime: Runtime) -> None:
+def carry_out(said: Command, command: str, run: Callable[[], str | None], ack: Ack, runtime: Runtime) -> None:
     """Runs a command, acknowledges it unless that was done before, and tells the person what it says.
 
     Never raises: a failure becomes a sentence.
@@ -106,7 +106,7 @@ def carry_out(said: Said, command: str, run: Callable[[], str | None], ack: Ack,
         tell(said, text, runtime)
 
 
-def tell(said: Said, text: str, runtime: Runtime) -> None:
+def tell(said: Command, text: str, runtime: Runtime) -> None:
     """Tells the person alone: where they typed the command, or in a direct message if Slack does not let us."""
     try:
         if said.respond.response_url and said.respond(text=text, response_type="ephemeral").status_code == 200:
@@ -135,7 +135,7 @@ def help_text(words: Sequence[Word]) -> str:
     return "\n".join([views.HELP, "", ASK, REINDEX, *lines])
 
 
-def _run(word: Word, said: Said, runtime: Runtime) -> str | None:
+def _run(word: Word, said: Command, runtime: Runtime) -> str | None:
     if word.admins:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             if not authorize(conn, runtime.client, said.person, word.name, {"text": said.rest[:200]}):

@@ -2,11 +2,11 @@
 
 import structlog
 
-from bot.admin.commands import Said, Word
+from bot.admin.commands import Command, Word
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import escape, plain
 from bot.slack.workspace import SLACK_ERRORS, error_code
-from finetune.evaluation.comparison_rows import Made, latest
+from finetune.evaluation.comparison_rows import StoredComparison, latest
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +16,7 @@ NONE_YET = (
 )
 
 
-def compare(said: Said, runtime: Runtime) -> str | None:
+def compare(said: Command, runtime: Runtime) -> str | None:
     """Posts the last comparison where the command was typed; tells the person alone if Slack does not let us."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         made = latest(conn)
@@ -32,7 +32,7 @@ def compare(said: Said, runtime: Runtime) -> str | None:
     return None
 
 
-def told(made: Made) -> str:
+def told(made: StoredComparison) -> str:
     """The table and the advice."""
     tuned = f" with {plain(made.adapter)}" if made.adapter else ""
     head = f"*{plain(made.questions)}*, {made.made_at:%Y-%m-%d}, {plain(made.model)}{tuned}"
@@ -40,7 +40,7 @@ def told(made: Made) -> str:
     return f"{head}\n```{escape(comparison.table())}```\n{escape(comparison.advice)}"
 
 
-def _add_chart(made: Made, channel: str, ts: str, runtime: Runtime) -> None:
+def _add_chart(made: StoredComparison, channel: str, ts: str, runtime: Runtime) -> None:
     if made.chart is None:
         return
     try:

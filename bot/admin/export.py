@@ -13,7 +13,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from bot.admin.commands import Said, Word, send_direct
+from bot.admin.commands import Command, Word, send_direct
 from bot.questions.readers import MAY_READ_REWRITTEN, personal
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.workspace import SLACK_ERRORS, error_code
@@ -59,7 +59,7 @@ def export_lines(conn: Connection[Any], principals: Sequence[str] | None = None)
             yield json.dumps(row, ensure_ascii=False, default=_as_json)
 
 
-def export(said: Said, runtime: Runtime) -> str:
+def export(said: Command, runtime: Runtime) -> str:
     """Sends the export to the person: as a file, else in messages, where nobody else sees it."""
     principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:

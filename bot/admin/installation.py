@@ -1,7 +1,7 @@
 """The words of `/journeyman` about the installation itself: status and admins."""
 
 from bot.admin.authorization import Admin, add_admin, authorize, is_group, list_admins, read_member, remove_admin
-from bot.admin.commands import REFUSED, Said, Word
+from bot.admin.commands import REFUSED, Command, Word
 from bot.admin.status import status_text
 from bot.questions.readers import personal
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -16,14 +16,14 @@ ADMINS_USAGE = (
 )
 
 
-def status(said: Said, runtime: Runtime) -> str:
+def status(said: Command, runtime: Runtime) -> str:
     """How the bot did in the last 24 hours, and what is indexed of that which the person may read."""
     principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         return status_text(conn, principals)
 
 
-def admins(said: Said, runtime: Runtime) -> str:
+def admins(said: Command, runtime: Runtime) -> str:
     """Who the admins are; and for admins: one more, or one less."""
     action, _, who = said.rest.partition(" ")
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:

@@ -18,7 +18,7 @@ from psycopg import Connection
 from slack_bolt import Ack, Respond
 
 from bot.admin.authorization import authorize
-from bot.admin.commands import REFUSED, Said, carry_out, said_in, send_direct
+from bot.admin.commands import REFUSED, Command, carry_out, said_in, send_direct
 from bot.admin.reindex_view import already_running, run_message
 from bot.admin.status import CONSOLE
 from bot.questions.readers import personal, readable_collections, readers
@@ -68,7 +68,7 @@ _SHOWN = "DELETE FROM reindex_message WHERE run_id = %(run)s"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReindexRequest:
     """What a person typed."""
 
     name: str = "all"
@@ -77,7 +77,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunMessage:
     """The message that shows a run; `ts` is empty as long as it is not posted."""
 
     run_id: int
@@ -98,7 +98,7 @@ def on_cancel(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str
     carry_out(said, "cancel", lambda: _cancel(said, runtime), ack, runtime)
 
 
-def read_wanted(text: str) -> Wanted | None:
+def read_wanted(text: str) -> ReindexRequest | None:
     """The parts of what was typed; None for an option that there is not."""
     names, flags = [], set()
     for word in _LINK.sub(r"\1", text).split():
@@ -109,15 +109,15 @@ def read_wanted(text: str) -> Wanted | None:
     if not flags <= {"dry-run", "force"}:
         return None
     name = unescape(" ".join(names).strip("\"'“”`"))
-    return Wanted(name or "all", "dry-run" in flags, "force" in flags)
+    return ReindexRequest(name or "all", "dry-run" in flags, "force" in flags)
 
 
-def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Place]:
+def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[RunMessage]:
     """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
-    return [Place(*row) for row in conn.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()]
+    return [RunMessage(*row) for row in conn.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()]
 
 
-def resume(place: Place, runtime: Runtime) -> None:
+def resume(place: RunMessage, runtime: Runtime) -> None:
     """Goes on with a message that another process left, or posts it if that one did not come to it."""
     if not place.ts:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
@@ -128,7 +128,7 @@ def resume(place: Place, runtime: Runtime) -> None:
     start_watching(place, runtime)
 
 
-def _already_running(run: Run, said: Said, runtime: Runtime) -> str:
+def _already_running(run: Run, said: Command, runtime: Runtime) -> str:
     principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         known = readable_collections(conn, principals)
@@ -143,12 +143,12 @@ def shown(run: Run, channel: str, runtime: Runtime, *, private: bool = False) ->
     return run_message(run, datetime.now(UTC), named=named)
 
 
-def start_watching(place: Place, runtime: Runtime) -> None:
+def start_watching(place: RunMessage, runtime: Runtime) -> None:
     """Keeps a run's message up to date in a thread of its own, which ends with the run or with this process."""
     Thread(target=watch, args=(place, runtime), name=f"reindex-{place.run_id}", daemon=True).start()
 
 
-def watch(place: Place, runtime: Runtime) -> None:
+def watch(place: RunMessage, runtime: Runtime) -> None:
     """Shows the run until its end was shown; hands it out again if nobody works on it for long."""
     seen: Message | None = None
     at_work = time.monotonic()
@@ -177,7 +177,7 @@ def watch(place: Place, runtime: Runtime) -> None:
                 return
 
 
-def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
+def _reindex(said: Command, ack: Ack, runtime: Runtime) -> str | None:
     wanted = read_wanted(said.rest)
     before: Run | None = None
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
@@ -205,7 +205,7 @@ def _reindex(said: Said, ack: Ack, runtime: Runtime) -> str | None:
     return None if place.channel == said.channel else SHOWN_DIRECTLY
 
 
-def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> Place | None:
+def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> RunMessage | None:
     """Posts the run's message and has the run done; None if there is nowhere to post it."""
     place = _post(run, channel, runtime)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
@@ -219,7 +219,7 @@ def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> Place | None:
     return place
 
 
-def _cancel(said: Said, runtime: Runtime) -> str:
+def _cancel(said: Command, runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if not authorize(conn, runtime.client, said.person, "reindex cancel", {"run": said.rest[:20]}):
             return REFUSED.format(command="cancelling a run")
@@ -237,23 +237,25 @@ def _hand_out(run_id: int, runtime: Runtime) -> None:
         log.error("run_not_handed_out", run=run_id, error=error_code(error))
 
 
-def _post(run: Run, channel: str, runtime: Runtime) -> Place | None:
+def _post(run: Run, channel: str, runtime: Runtime) -> RunMessage | None:
     """The message: where the command was typed, else in a direct message."""
     message = shown(run, channel, runtime)
     try:
         posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
-        return Place(run.id, str(posted["channel"]), str(posted["ts"]))
+        return RunMessage(run.id, str(posted["channel"]), str(posted["ts"]))
     except SLACK_ERRORS as error:
         log.info("run_not_posted", run=run.id, error=error_code(error))
     message = shown(run, "", runtime, private=True)
     try:
-        return Place(run.id, *post_direct(runtime.client, run.started_by, text=message.text, blocks=message.blocks))
+        return RunMessage(
+            run.id, *post_direct(runtime.client, run.started_by, text=message.text, blocks=message.blocks)
+        )
     except SLACK_ERRORS as error:
         log.error("run_not_posted", run=run.id, error=error_code(error))
         return None
 
 
-def _show(place: Place, message: Message, runtime: Runtime) -> bool:
+def _show(place: RunMessage, message: Message, runtime: Runtime) -> bool:
     try:
         runtime.client.chat_update(channel=place.channel, ts=place.ts, text=message.text, blocks=message.blocks)
     except SLACK_ERRORS as error:
@@ -262,7 +264,7 @@ def _show(place: Place, message: Message, runtime: Runtime) -> bool:
     return True
 
 
-def _ended(run: Run, place: Place, message: Message, runtime: Runtime, *, seen: bool) -> None:
+def _ended(run: Run, place: RunMessage, message: Message, runtime: Runtime, *, seen: bool) -> None:
     """The end was shown, or the person is told directly, as when somebody has deleted the message."""
     if not seen and run.started_by != CONSOLE:
         send_direct(run.started_by, message.text, runtime)

@@ -13,7 +13,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from bot.admin.commands import Said, Word
+from bot.admin.commands import Command, Word
 from bot.admin.status import slack_date, who
 from bot.operations import ModelState
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -59,7 +59,7 @@ FROM feedback
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RoundMessage:
     """A message that shows a round, for `person`; `ts` is None as long as it is not posted."""
 
     id: int
@@ -69,7 +69,7 @@ class Place:
     person: str | None
 
 
-def model(said: Said, runtime: Runtime) -> str:
+def model(said: Command, runtime: Runtime) -> str:
     """Which model and adapter answer; one adapter; or the promotion of one."""
     action, _, rest = said.rest.partition(" ")
     name, _, reason = rest.strip().partition(" ")
@@ -86,7 +86,7 @@ def model(said: Said, runtime: Runtime) -> str:
     return MODEL_USAGE if action not in ("", "list") else _overview(runtime)
 
 
-def finetune(said: Said, runtime: Runtime) -> str | None:
+def finetune(said: Command, runtime: Runtime) -> str | None:
     """What there is to learn from, and the last rounds; or a new round, with a message that says how far it is."""
     if said.rest in ("start", "now"):
         return _start(said, runtime)
@@ -104,7 +104,7 @@ def finetune(said: Said, runtime: Runtime) -> str | None:
     return "\n".join([*lines, *(f"• {round_text(one)}" for one in last)])
 
 
-def rollback(said: Said, runtime: Runtime) -> str:
+def rollback(said: Command, runtime: Runtime) -> str:
     """End the trial there is, or go back to what answered before."""
     reason = said.rest or "asked for in Slack"
     try:
@@ -182,7 +182,7 @@ def _overview(runtime: Runtime) -> str:
     return "\n".join(lines) or "No answer was written yet, so I cannot say which model writes them."
 
 
-def _start(said: Said, runtime: Runtime) -> str | None:
+def _start(said: Command, runtime: Runtime) -> str | None:
     if runtime.operations.finetune is None:
         return NOT_HERE
     try:
@@ -192,7 +192,10 @@ def _start(said: Said, runtime: Runtime) -> str | None:
         return "I could not note that down: try again in a minute."
     asked = {"round_id": number, "channel": said.channel, "person": said.person, "owner": runtime.owner}
     try:
-        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn, conn.cursor(row_factory=class_row(Place)) as cursor:
+        with (
+            runtime.pool.connection(timeout=ACK_TIMEOUT) as conn,
+            conn.cursor(row_factory=class_row(RoundMessage)) as cursor,
+        ):
             place = cursor.execute(_TO_SHOW, asked).fetchall()[0]
     except psycopg.Error as error:
         log.warning("round_message_not_kept", round=number, error=error_code(error))
@@ -201,20 +204,20 @@ def _start(said: Said, runtime: Runtime) -> str | None:
     return None
 
 
-def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Place]:
+def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[RoundMessage]:
     """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
-    with conn.cursor(row_factory=class_row(Place)) as cursor:
+    with conn.cursor(row_factory=class_row(RoundMessage)) as cursor:
         return cursor.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()
 
 
-def follow(place: Place, runtime: Runtime) -> None:
+def follow(place: RoundMessage, runtime: Runtime) -> None:
     """Posts a round's message, unless it is, and keeps it up to date: in a thread of its own, which ends with the round
     or with this process.
     """
     Thread(target=_watch, args=(place, runtime), name=f"round-{place.round_id}", daemon=True).start()
 
 
-def _stop(said: Said, runtime: Runtime) -> str:
+def _stop(said: Command, runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         found = open_round(conn)
         if found is None or found.job_id is None or not cancel_job(conn, found.job_id, said.person):
@@ -223,7 +226,7 @@ def _stop(said: Said, runtime: Runtime) -> str:
     return f"Round {found.id} is cancelled. What answers stays as it is."
 
 
-def _watch(place: Place, runtime: Runtime) -> None:
+def _watch(place: RoundMessage, runtime: Runtime) -> None:
     """Until the end was shown, or could not be for long."""
     shown, tries, first = "", 0, True
     while tries < TRIES and not runtime.stopping.wait(0 if first else PACE):
@@ -254,7 +257,7 @@ def _watch(place: Place, runtime: Runtime) -> None:
         log.warning("round_message_not_forgotten", round=place.round_id, error=error_code(error))
 
 
-def _post(place: Place, text: str, runtime: Runtime) -> Place:
+def _post(place: RoundMessage, text: str, runtime: Runtime) -> RoundMessage:
     """Where the command was typed, else in a direct message. Raises SLACK_ERRORS and psycopg.Error."""
     try:
         posted = runtime.client.chat_postMessage(channel=place.channel, text=text)

@@ -29,7 +29,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FormInput:
     """What a person put into the form."""
 
     reason: Reason | None
@@ -79,12 +79,12 @@ def about_of(view: Mapping[str, Any]) -> About | None:
         return None
 
 
-def said_in(view: Mapping[str, Any]) -> Said:
+def said_in(view: Mapping[str, Any]) -> FormInput:
     """Reads what the person chose and typed."""
     values = view["state"]["values"]
     chosen = values.get("reason", {}).get("reason", {}).get("selected_option") or {}
     typed = values.get("correction", {}).get("correction", {}).get("value") or ""
-    return Said(read_reason(str(chosen.get("value", ""))), typed.strip()[:CORRECTION_LIMIT] or None)
+    return FormInput(read_reason(str(chosen.get("value", ""))), typed.strip()[:CORRECTION_LIMIT] or None)
 
 
 def with_button(text: str, answer_id: UUID) -> list[Block]:

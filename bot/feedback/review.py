@@ -115,7 +115,7 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReviewedPassage:
     """A passage that the answer was written from; `text` is None once it has gone from the index."""
 
     title: str
@@ -137,7 +137,7 @@ class Judged:
     up: int
     down: int
     complaints: Sequence[Complaint] = ()
-    passages: Sequence[Read] = ()
+    passages: Sequence[ReviewedPassage] = ()
     collections: Sequence[str] = ()
 
 
@@ -178,7 +178,7 @@ def read_answer(conn: Connection[Any], answer_id: UUID) -> Judged | None:
     with conn.cursor(row_factory=class_row(Complaint)) as cursor:
         complaints = cursor.execute(_COMPLAINTS, key).fetchall()
     collections = sorted(_made_of(conn, answer_id))
-    with conn.cursor(row_factory=class_row(Read)) as passages_cursor:
+    with conn.cursor(row_factory=class_row(ReviewedPassage)) as passages_cursor:
         given = {**key, "collections": collections, "limit": PASSAGES}
         passages = passages_cursor.execute(_PASSAGES, given).fetchall()
     return Judged(**row, complaints=complaints, passages=passages, collections=collections)

@@ -14,7 +14,7 @@ import structlog
 from slack_bolt import Ack, App
 
 from bot.admin.authorization import authorize
-from bot.admin.commands import REFUSED, Said, Word
+from bot.admin.commands import REFUSED, Command, Word
 from bot.feedback import review_views
 from bot.feedback.complaints import documents_fixed
 from bot.feedback.review import read_answer, reject, review_queue, save_verified, verified_answers, withdraw
@@ -39,7 +39,7 @@ def register(app: App, runtime: Runtime) -> None:
     app.view(review_views.REVIEW)(partial(on_approve, runtime=runtime))
 
 
-def review(said: Said, runtime: Runtime) -> str | None:
+def review(said: Command, runtime: Runtime) -> str | None:
     """`/journeyman review`: the queue in a modal."""
     principals = personal(runtime, said.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:

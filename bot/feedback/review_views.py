@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from bot.feedback.complaints import REASONS, ToFix
-from bot.feedback.review import Judged, Read, Verified, Vouched, Waiting
+from bot.feedback.review import Judged, ReviewedPassage, Verified, Vouched, Waiting
 from bot.questions.views import Block, section
 from bot.slack.mrkdwn import escape, fitting, plain, to_mrkdwn
 
@@ -165,7 +165,7 @@ def _evidence(judged: Judged) -> list[Block]:
     return [*blocks, context("*Passages that it was written from*"), *map(_passage, judged.passages)]
 
 
-def _passage(read: Read) -> Block:
+def _passage(read: ReviewedPassage) -> Block:
     where = " › ".join(plain(part) for part in (read.title, read.heading) if part)
     text = "_no longer in the index_" if read.text is None else plain(_short(read.text, 600))
     return context(fitting(f"*{where}*\n{text}"))

@@ -71,7 +71,7 @@ class Mine:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptCounts:
     """How much there is of a person, or was until it was deleted."""
 
     questions: int
@@ -84,13 +84,13 @@ def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence
         return cursor.execute(_MINE, {"person": person, "limit": limit, "called_off": CALLED_OFF}).fetchall()
 
 
-def kept(conn: Connection[Any], person: str) -> Kept:
+def kept(conn: Connection[Any], person: str) -> KeptCounts:
     """How many questions and votes of the person are kept."""
-    with conn.cursor(row_factory=class_row(Kept)) as cursor:
-        return cursor.execute(_COUNT, {"person": person}).fetchone() or Kept(0, 0)
+    with conn.cursor(row_factory=class_row(KeptCounts)) as cursor:
+        return cursor.execute(_COUNT, {"person": person}).fetchone() or KeptCounts(0, 0)
 
 
-def delete_data(conn: Connection[Any], person: str) -> Kept:
+def delete_data(conn: Connection[Any], person: str) -> KeptCounts:
     """Deletes all of it, or nothing; returns how much it was."""
     whose = {"person": person}
     with conn.transaction():

@@ -9,7 +9,7 @@ from bot.feedback.review import Waiting
 from bot.feedback.review_views import button, context, queue_blocks, to_fix_blocks
 from bot.home.charts import in_words
 from bot.home.figures import Figures
-from bot.home.personal_data import Kept, Mine
+from bot.home.personal_data import KeptCounts, Mine
 from bot.questions.views import Block, section
 from bot.slack.mrkdwn import fitting, plain
 
@@ -37,7 +37,7 @@ class Personal:
 
     collections: Sequence[Collection]
     mine: Sequence[Mine]
-    kept: Kept
+    kept: KeptCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def without_database() -> Block:
     return _home([_header("Ask your company's documents"), section(HOW_TO_ASK), section(f":warning: {NO_DATABASE}")])
 
 
-def deleted_note(deleted: Kept) -> str:
+def deleted_note(deleted: KeptCounts) -> str:
     """What a deletion did."""
     return (
         f":white_check_mark: I deleted your data: {_total(deleted)}. "
@@ -122,7 +122,7 @@ def _question(mine: Mine) -> str:
     return f"• {plain(question)} — {slack_date(mine.asked_at)}, {_STATES[mine.state]}{vote}"
 
 
-def _delete_button(kept: Kept) -> Block:
+def _delete_button(kept: KeptCounts) -> Block:
     confirm = {
         "title": _plain("Delete your data?"),
         "text": _plain(
@@ -151,7 +151,7 @@ def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text}
 
 
-def _total(kept: Kept) -> str:
+def _total(kept: KeptCounts) -> str:
     return f"{_counted(kept.questions, 'question')} and {_counted(kept.votes, 'vote')}"
 
 

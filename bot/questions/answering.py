@@ -73,10 +73,10 @@ def reply_to(
 
 def begin(job: Job, runtime: Runtime) -> None:
     """Takes a place in the queue, tells the asker how many are before it, and hands the job to the workers."""
-    runtime.underway.begin(job)
+    runtime.in_flight.begin(job)
     # In this context, so that the logs of the answer have the id of the event that asked for it.
     runtime.work.submit(copy_context().run, partial(answer_job, job, runtime=runtime))
-    job.reply.wait(runtime.underway.before(job))
+    job.reply.wait(runtime.in_flight.before(job))
 
 
 def answer_job(job: Job, *, runtime: Runtime) -> None:
@@ -86,8 +86,8 @@ def answer_job(job: Job, *, runtime: Runtime) -> None:
         _answer(job, runtime)
     finally:
         log.info("answer_ended", answer_id=str(job.answer_id))
-        runtime.underway.end(job)
-    for other, before in runtime.underway.waiting():
+        runtime.in_flight.end(job)
+    for other, before in runtime.in_flight.waiting():
         other.reply.wait(before)
 
 
@@ -106,7 +106,7 @@ def relay(events: Iterator[Event], job: Job, runtime: Runtime) -> Answer:
             match event:
                 case Reading(passages):
                     job.reply.read(len(passages))
-                    job.reply.wait(runtime.underway.before(job))
+                    job.reply.wait(runtime.in_flight.before(job))
                 case Text(text):
                     job.writing = True
                     job.reply.write(text)
@@ -160,7 +160,7 @@ def _final_answer(job: Job, runtime: Runtime) -> Answer:
             look_again(job, runtime)
             if not job.changed:
                 return answer
-        edited = runtime.underway.take_edit(job)
+        edited = runtime.in_flight.take_edit(job)
         if job.lost:
             raise Lost
         if job.deleted or edited is None:
@@ -186,7 +186,7 @@ def _readable(job: Job, runtime: Runtime) -> Question:
 
 def on_changed(answer_id: UUID, *, runtime: Runtime) -> None:
     """Another process was told that the question has changed. Never raises."""
-    job = runtime.underway.find(answer_id)
+    job = runtime.in_flight.find(answer_id)
     if job is not None:
         look_again(job, runtime)
 
@@ -198,7 +198,7 @@ def look_again(job: Job, runtime: Runtime) -> None:
         asked = asked_now(conn, job.answer_id)
         if asked is not None:
             text = None if asked.deleted else asked.question
-            runtime.underway.learn(job, text, lost=asked.owner != runtime.owner)
+            runtime.in_flight.learn(job, text, lost=asked.owner != runtime.owner)
 
     _record(runtime.pool, look, INTAKE_TIMEOUT)
 

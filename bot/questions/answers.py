@@ -139,7 +139,7 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedNow:
     """What an answer is to answer now, and whose it is."""
 
     owner: int | None
@@ -227,9 +227,9 @@ def hand_over(conn: Connection[Any], answer_id: UUID, owner: int) -> None:
     conn.execute(_HAND_OVER, {"id": answer_id, "owner": owner})
 
 
-def asked_now(conn: Connection[Any], answer_id: UUID) -> Asked | None:
+def asked_now(conn: Connection[Any], answer_id: UUID) -> AskedNow | None:
     """The question as it reads now; None if its row was deleted on its asker's wish."""
-    with conn.cursor(row_factory=class_row(Asked)) as cursor:
+    with conn.cursor(row_factory=class_row(AskedNow)) as cursor:
         return cursor.execute(_ASKED, {"id": answer_id}).fetchone()
 
 

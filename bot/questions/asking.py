@@ -130,8 +130,8 @@ def receive_change(changed: Change, runtime: Runtime) -> None:
     except psycopg.Error as error:
         log.error("change_not_kept", channel=changed.channel, error=error_code(error))
     if text:
-        runtime.underway.edit(changed.channel, changed.ts, text)
-    elif job := runtime.underway.delete(changed.channel, changed.ts):
+        runtime.in_flight.edit(changed.channel, changed.ts, text)
+    elif job := runtime.in_flight.delete(changed.channel, changed.ts):
         # Now: the model may be at its next statement for seconds before it can be stopped.
         try:
             job.reply.withdraw()

@@ -42,7 +42,7 @@ NOT_SHARED = "Slack did not let me post the answer here. Invite me to the channe
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PrivateQuestion:
     """A question for its asker's eyes; `about_ts` is the thread that it is about, if any.
 
     `response_url` is where Slack takes what the asker is to see, for half an hour and five times.
@@ -67,7 +67,9 @@ def on_ask(ack: Ack, command: dict[str, Any], *, runtime: Runtime) -> None:
     if kind_of(text) == "empty":
         ack(USAGE)
         return
-    asked = Asked(str(command["channel_id"]), str(command["user_id"]), text, response_url=command.get("response_url"))
+    asked = PrivateQuestion(
+        str(command["channel_id"]), str(command["user_id"]), text, response_url=command.get("response_url")
+    )
     taken = _taken_on(asked, runtime)
     ack(views.asked_privately(text) if isinstance(taken, Job) else taken)
     if isinstance(taken, Job):
@@ -79,7 +81,7 @@ def on_shortcut(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
     message = body.get("message") or {}
     text = clean_text(str(message.get("text") or ""), runtime.identity)
     about = message.get("thread_ts") or message.get("ts")
-    asked = Asked(body["channel"]["id"], body["user"]["id"], text, about, body.get("response_url"))
+    asked = PrivateQuestion(body["channel"]["id"], body["user"]["id"], text, about, body.get("response_url"))
     taken = NO_WORDS if kind_of(text) == "empty" else _taken_on(asked, runtime)
     ack()
     _tell(asked, views.asked_privately(text) if isinstance(taken, Job) else taken, runtime)
@@ -90,7 +92,7 @@ def on_shortcut(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
 def on_share(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """The button below a private answer: everybody sees it from now on, and it stands where it belongs."""
     answer_id = UUID(str(action.get("value", "")).partition(" ")[0])  # older buttons say the thread, too
-    asked = Asked(body["channel"]["id"], body["user"]["id"], "", response_url=body.get("response_url"))
+    asked = PrivateQuestion(body["channel"]["id"], body["user"]["id"], "", response_url=body.get("response_url"))
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             shared = share_answer(conn, answer_id, asked.person, runtime.owner, asked.response_url)
@@ -110,7 +112,7 @@ def on_share(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
 
 
 def take_on_privately(
-    conn: Connection[Any], asked: Asked, limits: Limits, owner: int
+    conn: Connection[Any], asked: PrivateQuestion, limits: Limits, owner: int
 ) -> tuple[UUID, Question] | Exceeded:
     """Begins the answer, as the channel's settings say where to search; or the limit that is reached."""
     if exceeded := check_limits(conn, limits, asked.person):
@@ -132,7 +134,7 @@ def take_on_privately(
     return answer_id, question
 
 
-def private_reply(asked: Asked, answer_id: UUID, runtime: Runtime) -> PrivateReply:
+def private_reply(asked: PrivateQuestion, answer_id: UUID, runtime: Runtime) -> PrivateReply:
     """Shows the answer to its asker alone, with a button to share it."""
     send = _sender(asked, runtime)
     return PrivateReply(runtime.client, asked.channel, asked.person, send, str(answer_id))
@@ -143,7 +145,7 @@ def post_shared(shared: Shared, runtime: Runtime) -> None:
 
     Raises one of SLACK_ERRORS or psycopg.Error: then it is still to be posted.
     """
-    asked = Asked(shared.channel, shared.asked_by, "", shared.about_ts, shared.response_url)
+    asked = PrivateQuestion(shared.channel, shared.asked_by, "", shared.about_ts, shared.response_url)
     if not _may_share(shared, runtime):
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             unshare_answer(conn, shared.id)
@@ -167,7 +169,7 @@ def _may_share(shared: Shared, runtime: Runtime) -> bool:
         return may_read_answer(conn, shared.id, principals)
 
 
-def _taken_on(asked: Asked, runtime: Runtime) -> Job | str:
+def _taken_on(asked: PrivateQuestion, runtime: Runtime) -> Job | str:
     """The job, whose row is there, or what its asker is told instead."""
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
@@ -182,11 +184,11 @@ def _taken_on(asked: Asked, runtime: Runtime) -> Job | str:
     return Job(_post_of(asked, "", runtime), answer_id, question, reply, private=True)
 
 
-def _respond(asked: Asked) -> Respond | None:
+def _respond(asked: PrivateQuestion) -> Respond | None:
     return Respond(response_url=asked.response_url) if asked.response_url else None
 
 
-def _sender(asked: Asked, runtime: Runtime) -> Send:
+def _sender(asked: PrivateQuestion, runtime: Runtime) -> Send:
     """Through the response URL, which lives for half an hour; then as an ephemeral message."""
     respond = _respond(asked)
     otherwise = ephemerally(runtime.client, asked.channel, asked.person, None)
@@ -202,14 +204,14 @@ def _sender(asked: Asked, runtime: Runtime) -> Send:
     return send
 
 
-def _tell(asked: Asked, text: str, runtime: Runtime) -> None:
+def _tell(asked: PrivateQuestion, text: str, runtime: Runtime) -> None:
     try:
         _sender(asked, runtime)({"text": text})
     except SLACK_ERRORS as error:
         log.error("not_told", channel=asked.channel, error=error_code(error))
 
 
-def _post(shared: Shared, asked: Asked, runtime: Runtime) -> bool:
+def _post(shared: Shared, asked: PrivateQuestion, runtime: Runtime) -> bool:
     """Posts question and answer; False if Slack takes them in no way."""
     answer = views.Shown(shared.id, shared.text, [Source(**source) for source in shared.sources])
     header = views.asked_by(asked.person, shared.question)
@@ -247,7 +249,7 @@ def _respond_in_channel(header: str, answer: views.Shown, respond: Respond | Non
     return all(response.status_code == 200 for response in sent)
 
 
-def _post_of(asked: Asked, thread_ts: str, runtime: Runtime) -> Post:
+def _post_of(asked: PrivateQuestion, thread_ts: str, runtime: Runtime) -> Post:
     return Post(
         event_id="",
         channel=asked.channel,

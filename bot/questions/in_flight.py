@@ -40,7 +40,7 @@ class Job:
         return self.deleted or self.lost or self.edited is not None
 
 
-class Underway:
+class InFlight:
     """The jobs of this process; `at_a_time` is how many of them the model serves together."""
 
     def __init__(self, at_a_time: int = 1) -> None:

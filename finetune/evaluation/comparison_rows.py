@@ -19,7 +19,7 @@ _LATEST = "SELECT made_at, questions, model, adapter, report, chart FROM compari
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class StoredComparison:
     """A comparison that was made: when, over which question set, and of which model and adapter."""
 
     made_at: datetime
@@ -40,7 +40,7 @@ def store(conn: Connection[Any], found: Comparison, *, questions: str, model: st
     conn.execute(_STORE, {**values, "report": Jsonb(found.as_dict()), "chart": found.chart()})
 
 
-def latest(conn: Connection[Any]) -> Made | None:
+def latest(conn: Connection[Any]) -> StoredComparison | None:
     """The last one that was made, if there is any."""
-    with conn.cursor(row_factory=class_row(Made)) as cursor:
+    with conn.cursor(row_factory=class_row(StoredComparison)) as cursor:
         return cursor.execute(_LATEST).fetchone()

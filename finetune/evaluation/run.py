@@ -135,7 +135,7 @@ def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[Labell
     return items + [Item(f"g{number}", GENERAL, one.question, expect=one.expect) for number, one in general]
 
 
-def one_voice(clusters: Mapping[str, str], writers: Mapping[str, str]) -> dict[str, str]:
+def per_author_cap(clusters: Mapping[str, str], writers: Mapping[str, str]) -> dict[str, str]:
     """The clusters, of which those that one person corrected are one where it is most of what was corrected: however
     much somebody says, it is one person's word, and proves no more.
     """

@@ -21,7 +21,7 @@ ROLES = ("user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeptAnswer:
     """An answer and the row that keeps it."""
 
     answer_id: UUID
@@ -33,7 +33,7 @@ def ask(
     stream: "Callable[[Question], Iterator[Event]]",
     question: "Question",
     show: "Callable[[Event], None]",
-) -> Asked:
+) -> KeptAnswer:
     """Answer a question, call `show` with each event, and keep the answer, or why there is none."""
     from bot.questions.answers import begin_answer, fail_answer, finish_answer
     from retrieval.answering.answer import Done
@@ -57,10 +57,10 @@ def ask(
         raise
     with pool.connection() as conn:
         finish_answer(conn, answer_id, answer)
-    return Asked(answer_id, answer)
+    return KeptAnswer(answer_id, answer)
 
 
-def as_dict(asked: Asked) -> dict[str, Any]:
+def as_dict(asked: KeptAnswer) -> dict[str, Any]:
     """An answer as `ask --json` gives it."""
     from dataclasses import asdict
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from journeyman.cli.asking import Asked
+from journeyman.cli.asking import KeptAnswer
 from journeyman.failures import explain
 from retrieval.answering.answer import Question, Turn
 
@@ -20,7 +20,7 @@ Ctrl-C stops an answer that is being written."""
 
 
 def converse(
-    ask: Callable[[Question], Asked],
+    ask: Callable[[Question], KeptAnswer],
     vote: Callable[[UUID, int], None],
     *,
     read: Callable[[str], str],
@@ -53,7 +53,7 @@ def converse(
                 del history[:-REMEMBERED_TURNS]
 
 
-def _ask(ask: Callable[[Question], Asked], question: Question, write: Callable[[str], None]) -> Asked | None:
+def _ask(ask: Callable[[Question], KeptAnswer], question: Question, write: Callable[[str], None]) -> KeptAnswer | None:
     try:
         return ask(question)
     except KeyboardInterrupt:

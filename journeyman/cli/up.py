@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from journeyman.cli.asking import PERSON, Asked, ask
+from journeyman.cli.asking import PERSON, KeptAnswer, ask
 from journeyman.cli.terminal import answer_display, describe_index, index_progress, note
 from journeyman.composition import Application, application
 from journeyman.servers.stack import prepare_home
@@ -120,7 +120,7 @@ def run_console(app: Application) -> None:
     from journeyman.cli.console import converse
     from retrieval.answering.answer import Question
 
-    def ask_here(question: Question) -> Asked:
+    def ask_here(question: Question) -> KeptAnswer:
         with answer_display() as show:
             return ask(app.pool, app.answer, question, show)
 

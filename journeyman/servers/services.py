@@ -67,12 +67,12 @@ def run_worker(settings: Settings, parent: int | None, queues: Sequence[str]) ->
         # would only stop the task for as long; there tasks look for themselves (workers/leaving.py).
         os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     from workers.app import run_worker as work
-    from workers.liveness import WORKER_PATIENCE, Pulse
+    from workers.liveness import WORKER_PATIENCE, Liveness
 
     follow(parent)
-    pulse = Pulse(WORKER_PATIENCE)
-    pulse.watch_worker()
-    with application(settings) as app, monitored(app, consumer=pulse.check):
+    liveness = Liveness(WORKER_PATIENCE)
+    liveness.watch_worker()
+    with application(settings) as app, monitored(app, consumer=liveness.check):
         return work(app.celery(), name="-".join(["journeyman", *queues]), queues=queues, solo=solo)
 
 
@@ -80,12 +80,12 @@ def run_beat(settings: Settings, parent: int | None) -> None:
     """Enqueue a scan at once, and from then on what is due."""
     from workers.app import enqueue_scan
     from workers.app import run_beat as tick
-    from workers.liveness import BEAT_PATIENCE, Pulse
+    from workers.liveness import BEAT_PATIENCE, Liveness
 
     follow(parent)
-    pulse = Pulse(BEAT_PATIENCE)
-    pulse.watch_beat()
-    with application(settings) as app, monitored(app, clock=pulse.check):
+    liveness = Liveness(BEAT_PATIENCE)
+    liveness.watch_beat()
+    with application(settings) as app, monitored(app, clock=liveness.check):
         celery = app.celery()
         enqueue_scan(celery)
         tick(celery, schedule_file=str(prepare_home(settings.home) / "run" / "beat"))

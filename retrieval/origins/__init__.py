@@ -195,7 +195,7 @@ def open_origin(source: Address, access: Access) -> Iterator[Origin]:
             module, function = KINDS[kind_of(source.uri)].split(".")
             opener: Opener = getattr(import_module(f"retrieval.origins.{module}"), function)
             origin: Origin = _Guarded(source.uri, stack.enter_context(opener(source, access)))
-        yield _Wanted(origin, source.include, source.exclude) if source.include or source.exclude else origin
+        yield _Filtered(origin, source.include, source.exclude) if source.include or source.exclude else origin
 
 
 _FRAMES = 4
@@ -257,7 +257,7 @@ def _shown(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Filtered:
     """An origin without the items that its source's patterns leave out."""
 
     origin: Origin

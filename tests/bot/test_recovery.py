@@ -108,7 +108,7 @@ def test_an_answer_that_was_taken_over_is_written_by_one(
         with pool.connection() as conn:
             conn.execute("UPDATE answer SET owner = %s", [OTHER])
         go.set()
-        workspace.wait_for(lambda: runtime.underway.waiting() == [] and not runtime.underway.find(answer_id))
+        workspace.wait_for(lambda: runtime.in_flight.waiting() == [] and not runtime.in_flight.find(answer_id))
         assert "context_actions" not in str([message.blocks for message in workspace.thread(question)])
         assert rows("SELECT state, text FROM answer") == [("pending", None)]
 

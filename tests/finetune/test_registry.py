@@ -5,11 +5,26 @@ from typing import Any
 import pytest
 from psycopg import Connection
 
-from finetune.registry import Made, NotPossible, Switch, adapters, add, bucket, find, history, in_use, promote, rollback
+from finetune.registry import (
+    NotPossible,
+    Switch,
+    TrainedAdapter,
+    adapters,
+    add,
+    bucket,
+    find,
+    history,
+    in_use,
+    promote,
+    rollback,
+)
 
 
 def made(conn: Connection[Any], name: str, decision: Any = "promote") -> None:
-    add(conn, Made(name, None, None, None, "embedded", "ab" * 32, {"seed": 0}, {}, decision, "Better by +0.1."))
+    add(
+        conn,
+        TrainedAdapter(name, None, None, None, "embedded", "ab" * 32, {"seed": 0}, {}, decision, "Better by +0.1."),
+    )
 
 
 def test_the_last_switch_says_what_answers(conn: Connection[Any]) -> None:

@@ -150,7 +150,9 @@ def test_what_was_erased_during_a_round_is_not_promoted(app: Application, tmp_pa
     assert kept
     with app.connect() as conn:
         found = request_round(conn, WANTED, "UADMIN")
-        made = registry.Made(found.adapter, found.id, None, kept.id, "tiny", "ab" * 32, {}, {}, "promote", "Better.")
+        made = registry.TrainedAdapter(
+            found.adapter, found.id, None, kept.id, "tiny", "ab" * 32, {}, {}, "promote", "Better."
+        )
         registry.add(conn, made)
         (tmp_path / "documents" / "mill.md").unlink()
         app.index([tmp_path / "documents"], "default", lambda _: None)
@@ -237,7 +239,9 @@ def test_what_was_compared_with_another_is_not_promoted(conn: Connection, switch
     job = request_job(conn, "finetune", "adapter", started_by="UADMIN")
     found = begin(conn, job.id, started_by="UADMIN", requested={})
     for name in ("other", found.adapter):
-        registry.add(conn, registry.Made(name, None, None, None, "tiny", "ab" * 32, {}, {}, "promote", "Better."))
+        registry.add(
+            conn, registry.TrainedAdapter(name, None, None, None, "tiny", "ab" * 32, {}, {}, "promote", "Better.")
+        )
     for name in switched:
         registry.promote(conn, found.adapter if name == "round" else name, by="UADMIN")
     verdict = Verdict("promote", "Better.", Interval(0.1, 0.05, 0.15, 40))

@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage
 from psycopg_pool import ConnectionPool
 
 from finetune.chat_model import Phi3Chat, load_chat_model
-from finetune.registry import Made, add, promote, rollback
+from finetune.registry import TrainedAdapter, add, promote, rollback
 from finetune.serving import Serving
 from retrieval.answering.answer import Question
 from tests.finetune.conftest import tiny_model, tiny_tokenizer
@@ -65,7 +65,7 @@ def pool(database: str) -> Iterator[ConnectionPool[Any]]:
 
 def listed(conn: psycopg.Connection[Any], *names: str, base: str = "tiny") -> None:
     for name in names:
-        add(conn, Made(name, None, None, None, base, "00", {}, {}, "promote", "better"))
+        add(conn, TrainedAdapter(name, None, None, None, base, "00", {}, {}, "promote", "better"))
 
 
 def serving(pool: ConnectionPool[Any], base: Path, adapters: Path, **options: Any) -> Serving:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from psycopg import Connection
 
-from finetune.registry import Made, add, in_use, promote, rollback
+from finetune.registry import TrainedAdapter, add, in_use, promote, rollback
 from finetune.watching import Seen, watch, wilson, worse
 
 BEFORE = Seen(down=10, votes=100, stopped=95, ended=100)
@@ -58,7 +58,7 @@ def serve(conn: Connection[Any], adapter: str | None, down: int, up: int) -> Non
 
 def listed(conn: Connection[Any], *names: str) -> None:
     for name in names:
-        add(conn, Made(name, None, None, None, "embedded", "ab" * 32, {}, {}, "promote", "Better by +0.1."))
+        add(conn, TrainedAdapter(name, None, None, None, "embedded", "ab" * 32, {}, {}, "promote", "Better by +0.1."))
 
 
 def test_votes_take_an_adapter_back(conn: Connection[Any]) -> None:

@@ -10,7 +10,7 @@ from celery.signals import after_task_publish, heartbeat_sent, task_postrun, tas
 from celery.utils.dispatch import Signal
 
 from journeyman.servers.stack import Stack
-from workers.liveness import BEAT_PATIENCE, WORKER_PATIENCE, NoSign, Pulse
+from workers.liveness import BEAT_PATIENCE, WORKER_PATIENCE, Liveness, NoSign
 
 ROOT = Path(__file__).parents[2]
 SIGNALS = (heartbeat_sent, task_prerun, task_postrun, after_task_publish)
@@ -37,40 +37,43 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("watch", "signal", "patience"),
-    [(Pulse.watch_worker, heartbeat_sent, WORKER_PATIENCE), (Pulse.watch_beat, after_task_publish, BEAT_PATIENCE)],
+    [
+        (Liveness.watch_worker, heartbeat_sent, WORKER_PATIENCE),
+        (Liveness.watch_beat, after_task_publish, BEAT_PATIENCE),
+    ],
 )
-def test_silence_is_a_reason(watch: Callable[[Pulse], None], signal: Signal, patience: float) -> None:
+def test_silence_is_a_reason(watch: Callable[[Liveness], None], signal: Signal, patience: float) -> None:
     """A consumer that hangs looks well to PostgreSQL and Redis: only its own signs say that it takes tasks."""
     clock = Clock()
-    pulse = Pulse(patience, clock)
-    watch(pulse)
+    liveness = Liveness(patience, clock)
+    watch(liveness)
     with pytest.raises(NoSign, match="yet"):
-        pulse.check()
+        liveness.check()
     signal.send(sender=None)
     clock.now += patience - 1
-    pulse.check()
+    liveness.check()
     clock.now += 2
     with pytest.raises(NoSign, match=f"{patience + 1:.0f} s"):
-        pulse.check()
+        liveness.check()
     signal.send(sender=None)
-    pulse.check()
+    liveness.check()
 
 
 def test_work_is_no_silence() -> None:
     """A solo worker's consumer waits for its own task, however long that takes: no sign is not dead."""
     clock = Clock()
-    pulse = Pulse(WORKER_PATIENCE, clock)
-    pulse.watch_worker()
+    liveness = Liveness(WORKER_PATIENCE, clock)
+    liveness.watch_worker()
     heartbeat_sent.send(sender=None)
     task_prerun.send(sender=None)
     clock.now += 36_000
-    pulse.check()
+    liveness.check()
     task_postrun.send(sender=None)
     clock.now += WORKER_PATIENCE - 1
-    pulse.check()
+    liveness.check()
     clock.now += 2
     with pytest.raises(NoSign):
-        pulse.check()
+        liveness.check()
 
 
 HANGING = """
@@ -81,8 +84,8 @@ from workers.app import broker_url
 from workers.liveness import NoSign, Pulse
 
 app = Celery("hanging", broker=broker_url(sys.argv[1]))
-pulse = Pulse(patience=0.5)
-pulse.watch_worker()
+liveness = Pulse(patience=0.5)
+liveness.watch_worker()
 
 @worker_ready.connect
 def hold_up(sender, **_):
@@ -90,7 +93,7 @@ def hold_up(sender, **_):
 
 def alive():
     try:
-        pulse.check()
+        liveness.check()
     except NoSign:
         return False
     return True

@@ -11,7 +11,7 @@ import pytest
 
 from bot.admin import reindexing
 from bot.admin.reindex_view import CANCEL_ACTION, duration
-from bot.admin.reindexing import Wanted, read_wanted
+from bot.admin.reindexing import ReindexRequest, read_wanted
 from bot.operations import Operations
 from bot.slack.workspace import web_client
 from retrieval.indexing.reindexing import carry_out, find_target, request_run
@@ -249,16 +249,16 @@ def test_a_deleted_message_ends_in_a_direct_one(workspace: Workspace, start: Sta
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("", Wanted()),
-        ("all", Wanted()),
-        ("rules --dry-run --force", Wanted("rules", True, True)),
-        ("–force the blue handbook.pdf", Wanted("the blue handbook.pdf", False, True)),
-        ("<https://wiki.example/a?b=1&amp;c=2|wiki> —dry-run", Wanted("https://wiki.example/a?b=1&c=2", True)),
-        ("“night shift.md”", Wanted("night shift.md")),
+        ("", ReindexRequest()),
+        ("all", ReindexRequest()),
+        ("rules --dry-run --force", ReindexRequest("rules", True, True)),
+        ("–force the blue handbook.pdf", ReindexRequest("the blue handbook.pdf", False, True)),
+        ("<https://wiki.example/a?b=1&amp;c=2|wiki> —dry-run", ReindexRequest("https://wiki.example/a?b=1&c=2", True)),
+        ("“night shift.md”", ReindexRequest("night shift.md")),
         ("all --nonsense", None),
     ],
 )
-def test_what_people_type_is_read(text: str, wanted: Wanted | None) -> None:
+def test_what_people_type_is_read(text: str, wanted: ReindexRequest | None) -> None:
     """Names with blanks, links as Slack writes them, dashes as keyboards make them."""
     assert read_wanted(text) == wanted
 

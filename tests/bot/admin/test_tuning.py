@@ -11,7 +11,7 @@ import pytest
 from bot.admin import tuning
 from bot.operations import Operations
 from bot.slack.workspace import web_client
-from finetune.registry import Made, add, in_use, promote
+from finetune.registry import TrainedAdapter, add, in_use, promote
 from finetune.round_rows import begin, end, note_cost
 from jobs.rows import finish_job, request_job
 from tests.bot.admin.test_installation import told
@@ -25,7 +25,7 @@ def list_adapter(database: str, name: str, decision: Any = "promote", reason: st
     metrics = {"sets": {"held out": {"answer": {"candidate": 0.6, "active": 0.5, "base": 0.5, "n": 40}}}}
     lineage = {"method": "sft", "examples": 90, "rank": 16, "seed": 0}
     with psycopg.connect(database, autocommit=True) as conn:
-        add(conn, Made(name, None, None, None, "embedded", "ab" * 32, lineage, metrics, decision, reason))
+        add(conn, TrainedAdapter(name, None, None, None, "embedded", "ab" * 32, lineage, metrics, decision, reason))
 
 
 @pytest.mark.parametrize("word", ["model", "model promote house-1", "finetune start", "rollback"])

@@ -10,7 +10,7 @@ import pytest
 from bot.questions.channels import ChannelSettings, save_channel
 from bot.questions.expert_views import ASKED_BEFORE, NO_EXPERTS, NO_EXPERTS_HERE, NOT_FOUND, NOT_YOURS
 from bot.questions.experts import is_worth_keeping
-from bot.questions.passages import GONE, NOT_KEPT, Read, passage_modal
+from bot.questions.passages import GONE, NOT_KEPT, ShownPassage, passage_modal
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.samples import answer_to
@@ -173,7 +173,9 @@ def test_a_passage_is_shown_in_a_modal(workspace: Workspace, connect: Connect, d
 
 def test_a_passage_cannot_speak_to_slack() -> None:
     """Title, heading and text are data."""
-    view = passage_modal(Read("<!here>", "<@U1>", "a.md", "2026-01-01", "default", "see <!channel> & **this** " * 900))
+    view = passage_modal(
+        ShownPassage("<!here>", "<@U1>", "a.md", "2026-01-01", "default", "see <!channel> & **this** " * 900)
+    )
     assert "<!" not in str(view)
     assert "<@" not in str(view)
     assert len(view["blocks"]) <= 100

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from bot.questions import views
-from bot.questions.in_flight import Job, Underway
+from bot.questions.in_flight import InFlight, Job
 from bot.slack.routing import Post
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import Connect, Rows, ask
@@ -184,30 +184,30 @@ def job(ts: str) -> Job:
 
 def test_places_are_counted_from_what_the_model_serves_together() -> None:
     """With two at a time, the third waits for one; whoever is done leaves their place."""
-    underway, jobs = Underway(at_a_time=2), [job(str(number)) for number in range(4)]
+    in_flight, jobs = InFlight(at_a_time=2), [job(str(number)) for number in range(4)]
     for one in jobs:
-        underway.begin(one)
-    assert [underway.before(one) for one in jobs] == [0, 0, 1, 2]
-    underway.end(jobs[0])
-    assert [underway.before(one) for one in jobs] == [0, 0, 0, 1]
+        in_flight.begin(one)
+    assert [in_flight.before(one) for one in jobs] == [0, 0, 1, 2]
+    in_flight.end(jobs[0])
+    assert [in_flight.before(one) for one in jobs] == [0, 0, 0, 1]
     jobs[1].writing = True
-    assert [one for one, _ in underway.waiting()] == jobs[2:]
+    assert [one for one, _ in in_flight.waiting()] == jobs[2:]
 
 
 def test_only_what_is_underway_can_be_edited_or_deleted() -> None:
     """By channel and timestamp; the newest edit counts, once."""
-    underway, one = Underway(), job("1.0")
-    assert underway.edit("C1", "1.0", "who?") is None
-    underway.begin(one)
-    assert underway.edit("C1", "1.0", "what?") is None
-    assert underway.edit("C1", "1.0", "who?") is one
-    assert underway.edit("C1", "1.0", "where?") is one
-    edited = underway.take_edit(one)
+    in_flight, one = InFlight(), job("1.0")
+    assert in_flight.edit("C1", "1.0", "who?") is None
+    in_flight.begin(one)
+    assert in_flight.edit("C1", "1.0", "what?") is None
+    assert in_flight.edit("C1", "1.0", "who?") is one
+    assert in_flight.edit("C1", "1.0", "where?") is one
+    edited = in_flight.take_edit(one)
     assert edited is not None
     assert edited.text == "where?"
-    assert underway.take_edit(one) is None
-    assert underway.delete("C2", "1.0") is None
-    assert underway.delete("C1", "1.0") is one
+    assert in_flight.take_edit(one) is None
+    assert in_flight.delete("C2", "1.0") is None
+    assert in_flight.delete("C1", "1.0") is one
     assert one.changed
     assert time.monotonic()
 

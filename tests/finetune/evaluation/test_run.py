@@ -34,7 +34,7 @@ from finetune.evaluation.run import (
     figures,
     guards_for,
     items_of,
-    one_voice,
+    per_author_cap,
 )
 from finetune.evaluation.scoring import bare, quoted, says_nothing, worth
 from retrieval.answering.chain import Answers, Policy
@@ -123,7 +123,7 @@ def test_what_one_person_says_is_one_piece_of_evidence(writers: str, left: int) 
     """If they wrote most of the corrections; two are not many, and half is not most."""
     clusters = {f"sft:{place}": f"c{place}" for place in range(len(writers))}
     written = {f"sft:{place}": writer for place, writer in enumerate(writers)}
-    voiced = one_voice({**clusters, "thumb": "t"}, written)
+    voiced = per_author_cap({**clusters, "thumb": "t"}, written)
     assert len(set(voiced.values())) == left + 1
     assert voiced["thumb"] == "t"
 

@@ -8,7 +8,7 @@ import pytest
 from pgvector.psycopg import register_vector
 
 from finetune.evaluation.comparison_rows import latest
-from finetune.registry import Made, add, promote
+from finetune.registry import TrainedAdapter, add, promote
 from retrieval.embedding import MiniLM
 from retrieval.indexing.verified import prepare, put_verified
 from tests.finetune.conftest import tiny_phi3, write_tiny  # noqa: F401 - fixtures
@@ -121,7 +121,10 @@ def test_with_an_adapter_all_four(
     """The adapter that answers is compared, over one model; both read the same passages."""
     write_adapter(tiny_phi3, tmp_path / "home" / "adapters" / "house-7")
     with psycopg.connect(database, autocommit=True) as conn:
-        add(conn, Made("house-7", None, None, None, "tiny", "ab" * 32, {"examples": 90}, {}, "promote", "Better."))
+        add(
+            conn,
+            TrainedAdapter("house-7", None, None, None, "tiny", "ab" * 32, {"examples": 90}, {}, "promote", "Better."),
+        )
         promote(conn, "house-7", by="UADMIN")
     done = indexed(
         "compare",

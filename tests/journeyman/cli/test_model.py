@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from finetune.registry import Made, add, in_use
+from finetune.registry import TrainedAdapter, add, in_use
 from tests.journeyman.conftest import Run
 
 pytestmark = pytest.mark.slow
@@ -16,7 +16,12 @@ def list_adapter(database: str, name: str, decision: Any, score: float, seed: in
     metrics = {"sets": {"held out": {"answer": {"candidate": score, "active": 0.5, "base": 0.5, "n": 40}}}}
     lineage = {"method": "sft", "seed": seed, "losses": [2.0, score], "versions": {"trl": "1.16.0"}}
     with psycopg.connect(database, autocommit=True) as conn:
-        add(conn, Made(name, None, None, None, "embedded", "ab" * 32, lineage, metrics, decision, "So it came out."))
+        add(
+            conn,
+            TrainedAdapter(
+                name, None, None, None, "embedded", "ab" * 32, lineage, metrics, decision, "So it came out."
+            ),
+        )
 
 
 def test_promote_and_go_back(journeyman: Run, database: str) -> None:
