@@ -30,10 +30,10 @@ from bot.listeners import on_kept, register
 from bot.operations import Operations
 from bot.presence import Presence
 from bot.questions.answering import on_changed
-from bot.questions.asking import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.questions.in_flight import InFlight
 from bot.questions.limits import Limits
 from bot.recovery import Recovery
+from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.slack.routing import Identity
 from bot.slack.socket_mode import CONNECTION_ERRORS, Link
 from bot.slack.workspace import SLACK_ERRORS, error_code, web_client

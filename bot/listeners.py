@@ -19,9 +19,10 @@ from bot.feedback import review_listeners, thumbs
 from bot.home import tab
 from bot.inbox import Inbox, keep_first
 from bot.questions import asking_privately, experts, passages
-from bot.questions.asking import Runtime, receive, receive_change
+from bot.questions.asking import receive, receive_change
 from bot.questions.experts import heard_expert
 from bot.questions.suggestions import suggest
+from bot.runtime import Runtime
 from bot.slack.routing import change, route
 from bot.slack.workspace import error_code
 

@@ -74,6 +74,26 @@ def test_importing_loads_no_torch(package: str) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_no_module_offers_names_of_others() -> None:
+    """`__all__` names what a module, or the folder that it stands for, defines: what is another's is imported there."""
+    for package in PACKAGES:
+        for file in modules(package):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            offered = {
+                constant.value
+                for node in tree.body
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+                for constant in ast.walk(node.value)
+                if isinstance(constant, ast.Constant)
+            }
+            folder = ".".join(file.relative_to(ROOT).parent.parts)
+            for node in tree.body:
+                own = isinstance(node, ast.ImportFrom) and str(node.module).startswith(f"{folder}.")
+                if isinstance(node, ast.ImportFrom) and not (own and file.stem == "__init__"):
+                    others = offered & {alias.asname or alias.name for alias in node.names}
+                    assert not others, f"{file.relative_to(ROOT)} offers {', '.join(sorted(others))}"
+
+
 def test_no_module_is_a_drawer() -> None:
     """A module is named for one idea."""
     drawers = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}

@@ -25,13 +25,11 @@ from bot.questions.classifier import question_score
 from bot.questions.conversation import asked_in_thread, thread_history
 from bot.questions.in_flight import Job
 from bot.questions.limits import Exceeded, Limits, check_limits
-from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
+from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.routing import Change, Post, Route
 from bot.slack.workspace import SLACK_ERRORS, error_code
 from retrieval.answering.answer import Question
 from retrieval.embedding import Embedder
-
-__all__ = ["INTAKE_TIMEOUT", "Answerer", "Pool", "Runtime", "Taken", "receive", "receive_change", "say", "take_on"]
 
 log = structlog.get_logger(__name__)
 

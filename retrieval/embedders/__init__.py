@@ -21,12 +21,11 @@ from retrieval.embedders.api import Api, ApiEmbedder, EmbeddingFailed
 from retrieval.embedders.bulk import BulkMiniLM
 from retrieval.embedders.e5 import MULTILINGUAL, MultilingualE5
 from retrieval.embedders.torch_model import TorchEmbedder
-from retrieval.embedding import Embedder, EmbedderMissing, MiniLM, Vectors
+from retrieval.embedding import Embedder, MiniLM, Vectors
 
 __all__ = [
     "MULTILINGUAL",
     "Api",
-    "EmbedderMissing",
     "Embedders",
     "EmbeddingFailed",
     "WrongName",

@@ -13,8 +13,8 @@ from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp, build_app, run_http, run_socket_mode
 from bot.operations import Operations
-from bot.questions.asking import Answerer
 from bot.questions.limits import Limits
+from bot.runtime import Answerer
 from retrieval.embedding import MiniLM
 from tests.bot.samples import stand_in_chain
 from tests.slack_workspace import Workspace

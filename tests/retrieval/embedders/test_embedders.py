@@ -10,19 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval.embedders import (
-    EmbedderMissing,
-    Embedders,
-    WrongName,
-    embed_query,
-    embedder_named,
-    of_model,
-)
+from retrieval.embedders import Embedders, WrongName, embed_query, embedder_named, of_model
 from retrieval.embedders.api import ApiEmbedder
 from retrieval.embedders.e5 import MultilingualE5
 from retrieval.embedders.prompts import Prompts, family_prompts
 from retrieval.embedders.torch_model import TorchEmbedder, unknown_classes
-from retrieval.embedding import MiniLM, installed_folder
+from retrieval.embedding import EmbedderMissing, MiniLM, installed_folder
 from retrieval.searching.reranking import CrossEncoder
 
 
