@@ -44,7 +44,7 @@ from retrieval.answering.chain import chosen
 from retrieval.answering.confidence import COMPARED, NOT_COMPARED, Calibration
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
 from retrieval.answering.followup import meaning_of, standalone
-from retrieval.answering.marks import READ, Marks, marks
+from retrieval.answering.marks import READ, Marks, logit, marks
 from retrieval.answering.named import names_only_what_is_missing
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
@@ -60,6 +60,7 @@ MOST_WRONGLY = 0.10
 FIRM = 1.0
 """Of the ridge, beside the weight of one question."""
 RESAMPLES = 1000
+FOLDS = 10
 TOGETHER = {"mtrag-cloud": {"judged-cloud"}, "judged-cloud": {"mtrag-cloud"}, "grbl": set(), "company": set()}
 FITTED_ON = ("mtrag-cloud", "construction", "fitz-gov", "grbl", "company")
 """Domains whose answerable questions set the threshold: of the judged ones too few are there, and their labels
@@ -249,14 +250,19 @@ def report(domain: str, rows: Sequence[Row], names: Sequence[str], recorded: Map
     known = [row for row in rows if row.answerable is not None]
     calibration = fitted([row for row in known if row.domain not in left_out], names)
     mine = [row for row in known if row.domain == domain]
+    mine = [row for row in mine if row.id in recorded] or mine
     answerable = np.array([row.answerable for row in mine], dtype=np.float64)
     sides = {
         "before": (np.array([old_confidence(row) for row in mine]), OLD_THRESHOLD),
         "now": (np.array([confidence(row, calibration) for row in mine]), calibration.threshold),
     }
     if recorded and all(row.id in recorded for row in mine):
-        with_model = np.array([confidence(row, calibration, recorded[row.id]) for row in mine])
-        sides["with yes or no"] = (with_model, calibration.threshold)
+        said = np.array([logit(recorded[row.id]) for row in mine])
+        sides["as shipped"] = (
+            np.array([confidence(r, calibration, recorded[r.id]) for r in mine]),
+            calibration.threshold,
+        )
+        sides["yes fitted"] = (with_yes(sides["now"][0], said, answerable), calibration.threshold)
     print(f"  {domain}: {int(answerable.sum())} answerable, {int((1 - answerable).sum())} not")
     for side, (scores, threshold) in sides.items():
         told = "".join(
@@ -264,6 +270,33 @@ def report(domain: str, rows: Sequence[Row], names: Sequence[str], recorded: Map
             for name, (value, low, high) in with_intervals(scores, answerable, threshold).items()
         )
         print(f"    {side:<15}{told}")
+
+
+def with_yes(judged: Array, said: Array, answerable: Array) -> Array:
+    """The confidence with the logit of the model's yes, its weight and middle fitted by tenfold cross-validation: there
+    is one recording, so that its domain cannot be left out. Prints those that are fitted on all.
+    """
+    alone = np.log(np.clip(judged, 1e-6, 1 - 1e-6) / (1 - np.clip(judged, 1e-6, 1 - 1e-6)))
+    found, fold = np.zeros(len(said)), np.arange(len(said)) % FOLDS
+    for number in range(FOLDS):
+        held = fold == number
+        weight, middle = weight_and_middle(alone[~held], said[~held], answerable[~held])
+        found[held] = 1 / (1 + np.exp(-(alone[held] + weight * (said[held] - middle))))
+    print("    weight of yes and its middle:", weight_and_middle(alone, said, answerable))
+    return found
+
+
+def weight_and_middle(alone: Array, said: Array, answerable: Array) -> tuple[float, float]:
+    """Those of the least loss, both kinds of questions counting as much."""
+    share = np.where(answerable == 1, 0.5 / answerable.sum(), 0.5 / (1 - answerable).sum())
+    options = [(weight, middle) for weight in np.arange(0, 8.1, 0.25) for middle in np.arange(-2, 3.01, 0.1)]
+
+    def loss(option: tuple[float, float]) -> float:
+        total = alone + option[0] * (said - option[1])
+        return float((share * np.logaddexp(0, np.where(answerable == 1, -total, total))).sum())
+
+    best = min(options, key=loss)
+    return float(best[0]), float(best[1])
 
 
 def with_intervals(scores: Array, answerable: Array, threshold: float) -> dict[str, tuple[float, float, float]]:
@@ -352,7 +385,8 @@ def newton(features: Array, answerable: Array, weight: Array, steps: int = 30) -
 def said_by_model(file: Path) -> dict[str, float]:
     """The probability of yes by question."""
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return {line["id"]: line["probability of yes"] for line in lines if line.get("probability of yes") is not None}
+    said = {line["id"]: line.get("probability of yes", line.get("answers", {}).get("yes")) for line in lines}
+    return {name: float(yes) for name, yes in said.items() if yes is not None}
 
 
 if __name__ == "__main__":
