@@ -59,6 +59,21 @@ def headed(rows: Sequence[Sequence[str]]) -> Table:
     return Table(columns, tuple(body[headers:]), *frame, (), (note,) if note else ())
 
 
+def listed(rows: Sequence[Sequence[str]]) -> Table | None:
+    """Rows of two cells as names with their values, where the first is no header: its value has a figure, or all names
+    end with a colon. This is for tables that people lay out by hand; in a delimited file such lines are rows.
+    """
+    cells = [[cell.strip() for cell in row] for row in rows if any(row)]
+    names = [row[0] for row in cells]
+    if len(cells) < 2 or any(len(row) < 2 or not row[0] or any(row[2:]) for row in cells):
+        return None
+    if len(set(names)) < len(names) or any(kind_of(name) != "words" for name in names):
+        return None
+    if kind_of(cells[0][1]) in ("words", "missing") and not all(name.endswith(":") for name in names):
+        return None
+    return Table((), (), pairs=tuple((name.rstrip(" :"), row[1]) for name, row in zip(names, cells, strict=True)))
+
+
 def is_number(cell: str) -> bool:
     """Whether a cell is a number as people write it: 1,50 or 1.234,5 or -3 %."""
     return bool(_NUMBER.fullmatch(cell.strip()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from retrieval.loading.archives import OLE_MAGIC, check_archive
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, row_text
-from retrieval.loading.headers import Table, headed, kind_of
+from retrieval.loading.headers import Table, headed, kind_of, listed
 from retrieval.loading.number_formats import shown
 from retrieval.loading.ods import is_ods, read_ods
 from retrieval.loading.sheet_xml import SheetLooks, WorkbookLooks
@@ -153,7 +153,7 @@ def _add_rows(outline: Outline, rows: Rows) -> None:
 
 def _table(area: Rows) -> Table:
     """The table that the cells are; lines where they are of one column, or of a header alone."""
-    table = headed(area) if max(map(_count, area)) > 1 else Table((), ())
+    table = (listed(area) or headed(area)) if max(map(_count, area)) > 1 else Table((), ())
     return table if table.rows or table.pairs else Table((), (), tuple(" ".join(filter(None, row)) for row in area))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, one_line, row_text
 from retrieval.loading.grids import with_one_header
 from retrieval.loading.headers import Table as Columns
-from retrieval.loading.headers import headed
+from retrieval.loading.headers import headed, listed
 from retrieval.loading.pdf.furniture import drop_furniture
 from retrieval.loading.pdf.geometry import Line, Page, Table
 from retrieval.loading.pdf.hyphens import unbroken, words_in
@@ -237,7 +237,7 @@ class _Writer:
         cells = [[" ".join(unbroken(cell.split("\n"), self._known)) for cell in row] for row in table.cells]
         headers = table.headers or _spanned_headers(cells)
         named = with_one_header(cells, headers) if headers else []
-        found = Columns(tuple(named[0]), tuple(map(tuple, named[1:]))) if named else headed(cells)
+        found = Columns(tuple(named[0]), tuple(map(tuple, named[1:]))) if named else listed(cells) or headed(cells)
         lines = (" ".join(filter(None, found.columns)),) if not (found.rows or found.pairs) else ()
         for line in (*found.above, *lines):
             self._outline.add("text", line)

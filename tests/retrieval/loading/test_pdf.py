@@ -138,6 +138,12 @@ def test_a_table_goes_on_over_the_page(repeated: bool, borders: str) -> None:
     assert found[70] == "Screw: M71\nBin: B-71\nStock: 497"
 
 
+def test_a_list_of_names_and_values_has_no_header() -> None:
+    made = paper()
+    draw(made, [["Load", "5 t"], ["Height", "9 m"], ["Owner", "hall 2"]], first_row_as_headings=False)
+    assert texts(made) == ["Load: 5 t\nHeight: 9 m\nOwner: hall 2"]
+
+
 def test_a_box_around_text_is_no_table() -> None:
     made = paper()
     made.rect(8, 8, 100, 40)

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -134,6 +134,19 @@ def test_a_list_of_names_and_values_has_no_header(colon: str) -> None:
         [f"Feed{colon}", "120 mm/min"], [f"Tool{colon}", "T9"], [f"Coolant{colon}", "water"], [f"Passes{colon}", 3]
     )
     assert texts(write) == ["Feed: 120 mm/min\nTool: T9\nCoolant: water\nPasses: 3"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (["Load", "5 t"], ["Height", "9 m"]),
+        (["Made", 2019], ["Owner", "hall 2"], ["Colour", "red"]),
+        (["Owner:", "Ada"], ["Colour:", "red"]),
+    ],
+)
+def test_a_list_of_a_few_lines_is_known_by_its_first(rows: Sequence[list[object]]) -> None:
+    """A figure is no column's name, and no column's name ends with a colon."""
+    assert texts(rows_of(*rows)) == ["\n".join(f"{str(name).rstrip(':')}: {value}" for name, value in rows)]
 
 
 @pytest.mark.parametrize("saved", ["", 0])
