@@ -39,6 +39,9 @@ NEAR_LEFT = 12.0
 FULL = 0.12
 """Share of a column that a full line may leave free."""
 
+WIDE_GAP = 2.0
+"""Sizes of the type that no two words of a sentence are apart."""
+
 _NO_TITLE = re.compile(r"microsoft \w+ -|untitled|.*\.\w{2,5}$", re.IGNORECASE)
 """What programs write into a PDF's title when nobody gave it one."""
 _LIST_ITEM = re.compile(r"\s*(?:[-*•▪◦]|\d{1,3}[.)])\s+\S")
@@ -256,9 +259,11 @@ class _Columns:
         self._rights: dict[int, float | None] = {}
 
     def wraps(self, line: Line, following: Line) -> bool:
-        """Whether a line was broken because the first word of the following did not fit in."""
+        """Whether a line was broken because the first word of the following did not fit in. Lines with wide gaps hold
+        a name and its value.
+        """
         right = self._right(round(line.x0))
-        if right is None or not following.text:
+        if right is None or not following.text or max(line.gap, following.gap) > WIDE_GAP:
             return False
         word = len(following.text.split(" ", 1)[0]) / len(following.text) * (following.x1 - following.x0)
         return line.x1 + word > right - 0.3 * line.size

@@ -31,6 +31,8 @@ _BEHIND = re.compile(
 _BEFORE = re.compile(
     rf"(?:{_PAGE_WORD}\s{{0,3}})?{_NUMBER}\s{{0,3}}[|·•–—]\s{{0,3}}(?P<text>.{{1,200}})", re.IGNORECASE
 )
+_VALUE = re.compile(r":\s*\S{0,8}\d")
+"""A name with its value, which data sheets may have in common."""
 
 
 def drop_furniture(pages: Sequence[Page]) -> None:
@@ -41,7 +43,7 @@ def drop_furniture(pages: Sequence[Page]) -> None:
     edges = [_edges(page, body) for page in pages]
     least = max(len(pages) * SHARE, 2)
     texts = Counter(text for found in edges for text in {line.text for line, apart in found if apart})
-    repeated = {text for text, count in texts.items() if count >= least}
+    repeated = {text for text, count in texts.items() if count >= least and not _VALUE.search(text)}
     numbered = _numbered(pages, edges, least)
     for page, found in zip(pages, edges, strict=True):
         gone = {

@@ -58,7 +58,7 @@ Row = list[Word]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text as it is read, with its place and type."""
+    """A line of text as it is read, with its place and type, and its widest gap between words in sizes of the type."""
 
     text: str
     x0: float
@@ -66,6 +66,7 @@ class Line:
     y: float
     size: float
     bold: bool
+    gap: float = 0.0
 
 
 @dataclass(slots=True)

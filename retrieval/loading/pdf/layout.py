@@ -36,6 +36,8 @@ APART = 1.35
 """Rows further apart than this share of the usual distance begin something new."""
 FAR = 1.6
 """A row further below another than this share of the largest distance above does not go on with the same table."""
+LINE = 1.2
+"""The least distance between lines, in sizes of their type."""
 MAX_DEPTH = 6
 
 Gap = tuple[float, float]
@@ -118,16 +120,17 @@ def _bands(rows: Sequence[Row]) -> list[_Band]:
 def _is_far(rows: Sequence[Row], row: Row) -> bool:
     """Whether a row stands much further below the last one than any of those below another."""
     steps = [above[0].y - below[0].y for above, below in pairwise(rows)]
-    return bool(steps) and rows[-1][0].y - row[0].y > FAR * max(steps)
+    return bool(steps) and rows[-1][0].y - row[0].y > FAR * max(*steps, LINE * row[0].size)
 
 
 def _breaks_band(band: _Band, inner: Sequence[Gap], own: Sequence[Gap], least: float) -> bool:
     """Whether a row begins a new band. It does where it would close gutters, unless those are narrow and others stay:
     then they were wide gaps between words. And where it has gutters and the rows above have none, as a table's header
-    below a title.
+    below a title; but a column on the right may begin higher than the one on the left.
     """
     if not band.gutters:
-        return bool(own)
+        left = extent([word for row in band.rows for word in row])[0]
+        return bool(own) and left < own[0][1]
     lost = [gap for gap in band.gutters if not any(start < gap[1] and end > gap[0] for start, end in inner)]
     return bool(lost) and (not inner or any(end - start > RIVER * least for start, end in lost))
 
@@ -199,9 +202,9 @@ def _table(band: _Band, across: Sequence[Rule]) -> Table | None:
     band = _Band(band.rows, [gutter for gutter in band.gutters if _stands_out(gutter, band)])
     cells = band.cells()
     headers = bold_rows(cells)
-    if headers:
-        band.gutters = [gutter for gutter, name in zip(band.gutters, cells[0][1:], strict=True) if name]
-        cells = band.cells()
+    named = [_is_column([row[at] for row in cells], headers=headers) for at in range(1, len(cells[0]))]
+    band.gutters = [gutter for gutter, is_named in zip(band.gutters, named, strict=True) if is_named]
+    cells = band.cells()
     full = sum(sum(map(bool, row)) > 1 for row in cells)
     if full < 2 or full < 0.4 * len(cells) or any(word.table for row in band.rows for word in row):
         return None
@@ -213,6 +216,11 @@ def _table(band: _Band, across: Sequence[Rule]) -> Table | None:
     if len(rows) < 2:
         return None
     return Table([[cell_text(cell) for cell in row] for row in rows], min(headers, 1))
+
+
+def _is_column(cells: Sequence[Row], *, headers: int) -> bool:
+    """Whether a column has a name, or is filled in most rows of a table that may have no names."""
+    return bool(cells[0]) or (not headers and 2 * sum(map(bool, cells)) > len(cells))
 
 
 def _stands_out(gutter: Gap, band: _Band) -> bool:

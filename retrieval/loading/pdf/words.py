@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from operator import attrgetter
 from statistics import median
 
@@ -41,7 +42,8 @@ def line_of(row: Row) -> Line:
         parts += ([] if joined or before is None else [" "]) + [_in_script(word, size, base)]
     text = _DOTS.sub(" …", as_read("".join(parts)))
     bold = sum(len(word.text) for word in row if word.bold) * 2 > sum(len(word.text) for word in row)
-    return Line(text, row[0].x0, max(word.x1 for word in row), base, size, bold)
+    gap = max((other.x0 - one.x1 for one, other in pairwise(row)), default=0.0) / size
+    return Line(text, row[0].x0, max(word.x1 for word in row), base, size, bold, gap)
 
 
 def _main_type(row: Row) -> tuple[float, float]:

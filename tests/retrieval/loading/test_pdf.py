@@ -181,6 +181,46 @@ def test_columns_are_read_one_after_the_other(columns: int, align: str) -> None:
     assert all(text in flat(made) for text in told)
 
 
+@pytest.mark.parametrize("lower", [0, 3, 7, 40, -25])
+def test_the_lines_of_columns_need_not_be_level(lower: int) -> None:
+    """The second column begins higher or lower than the first, by part of a line or by several."""
+    made = FPDF(unit="pt")
+    made.add_page()
+    made.set_font("helvetica", size=10)
+    told = []
+    for left, top, seed in ((50, 100, 1), (310, 100 + lower, 2)):
+        words, lines = prose(seed, 150).split(), [""]
+        for word in words:
+            longer = f"{lines[-1]} {word}".strip()
+            lines = [*lines[:-1], longer] if made.get_string_width(longer) < 235 else [*lines, word]
+        for number, line in enumerate(lines):
+            made.text(left, top + 12.5 * number, line)
+        told.append(" ".join(lines))
+    assert all(text in flat(made) for text in told)
+
+
+def test_names_with_their_values_stay_on_their_lines() -> None:
+    """Where a wide gap is all that parts them."""
+    made = labelled()
+    for number, (name, value) in enumerate((("Load", "5 t"), ("Oil", "HV 46"), ("Owner", "hall 2"))):
+        made.text(50, 100 + 20 * number, name)
+        made.text(250, 100 + 20 * number, value)
+    assert texts(made) == ["Load 5 t\nOil HV 46\nOwner hall 2"]
+
+
+def test_a_table_that_is_set_with_blanks() -> None:
+    """In type whose characters are all as wide."""
+    made = FPDF()
+    made.add_page()
+    made.set_font("courier", size=10)
+    for line in ("Part      Bin   Stock", "Hose      B-4       7", "Ring M6   B-9      12", "Bolt      C-1     400"):
+        made.cell(0, 5, text=line, new_x="LMARGIN", new_y="NEXT")
+    assert texts(made) == [
+        f"Part: {a}\nBin: {b}\nStock: {c}"
+        for a, b, c in (("Hose", "B-4", 7), ("Ring M6", "B-9", 12), ("Bolt", "C-1", 400))
+    ]
+
+
 def test_data_sheets_keep_what_is_alike_on_each_page() -> None:
     """Lines that differ in a figure, and such that do not, are data as long as they stand in the text."""
     made = FPDF()
