@@ -171,7 +171,8 @@ class Application:
 
         settings = self.settings
         embedded = settings.model == EMBEDDED_MODEL and settings.model_url is None
-        return Policy(settings.answers, "quotes" if embedded else "model", settings.passage_tokens)
+        judges = settings.model_judges == "on" or (settings.model_judges == "auto" and settings.model_url is not None)
+        return Policy(settings.answers, "quotes" if embedded else "model", settings.passage_tokens, judges)
 
     @property
     def rewrites(self) -> "Callable[[BaseChatModel], bool]":

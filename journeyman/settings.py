@@ -95,6 +95,10 @@ class Settings(BaseSettings):
         ge=100,
         description="Tokens of passages that the model reads for an answer; empty: what fits it.",
     )
+    model_judges: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="Whether a model that leads is first asked if the passages answer; `auto`: one on a server is.",
+    )
     rewrite_followups: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="Whether the model rewrites a follow-up so that it stands alone, before the search; `auto`: where "

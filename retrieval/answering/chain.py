@@ -21,12 +21,15 @@ from psycopg_pool import ConnectionPool
 from retrieval.answering.abilities import ability
 from retrieval.answering.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Text
 from retrieval.answering.chat_model import adapter_of, name_of, rendered, revision_of, room_for_prompt, token_counter
-from retrieval.answering.confidence import Calibration, calibration
+from retrieval.answering.confidence import Assessment, Calibration, assess, calibration
+from retrieval.answering.disagreement import disagreements
 from retrieval.answering.draft import Draft, as_sentence, is_whole
-from retrieval.answering.evidence import Quote, choose_quotes, is_enough
+from retrieval.answering.evidence import Quote, choose_quotes
 from retrieval.answering.examples import Examples, exemplified
 from retrieval.answering.followup import meaning_of, standalone
 from retrieval.answering.groundedness import Groundedness, Judgement
+from retrieval.answering.judging import ModelJudge, judge_of
+from retrieval.answering.named import missing, not_mentioned
 from retrieval.answering.prompt import PromptPlan, again, answer_prompt, plan_for, refuses
 from retrieval.answering.relevance import Relevance, relevance
 from retrieval.answering.rewriting import rewritten
@@ -43,6 +46,9 @@ DRAWN = 16
 """Passages of the search that these are chosen from: what nearly repeats a better one leaves its place to another."""
 MAX_STATEMENTS, MAX_STEPS = 5, 9
 """Of an answer that the model leads; a procedure has more."""
+MOST_DISAGREEMENTS = 2
+NOTHING_WRITTEN = 0.05
+"""How grounded an answer counts that the model gave up before it wrote a word of it."""
 MAX_ADDED = 3
 """Statements of the model below quotes that lead."""
 MAX_WRITTEN = 5
@@ -58,12 +64,13 @@ Find = Callable[[Question, str], tuple[Sequence[Passage], Calibration]]
 class Policy:
     """How questions are answered. `answers`: whose words lead, the model's or the documents'; "auto" goes by what
     `journeyman calibrate` measured of model and adapter, and before that by `untried`. `passage_tokens`: what the model
-    is given to read, None for what fits it.
+    is given to read, None for what fits it. `model_judges`: it is asked first whether that answers the question.
     """
 
     answers: Answers = "auto"
     untried: Literal["model", "quotes"] = "quotes"
     passage_tokens: int | None = None
+    model_judges: bool = False
 
     def leads(self, measured: Literal["model", "quotes"] | None) -> bool:
         """Whether the model's words lead, with what was measured of it, if anything was."""
@@ -131,12 +138,11 @@ class AnswerChain:
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
         quotes = self._quotes(draft)
-        if is_enough(question.text, passages, quotes, fitted):
-            yield from self._answer(draft, quotes)
-            yield Done(self._answered(draft))
+        if not quotes or not self._assessed(draft, fitted).enough:
+            yield self._abstain(draft)
         else:
-            yield draft.say(nothing_found(passages, question.collections))
-            yield Done(self._answered(draft, abstained=True))
+            yield from self._answer(draft, quotes, fitted)
+        yield Done(self._answered(draft))
 
     def _asked(self, question: Question) -> str:
         """The question so that it stands alone."""
@@ -181,7 +187,20 @@ class AnswerChain:
 
         return choose_quotes(draft.question.text, draft.passages, before=before, nearness=nearness)
 
-    def _answer(self, draft: Draft, quotes: Sequence[Quote]) -> Iterator[Text]:
+    def _assessed(self, draft: Draft, fitted: Calibration) -> Assessment:
+        """Whether the passages answer, with what is known by now: the model's own yes or no, and what it wrote."""
+        question, grounded = draft.question.text, max(draft.judged, default=None)
+        if draft.gave_up and grounded is None:
+            grounded = NOTHING_WRITTEN
+        return assess(question, draft.passages, calibration=fitted, grounded=grounded, says_yes=draft.says_yes)
+
+    def _abstain(self, draft: Draft) -> Text:
+        """Say that the documents don't say it, and what of the question they don't even mention."""
+        draft.abstained = True
+        absent = missing(draft.question.text, draft.passages)
+        return draft.say(nothing_found(draft.passages, draft.question.collections, absent))
+
+    def _answer(self, draft: Draft, quotes: Sequence[Quote], fitted: Calibration) -> Iterator[Text]:
         draft.leads = self.leads
         plan = plan_for(self._model, leads=draft.leads, passage_tokens=self._policy.passage_tokens)
         # Quoted passages are read in any case, and first.
@@ -192,19 +211,33 @@ class AnswerChain:
         # What is not read is there to be checked against, and because it may be quoted.
         known = {passage.chunk_id for passage in read}
         draft.order = [*read, *(passage for passage in order if passage.chunk_id not in known)]
-        examples = self._examples(draft.question, draft.standalone, read) if self._examples else ()
-        messages = self._fitting(plan, read, draft.standalone, exemplified(examples))
+        examples = exemplified(self._examples(draft.question, draft.standalone, read) if self._examples else ())
+        messages = self._fitting(plan, read, draft.standalone, examples)
+        if draft.leads and (judge := self._model_judge(plan, examples)):
+            draft.says_yes = judge.answers(draft.standalone, read)
+            if not self._assessed(draft, fitted).enough:
+                yield self._abstain(draft)
+                return
         draft.prompt = rendered(self._model, messages)
         places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
         quote = partial(_quote, draft, quotes, places)
         if draft.leads:
             yield from self._lead(draft, messages)
+            if not draft.said and not self._assessed(draft, fitted).enough:
+                yield self._abstain(draft)
+                return
+            yield from _disagreements(draft, quotes, places)
             yield from _evidence(draft) if draft.said else quote()
         else:
             yield from quote()
+            yield from _disagreements(draft, quotes, places)
             yield from self._state(draft, messages, most=MAX_ADDED, written=MAX_WRITTEN)
         if end := draft.end():
             yield end
+
+    def _model_judge(self, plan: PromptPlan, before: str) -> ModelJudge | None:
+        """The model itself as judge of whether the passages answer, if it is to be asked and can say how sure it is."""
+        return judge_of(self._model, plan, before) if self._policy.model_judges else None
 
     def _fitting(
         self, plan: PromptPlan, read: Sequence[Passage], question: str, examples: str
@@ -233,7 +266,8 @@ class AnswerChain:
         chunks = self._model.stream(list(messages))
         before: set[str] = set()
         for statement in numbered_statements(_texts(chunks, draft)):
-            if statement.text in before or refuses(statement.text):  # it goes round in circles, or gives up
+            draft.gave_up = draft.gave_up or refuses(statement.text)
+            if draft.gave_up or statement.text in before:  # it goes round in circles, or says that it cannot
                 break
             before.add(statement.text)
             if judged := self._checked(statement, draft):
@@ -260,6 +294,7 @@ class AnswerChain:
         if draft.repeats(said) or not draft.has_room_for(said):
             return None
         (judged,) = self._judge.judge(draft.standalone, [said], draft.order)
+        draft.judged.append(judged.probability)
         if not judged.shown:
             draft.refused.append(said)
             return None
@@ -267,14 +302,14 @@ class AnswerChain:
         about = statement.is_step or self._relevance(draft).is_about(said, passages, leads=draft.leads)
         return judged if about else None
 
-    def _answered(self, draft: Draft, *, abstained: bool = False) -> Answer:
+    def _answered(self, draft: Draft) -> Answer:
         draft.timings["total"] = round(time.monotonic() - draft.started, 4)
         return Answer(
             question=draft.question.text,
             standalone=draft.standalone,
             text=draft.text,
-            abstained=abstained,
-            sources=[] if abstained else draft.sources(),
+            abstained=draft.abstained,
+            sources=[] if draft.abstained else draft.sources(),
             passages=draft.passages,
             prompt=draft.prompt,
             model=name_of(self._model),
@@ -292,7 +327,7 @@ class AnswerChain:
         return hashlib.sha256(rendered(self._model, unfilled).encode()).hexdigest()
 
 
-def _quote(draft: Draft, quotes: Sequence[Quote], places: dict[int, int]) -> Iterator[Text]:
+def _quote(draft: Draft, quotes: Sequence[Quote], places: Mapping[int, int]) -> Iterator[Text]:
     """The documents' own words."""
     for quote in quotes:
         yield draft.quote(quote.text, places[quote.passage.chunk_id])
@@ -302,6 +337,13 @@ def _evidence(draft: Draft) -> Iterator[Text]:
     """What the statements above rest on."""
     for place, text in draft.evidence():
         yield draft.quote(text, place)
+
+
+def _disagreements(draft: Draft, quotes: Sequence[Quote], places: Mapping[int, int]) -> Iterator[Text]:
+    """Where documents say different things about what is asked: both are named, the newer one first."""
+    for one in disagreements(draft.standalone, draft.passages, quotes)[:MOST_DISAGREEMENTS]:
+        said = [(places[each.passage.chunk_id], each.text) for each in (one.newer, one.older)]
+        yield draft.note(str(one), said)
 
 
 def _texts(chunks: Iterator[BaseMessage], draft: Draft) -> Iterator[str]:
@@ -350,12 +392,17 @@ def remembered(find: Find) -> Find:
     return find_again
 
 
-def nothing_found(passages: Sequence[Passage], collections: Sequence[str] | None = None) -> str:
-    """What an abstention says: that the documents don't say it, what was searched, and what came nearest."""
+def nothing_found(
+    passages: Sequence[Passage], collections: Sequence[str] | None = None, absent: Sequence[str] = ()
+) -> str:
+    """What an abstention says: that the documents don't say it, or don't mention what is `absent`; what was searched;
+    and what came nearest.
+    """
     searched = "all documents" if collections is None else "the documents of " + " and ".join(collections)
     if collections is not None and not collections:
         searched = "what I may read here"
-    text = f"The documents don't say. I searched {searched}"
+    text = not_mentioned(absent, passages) if absent and passages else "The documents don't say."
+    text = f"{text} I searched {searched}"
     if not passages:
         return f"{text} and found nothing near it."
     nearest = list(dict.fromkeys(_place(passage) for passage in passages))[:3]

@@ -19,6 +19,9 @@ MAX_WORDS = 115
 MAX_EVIDENCE_WORDS = 60
 """Of what is shown as evidence below them, together."""
 
+NOTE = "⚠️ "
+"""Before words of ours in an answer, which are neither the model's nor a document's."""
+
 _WORD = re.compile(r"[^\W_]+")
 _WHOLE = re.compile(r"[.!?…:。！？][\"'”’)\]*_`]*$")
 
@@ -38,6 +41,10 @@ class Draft:
     order: list[Passage] = field(default_factory=list)
     prompt: str = ""
     finish: str | None = None
+    abstained: bool = False
+    gave_up: bool = False  # the model says that what it reads does not answer
+    says_yes: float | None = None  # how likely it says that it does, where it was asked
+    judged: list[float] = field(default_factory=list)  # how likely each of its statements is borne out
     timings: dict[str, float] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)  # the statements that are shown, as they are shown
     refused: list[str] = field(default_factory=list)  # and those that are not
@@ -72,6 +79,12 @@ class Draft:
         self.rest_on(place, text)
         number = self.cite([place]).strip("[]")
         return self.say(self._break(2) + blockquote(text, int(number)))
+
+    def note(self, text: str, said: Sequence[tuple[int, str]]) -> Text:
+        """Show words of ours that rest on what passages say, by their places."""
+        for place, words in said:
+            self.rest_on(place, words)
+        return self.say(f"{self._break(2)}{NOTE}{text} {self.cite(place for place, _ in said)}\n")
 
     def cite(self, places: Iterable[int]) -> str:
         """The numbers of these passages, as [1][3]; a passage that was not cited before gets the next one."""
@@ -152,8 +165,8 @@ def blockquote(text: str, number: int) -> str:
 
 
 def written_by_model(text: str) -> str:
-    """The model's statements in the text of an answer, without quotes and citations; often none."""
-    lines = [line for line in text.split("\n") if line.strip() and not line.startswith(">")]
+    """The model's statements in the text of an answer, without quotes, notes and citations; often none."""
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith((">", NOTE))]
     written = [without_citations(statement)[0] for line in lines for statement in statements([line])]
     return " ".join(line for line in written if line)
 

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from retrieval.answering.answer import Passage
-from retrieval.answering.prompt import answer_prompt, numbered
+from retrieval.answering.prompt import SMALL, PromptPlan
 
 _ANSWERS = "Can the question be answered from the passages? Reply only yes or no."
 _BEARS_OUT = "Do the passages say so? Reply only yes or no."
@@ -29,10 +29,12 @@ class SaysHowSure(Protocol):
 
 
 class ModelJudge:
-    """Asks `model`. `before` is what stands before the passages in the answer's request, as examples do."""
+    """Asks `model`, by the plan of the answer's request; `before` is what stands there before the passages, as examples
+    do.
+    """
 
-    def __init__(self, model: SaysHowSure, before: str = "") -> None:
-        self._model, self._before = model, before
+    def __init__(self, model: SaysHowSure, plan: PromptPlan = SMALL, before: str = "") -> None:
+        self._model, self._plan, self._before = model, plan, before
 
     def answers(self, question: str, passages: Sequence[Passage]) -> float | None:
         """How likely the passages answer the question, in [0, 1]. Raises whatever the model does."""
@@ -44,11 +46,11 @@ class ModelJudge:
 
     def _asked(self, question: str, passages: Sequence[Passage], what: str) -> list[BaseMessage]:
         """The answer's own request up to the end of its question, and then `what`."""
-        *rules, turn = answer_prompt().format_messages(passages=self._before + numbered(passages), question=question)
+        *rules, turn = self._plan.messages(passages, question, self._before)
         end = turn.text.rindex(question) + len(question)
         return [*rules, HumanMessage(f"{turn.text[:end]}\n{what}")]
 
 
-def judge_of(model: object, before: str = "") -> ModelJudge | None:
+def judge_of(model: object, plan: PromptPlan = SMALL, before: str = "") -> ModelJudge | None:
     """The model as judge, if it is one that says how sure it is."""
-    return ModelJudge(model, before) if isinstance(model, SaysHowSure) else None
+    return ModelJudge(model, plan, before) if isinstance(model, SaysHowSure) else None

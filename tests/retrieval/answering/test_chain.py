@@ -16,7 +16,7 @@ from retrieval.answering.answer import Answer, Done, Question, Reading, Searchin
 from retrieval.answering.calibration import Fitted, store, take_back
 from retrieval.answering.chain import AnswerChain, Policy
 from retrieval.answering.confidence import DEFAULT
-from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS
+from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS, written_by_model
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
@@ -284,3 +284,38 @@ def test_a_document_cannot_close_its_passage() -> None:
     assert text.count("<passage") == 1
     assert text.count("</passage>") == 1
     assert text.endswith("</passage>")
+
+
+def test_a_model_that_says_no_is_believed(pool: ConnectionPool[Any]) -> None:
+    """Where it is asked whether the passages answer, before it writes a word."""
+
+    class Sure(GenericFakeChatModel):
+        yes: float
+
+        def probability_of_yes(self, messages: Any) -> float:
+            return self.yes
+
+    said = [AIMessage("You should grease the bearing every 400 hours.")]
+    asking = Policy(answers="model", model_judges=True)
+    assert answer(pool, Sure(messages=iter(said), yes=0.0001), OFTEN, asking).abstained
+    assert not answer(pool, Sure(messages=iter(said), yes=0.99), OFTEN, asking).abstained
+
+
+def test_what_the_question_names_and_nothing_holds_is_said(pool: ConnectionPool[Any]) -> None:
+    """A neighbour's answer would be wrong."""
+    result = answer(pool, saying("x"), "When do I replace the mechanical seal MS-0999?")
+    assert result.abstained
+    assert result.text.startswith("The documents don't mention MS-0999; the nearest is MS-0417.")
+
+
+def test_documents_that_disagree_are_both_named(pool: ConnectionPool[Any], tmp_path: Path) -> None:
+    """With a number for each, in words that are neither the model's nor a document's."""
+    (tmp_path / "old.md").write_text("# Old pump manual\n\nThe bearing is greased every 500 hours.\n")
+    with pool.connection() as conn:
+        index_sources(conn, EMBEDDER, register_sources(conn, [tmp_path / "old.md"]), max_bytes=10**6)
+    result = answer(pool, saying("You should grease the bearing every 400 hours."), OFTEN, MODEL)
+    (note,) = [line for line in result.text.split("\n") if "disagree" in line]
+    assert "400 hours" in note
+    assert "500 hours" in note
+    assert note.endswith("[2][1]")  # the statement cited the first one
+    assert written_by_model(result.text) == "You should grease the bearing every 400 hours."
