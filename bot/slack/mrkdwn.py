@@ -12,11 +12,15 @@ from collections.abc import Iterator
 
 SECTION_LIMIT = 3000  # characters of a section block's text
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
-_LINK = re.compile(r"!?\[([^\]\n]*)\]\(\s*(\S+?)(?:\s+&quot;[^)]*|\s+\"[^)]*)?\s*\)")
-_BOLD = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
-_HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
-_BULLET = re.compile(r"^(\s*)[-*+]\s+", re.MULTILINE)
-_QUOTE_MARK = re.compile(r"^((?:&gt;\s?)+)", re.MULTILINE)
+# Lengths have bounds, so that a text of opening marks takes no more time than another one.
+_LINK = re.compile(
+    r"!?\[([^\[\]\n]{0,300})\]\([ \t]{0,8}([^\s()]{1,2000}(?:\([^\s()]{0,200}\)[^\s()]{0,200})?)"
+    r"(?:[ \t]{1,8}(?:&quot;|\")[^)\n]{0,300})?[ \t]{0,8}\)"
+)
+_BOLD = re.compile(r"(\*\*|__)(?=[^\s*_])([^\n]{1,400}?)(?<=\S)\1")
+_HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*)$", re.MULTILINE)
+_BULLET = re.compile(r"^([ \t]*)[-*+][ \t]+", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^((?:&gt;[ \t]?)+)", re.MULTILINE)
 
 
 def escape(text: str) -> str:
@@ -91,7 +95,12 @@ def _prose(text: str) -> str:
     escaped = _spell_out_links(escape(text))
     bullets = _BULLET.sub(r"\1• ", escaped)
     bold = _BOLD.sub(r"*\2*", bullets)
-    return _quotes(_HEADING.sub(lambda found: f"*{found.group(1).strip('*')}*", bold))
+    return _quotes(_HEADING.sub(_bold_heading, bold))
+
+
+def _bold_heading(found: re.Match[str]) -> str:
+    """A heading without the marks that may close it."""
+    return f"*{found.group(1).rstrip().rstrip('#').rstrip().strip('*')}*"
 
 
 def _spell_out_links(escaped: str) -> str:

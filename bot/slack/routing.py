@@ -18,7 +18,7 @@ Kind = Literal["question", "greeting", "thanks", "empty", "ignored"]
 _SUBTYPES = {None, "thread_broadcast", "file_share"}
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 _CALL = re.compile(_MENTION.pattern + r"\s*[:,]?")  # "@journeyman: what is…"
-_TOKEN = re.compile(r"<(?:([@#!])([^>|]*)|([^>|]*))(?:\|([^>]*))?>")
+_TOKEN = re.compile(r"<(?:([@#!])([^<>|]*)|([^<>|]*))(?:\|([^<>]*))?>")
 _EMOJI = re.compile(r":[a-z0-9_+'-]+(?:::skin-tone-\d)?:")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 

@@ -117,7 +117,8 @@ class _Statement:
 
 
 _CODE = re.compile(
-    r"(?<![\w-])(?:(?=[^\s]*\d)[^\W\d_]+[\w]*(?:[-./][^\W_]+)*|(?!EUR|USD|CHF|GBP|NIS|ILS)[A-ZÄÖÜ]{1,5} \d{1,5})"
+    r"(?<![\w-])(?:(?=[^\s]{0,40}\d)[^\W\d_]{1,40}[\w]{0,40}(?:[-./][^\W_]{1,40}){0,8}"
+    r"|(?!EUR|USD|CHF|GBP|NIS|ILS)[A-ZÄÖÜ]{1,5} \d{1,5})"
     r"(?![\w%°])"
 )
 _CAPITALS = re.compile(

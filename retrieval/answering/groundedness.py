@@ -35,7 +35,7 @@ KEPT = 8
 """Sets of passages whose comparison is kept ready; a statement that follows another has the same passages."""
 
 
-_EMPHASIS = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^\s*#{1,6}\s+", re.MULTILINE)
+_EMPHASIS = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^[ \t]*#{1,6}[ \t]+", re.MULTILINE)
 _NUMBERED = re.compile(r"(?:^|(?<=\s))(\d{1,2})[.)]\s+(?=\S)")
 _NEXT_NUMBER = re.compile(r":\s*1[.)]?$")
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]]*(?:\s*\[\d+\])*\s+(?=[^\s\[])|\n+")
-_CITATION = re.compile(r"\s*\[(\d+(?:\s*,\s*\d+)*)\]")
+_CITATION = re.compile(r"\s{0,20}\[(\d{1,6}(?:\s{0,4},\s{0,4}\d{1,6}){0,50})\]")
 _LEAD = re.compile(r"^(?:(?:answer|statement|passage|step)\s*\d*\s*:|\*+|[-•>]|\d{1,2}[.)](?=\s))\s*", re.IGNORECASE)
 _STEP = re.compile(r"^(?:step\s+)?\d{1,2}[.):]\s", re.IGNORECASE)
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|fig|max|min|ca)|\b[A-Za-z]|(?:^|\n)\s*\d{1,2})\.$", re.IGNORECASE
+    r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|fig|max|min|ca)|\b[A-Za-z]|(?:^|\n)[ \t]{0,20}\d{1,2})\.$", re.IGNORECASE
 )
 
 

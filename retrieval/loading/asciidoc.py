@@ -15,7 +15,7 @@ from retrieval.loading.encodings import decode
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*$")
 _UNDERLINES = {"=": 1, "-": 2, "~": 3, "^": 4, "+": 5}
-_LISTING = re.compile(r"(-{4,}|\.{4,}|`{3,})[\w,+-]*\s*$")
+_LISTING = re.compile(r"(-{4,}|\.{4,}|`{3,})(?:[\w,+][\w,+-]*)?\s*$")
 _DROPPED = re.compile(r"(/{4,}|\+{4,})\s*$")
 _FRAME = re.compile(r"(?:={4,}|\*{4,}|_{4,}|--|'{3,}|<{3,}|-{3}|\*{3}|\+)\s*$")
 _TABLE = re.compile(r"([|,:!])={3,}\s*$")
@@ -73,11 +73,11 @@ def parse_asciidoc(data: bytes) -> ParsedDocument:
 
 
 def _begins_block(line: str) -> bool:
-    patterns = (
-        *(_HEADING, _LISTING, _DROPPED, _FRAME, _TABLE),
-        *(_BLOCK_ATTRIBUTES, _ITEM, _TERM, _DIRECTIVE, _BLOCK_MACRO),
+    matches = (
+        *(_HEADING.match, _LISTING.match, _DROPPED.match, _FRAME.match, _TABLE.match),
+        *(_BLOCK_ATTRIBUTES.match, _ITEM.match, _TERM.match, _DIRECTIVE.match, _BLOCK_MACRO.match),
     )
-    return any(pattern.match(line) for pattern in patterns)
+    return any(match(line) for match in matches)
 
 
 def _read_mark(reader: _Reader, line: str) -> bool:

@@ -15,7 +15,7 @@ _SETTINGS = frozenset(
     "layout template permalink slug draft weight sidebar sidebar_position sidebar_label nav_order toc math css js "
     "pagination comments hide output bibliography csl lang dir cover image thumbnail".split()
 )
-_LINE = re.compile(r"[ \t]*([\w .-]{1,60}?)[ \t]*[:=][ \t]*(.*)")
+_LINE = re.compile(r"(\w[\w .-]{0,59})[:=](.*)")
 
 
 def read_front_matter(text: str) -> tuple[dict[str, str], str]:
@@ -72,5 +72,5 @@ def _flat(value: Any, name: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _by_line(matter: str) -> dict[str, str]:
-    found = filter(None, map(_LINE.fullmatch, matter.split("\n")))
+    found = filter(None, (_LINE.fullmatch(line.strip()) for line in matter.split("\n")))
     return {match[1].strip().lower(): match[2].strip().strip("\"'") for match in found}

@@ -9,7 +9,7 @@ from retrieval.loading.encodings import decode
 WRAPPED = 55
 """A line at least this long was broken by its editor, so the next line belongs to the same sentence."""
 MOST_CAPITALS = 0.5
-"""Share of a text's paragraphs in capitals from which on capitals make no heading: all of it is written so."""
+"""Share of a text's paragraphs in capitals above which capitals make no heading: most of it is written so."""
 MIN_RULES = 2
 """Columns that a line of dashes must mark to be the rule under a table's header, and rules within a box from which on
 its rows stand between them.
@@ -31,7 +31,7 @@ def parse_text(data: bytes) -> ParsedDocument:
     outline.note(decoded.note)
     paragraphs = _paragraphs(decoded.text)
     shouts = sum(len(lines) == 1 and _is_capitals(lines[0]) for lines in paragraphs)
-    has_headings = shouts < MOST_CAPITALS * len(paragraphs)
+    has_headings = shouts <= MOST_CAPITALS * len(paragraphs)
     levels: dict[str, int] = {}
     for lines in paragraphs:
         if rows := _table(lines):

@@ -30,7 +30,7 @@ Message = Mapping[str, Any]
 _SHOWN = ("user", "text", "ts", "thread_ts")
 USERS = "users.json"
 _DAY = re.compile(r"(?P<channel>[^/]+)/\d{4}-\d\d-\d\d\.json")
-_REFERENCE = re.compile(r"<([@#!])?([^>|]+)(?:\|([^>]*))?>")
+_REFERENCE = re.compile(r"<([@#!])?([^<>|]+)(?:\|([^<>]*))?>")
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
 _HEADING = re.compile(r"^(#{1,6}\s)", re.MULTILINE)
 

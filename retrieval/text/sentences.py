@@ -12,7 +12,7 @@ MAX_WORDS = 45
 """Longer ones are cut where they pause, for a quote has to be short."""
 
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
-_PAUSE = re.compile(r"(?<=[;:,–—])\s+|\s+(?=[(–—])|(?<=\))\s+")
+_PAUSE = re.compile(r"(?<=[;:,–—)])\s+|(?<!\s)\s+(?=[(–—])")
 _FENCE = re.compile(r"^\s*```")
 _WORD = re.compile(r"\w")
 

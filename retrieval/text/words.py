@@ -3,7 +3,7 @@
 import re
 
 WORD = re.compile(r"[^\W_]+(?:[.'’:/*=-][^\W_]+)*|[$#][^\W_]*", re.UNICODE)
-_CODE = re.compile(r"[^\s`]*[$#*=][^\s`]*")
+_CODE = re.compile(r"(?<![^\s`])[^\s`]*[$#*=][^\s`]*")
 _AROUND_CODE = "\"'“”‘’„()[]{}<>.,;:!?|"
 _NUMERAL = re.compile(r"\d+(?:[.,]\d+)*")
 NUMBER_WORDS = frozenset(
