@@ -7,6 +7,7 @@ without what leads there, and followed by what it cannot end with. Four times th
 import ast
 import importlib
 import itertools
+import math
 import random
 import re
 import signal
@@ -25,7 +26,7 @@ SHORT, LONG = 1_000, 4_000
 """Characters of the two inputs."""
 QUICK = 0.025
 """Seconds below which an input of LONG characters is fine."""
-MOST_GROWTH = 8.0
+MOST_GROWTH = 10.0
 """Four is linear, sixteen quadratic."""
 LIMIT = 0.6
 """Seconds after which a pattern is stopped."""
@@ -192,7 +193,7 @@ def seconds(pattern: re.Pattern[str], text: str, only_at_beginning: bool) -> flo
         pattern.match(text)
         pattern.fullmatch(text)
     except TimeoutError:
-        return 1e6
+        return math.inf
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return time.process_time() - begun
@@ -221,7 +222,7 @@ def test_a_pattern_takes_linear_time(pattern: str, flags: int, only_at_beginning
         short = begin + pump * (SHORT // len(pump)) + end
         of_long = min(seconds(compiled, long, only_at_beginning) for _ in range(2))
         of_short = min(seconds(compiled, short, only_at_beginning) for _ in range(3))
-        growth = of_long / max(of_short, 1e-5)
+        growth = math.inf if of_long == math.inf else of_long / max(of_short, 1e-5)
         assert growth < MOST_GROWTH, f"{begin!r} + {pump!r} * n + {end!r} grows {growth:.0f} times"
 
 

@@ -56,7 +56,7 @@ SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct messag
 NO_LONGER = "That run has ended already."
 WILL_STOP = "I stop it after the passages at hand."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
-_LINK = re.compile(r"<([^|>]+)(?:\|[^>]*)?>")
+_LINK = re.compile(r"<([^<|>]+)(?:\|[^<>]*)?>")
 
 _TO_SHOW = "INSERT INTO reindex_message (run_id, channel, owner) VALUES (%(run)s, %(channel)s, %(owner)s)"
 _PLACED = "UPDATE reindex_message SET channel = %(channel)s, ts = %(ts)s WHERE run_id = %(run)s"

@@ -44,7 +44,7 @@ _AUXILIARIES = (
 )
 _LEAD = r"^(?:(?:hi|hello|hey|hallo|morning|quick question|question|frage|so|and|und|ok|but|please|sorry)\b[\s,:!-]*)*"
 _TRAITS = {
-    "ends with a question mark": re.compile(r"\?[\s)\"'”!?]*$"),
+    "ends with a question mark": re.compile(r"\?[\s)\"'”!?]{0,40}$"),
     "opens with a question word": re.compile(rf"{_LEAD}(?:{_WORDS})\b(?!\s+a\b)", re.IGNORECASE),
     "opens with an auxiliary verb": re.compile(rf"{_LEAD}(?:{_AUXILIARIES})\b", re.IGNORECASE),
     "asks for help or knowledge": re.compile(

@@ -13,7 +13,7 @@ from retrieval.loading.blocks import Block, LoadError, ParsedDocument
 
 __all__ = ["PARSER_VERSION", "Block", "LoadError", "ParsedDocument", "is_supported", "load", "title_of"]
 
-PARSER_VERSION = 6
+PARSER_VERSION = 7
 """Raise it when parsing, chunking or lexemes change: every document is then read anew at the next run."""
 
 _PARSERS = {

@@ -16,7 +16,7 @@ MAX_QUESTION = 400
 """Characters of a quoted question that are kept above its answer."""
 
 _QUOTED = re.compile(r"\s*>")
-_MARKS = re.compile(r"(?:[ \t]*>)+[ \t]?")
+_MARKS = re.compile(r"^(?:[ \t]{0,8}>)+[ \t]?")
 _BEFORE_QUOTE = (
     re.compile(r"on\b.{5,200}\bwrote ?:?$", re.I),
     re.compile(r"am\b.{5,200}\bschrieb\b.{0,200}$", re.I),

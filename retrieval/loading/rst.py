@@ -9,9 +9,8 @@ from typing import Any
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, table_text
 from retrieval.loading.encodings import decode
 
-_DIRECTIVE = re.compile(r"^\s*\.\. +([\w.:+-]+)::", re.MULTILINE)
-_ROLE = re.compile(r":([\w.:+-]+):`")
-_TARGET = re.compile(r"^(.*?)\s*<[^<>]+>$", re.DOTALL)
+_DIRECTIVE = re.compile(r"^[ \t]*\.\. +([\w.:+-]{1,80})::", re.MULTILINE)
+_ROLE = re.compile(r":([\w.:+-]{1,80}):`")
 _SETTINGS = {
     "report_level": 5,
     "halt_level": 5,
@@ -51,8 +50,8 @@ def _make_known(text: str) -> None:
             directives.register_directive(name, _directive(name))
 
     def role(name: str, rawtext: str, shown: str, *more: Any, **options: Any) -> tuple[list[Any], list[Any]]:
-        titled = _TARGET.match(shown)
-        return [literal(rawtext, (titled[1] if titled else shown).lstrip("~!"))], []
+        titled, _, target = shown.rpartition("<")
+        return [literal(rawtext, (titled.rstrip() if target.endswith(">") and titled else shown).lstrip("~!"))], []
 
     for name in set(_ROLE.findall(text)):
         if roles.role(name, language, 0, document.reporter)[0] is None:
