@@ -11,6 +11,8 @@ from functools import lru_cache
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’״׳][^\W\d_]+)*|[%°€£$#](?!\w)|(?<=\d)\s?[%°]")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
+_ZEROS = re.compile(r"\.0+$")
+_WITH_PART = re.compile(r"(\d{1,3}(?:(?:,\d{3})+(?=\.)|(?:\.\d{3})+(?=,)))[.,](\d+)")
 _SPACE = re.compile(r"\s+")
 _TYPED = re.compile(r"[^\s`]+")
 _AROUND = "\"'“”‘’„()[]{}<>.,;:!?|*_…"
@@ -18,6 +20,7 @@ _CAMEL = re.compile(r"[a-z][A-Z]")
 _INNER = re.compile(r"\w[_@#=\\]\w|^[$#/@\\-]{1,2}\w|[a-z]\d|\d[a-z]|\w=|::|\w/\w+/\w", re.IGNORECASE)
 _UNIT = re.compile(r"\d+(?:[.,]\d+)*[^\W\d_]{1,3}$|\d+(?:st|nd|rd|th)$")
 _ENDS_PART = re.compile(r"[:\n!?]|\.\s")
+_AMOUNT = re.compile(r"[$€£]\d+(?:[.,]\d+)*")
 _PLURAL = re.compile(r"['’]s?$")
 
 LEAST_LETTERS = 4
@@ -90,10 +93,12 @@ def _form(written: str) -> str:
 
 
 def number(written: str) -> str:
-    """One way of writing a number: 1,000 and 1.000 as 1000, 0,5 as 0.5, 2.50 as it stands."""
+    """One way of writing a number: 1,000 and 1.000 as 1000, 0,5 as 0.5, 40.00 as 40; 2.50 and 6.15.0 as they stand."""
     if _GROUPED.fullmatch(written) and not written.startswith("0"):
         return re.sub(r"[.,]", "", written)
-    return written.replace(",", ".")
+    parts = _WITH_PART.fullmatch(written)
+    plain = re.sub(r"[.,]", "", parts[1]) + "." + parts[2] if parts else written.replace(",", ".")
+    return _ZEROS.sub("", plain) if plain.count(".") == 1 else plain
 
 
 @lru_cache(maxsize=65536)
@@ -155,7 +160,7 @@ def typed(text: str) -> set[str]:
     found = set()
     for raw in _TYPED.findall(text):
         bare = raw.strip(_AROUND)
-        if "](" in bare or len(bare) < 2:
+        if "](" in bare or len(bare) < 2 or _AMOUNT.fullmatch(bare):
             continue
         if (_CAMEL.search(bare) or _INNER.search(bare)) and not _UNIT.match(bare.lower()):
             found.add(bare.lower())

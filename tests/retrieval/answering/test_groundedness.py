@@ -276,3 +276,10 @@ def test_a_terse_answer_to_a_question_in_other_words(judge: Groundedness) -> Non
     question = "what speed do I pick in PuTTY for the com port, I only see garbage otherwise"
     assert judged(judge, "115200", manual, question=question).shown
     assert not judged(judge, "9600", manual, question=question).shown
+
+
+def test_a_number_may_be_written_in_several_ways(judge: Groundedness) -> None:
+    """Digits in groups, and cents that are none, change nothing; a version is no such number."""
+    prices = passage("Plans", "The large plan costs $1,040.00 a month for 25 users. It comes with version 6.15.0.")
+    assert judged(judge, "The large plan costs $1040 a month for 25 users.", prices).shown
+    assert not judged(judge, "The large plan comes with version 6.15.", prices).shown
