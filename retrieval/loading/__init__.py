@@ -27,6 +27,7 @@ _PARSERS = {
     "pptx.parse_pptx": ".pptx",
     "sheets.parse_sheets": ".xlsx .xlsm .xls .ods",
     "mail.parse_mail": ".eml",
+    "web_archive.parse_web_archive": ".mht .mhtml",
     "delimited.parse_csv": ".csv .tsv .tab .psv",
     "tables.parse_json": ".json",
     "tables.parse_json_lines": ".jsonl .ndjson",

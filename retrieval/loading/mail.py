@@ -117,7 +117,7 @@ def _parts(message: MIMEPart) -> Iterator[MIMEPart]:
 
 def _plainest(alternatives: MIMEPart) -> Message:
     parts = [part for part in alternatives.get_payload() if isinstance(part, MIMEPart)]
-    told = [part for part in parts if part.get_content_type() == "text/plain" and _text(part).strip()]
+    told = [part for part in parts if part.get_content_type() == "text/plain" and part_text(part).strip()]
     return (told or parts[-1:] or [cast(MIMEPart, alternatives.get_payload(0))])[0]
 
 
@@ -129,7 +129,7 @@ def _is_body(part: MIMEPart) -> bool:
 
 
 def _add_body(outline: Outline, body: MIMEPart, forwards: bool) -> None:
-    text = _text(body)
+    text = part_text(body)
     if body.get_content_subtype() == "html":
         try:
             page = read_page(text if forwards else own_html(text))
@@ -142,7 +142,7 @@ def _add_body(outline: Outline, body: MIMEPart, forwards: bool) -> None:
         add_lines(outline, paragraph)
 
 
-def _text(part: MIMEPart) -> str:
+def part_text(part: MIMEPart) -> str:
     """A part's text by the charset that the mail names, if it fits, else by what the bytes look like."""
     data = bytes(part.get_payload(decode=True) or b"")
     declared = part.get_content_charset() or ""
