@@ -61,7 +61,6 @@ def test_the_rules_are_the_same_for_every_question() -> None:
     """So that a server keeps them computed, with what stands before the first passage."""
     one, other = (PromptPlan(full=True).messages([passage((text, 0.5))], text) for text in ("One?", "Other?"))
     assert one[0].text == other[0].text
-    assert REFUSAL in one[0].text
 
 
 def test_a_refusal_is_known_by_its_words() -> None:
