@@ -48,7 +48,9 @@ MAX_STATEMENTS, MAX_STEPS = 5, 9
 """Of an answer that the model leads; a procedure has more."""
 MOST_DISAGREEMENTS = 2
 NOTHING_WRITTEN = 0.05
-"""How grounded an answer counts that the model gave up before it wrote a word of it."""
+"""How grounded an answer counts of which the model wrote nothing."""
+BORNE_OUT = 0.95
+"""How grounded an answer may turn out, where it is not sure before that the passages answer."""
 MAX_ADDED = 3
 """Statements of the model below quotes that lead."""
 MAX_WRITTEN = 5
@@ -138,7 +140,10 @@ class AnswerChain:
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
         quotes = self._quotes(draft)
-        if not quotes or not self._assessed(draft, fitted).enough:
+        draft.leads = self.leads
+        draft.is_sure = self._assessed(draft, fitted).enough
+        # What a model that leads writes is judged, and may tell what the search alone does not.
+        if not quotes or not (draft.is_sure or (draft.leads and self._assessed(draft, fitted, BORNE_OUT).enough)):
             yield self._abstain(draft)
         else:
             yield from self._answer(draft, quotes, fitted)
@@ -187,11 +192,9 @@ class AnswerChain:
 
         return choose_quotes(draft.question.text, draft.passages, before=before, nearness=nearness)
 
-    def _assessed(self, draft: Draft, fitted: Calibration) -> Assessment:
-        """Whether the passages answer, with what is known by now: the model's own yes or no, and what it wrote."""
-        question, grounded = draft.question.text, max(draft.judged, default=None)
-        if draft.gave_up and grounded is None:
-            grounded = NOTHING_WRITTEN
+    def _assessed(self, draft: Draft, fitted: Calibration, grounded: float | None = None) -> Assessment:
+        """Whether the passages answer, with the model's own yes or no if it said so, and how grounded its words are."""
+        question = draft.question.text
         return assess(question, draft.passages, calibration=fitted, grounded=grounded, says_yes=draft.says_yes)
 
     def _abstain(self, draft: Draft) -> Text:
@@ -201,7 +204,6 @@ class AnswerChain:
         return draft.say(nothing_found(draft.passages, draft.question.collections, absent))
 
     def _answer(self, draft: Draft, quotes: Sequence[Quote], fitted: Calibration) -> Iterator[Text]:
-        draft.leads = self.leads
         plan = plan_for(self._model, leads=draft.leads, passage_tokens=self._policy.passage_tokens)
         # Quoted passages are read in any case, and first.
         quoted = [quote.passage for quote in quotes]
@@ -215,15 +217,16 @@ class AnswerChain:
         messages = self._fitting(plan, read, draft.standalone, examples)
         if draft.leads and (judge := self._model_judge(plan, examples)):
             draft.says_yes = judge.answers(draft.standalone, read)
-            if not self._assessed(draft, fitted).enough:
+            draft.is_sure = self._assessed(draft, fitted).enough
+            if not draft.is_sure and not self._assessed(draft, fitted, BORNE_OUT).enough:
                 yield self._abstain(draft)
                 return
         draft.prompt = rendered(self._model, messages)
         places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
         quote = partial(_quote, draft, quotes, places)
         if draft.leads:
-            yield from self._lead(draft, messages)
-            if not draft.said and not self._assessed(draft, fitted).enough:
+            yield from self._lead(draft, messages, fitted)
+            if not draft.said and not self._assessed(draft, fitted, max(draft.judged, default=NOTHING_WRITTEN)).enough:
                 yield self._abstain(draft)
                 return
             yield from _disagreements(draft, quotes, places)
@@ -253,8 +256,12 @@ class AnswerChain:
             messages = plan.messages(read[:kept], question, examples)
         return messages
 
-    def _lead(self, draft: Draft, messages: Sequence[BaseMessage]) -> Iterator[Text]:
-        """The model's statements; if more than half of what it wrote is refused, it is asked once more."""
+    def _lead(self, draft: Draft, messages: Sequence[BaseMessage], fitted: Calibration) -> Iterator[Text]:
+        """The model's statements; if more than half of what it wrote is refused, it is asked once more.
+
+        Where the search alone was not sure that the passages answer, a statement must be grounded well enough to tell.
+        """
+        draft.tells = lambda probability: self._assessed(draft, fitted, probability).enough
         yield from self._state(draft, messages, most=MAX_STATEMENTS, written=MAX_STEPS)
         if len(draft.refused) > len(draft.said):
             wrote = AIMessage(" ".join([*draft.said, *draft.refused]))
@@ -295,7 +302,7 @@ class AnswerChain:
             return None
         (judged,) = self._judge.judge(draft.standalone, [said], draft.order)
         draft.judged.append(judged.probability)
-        if not judged.shown:
+        if not judged.shown or not (draft.is_sure or draft.tells(judged.probability)):
             draft.refused.append(said)
             return None
         passages = [draft.order[place] for place in judged.passages]

@@ -6,7 +6,7 @@ shown is never withdrawn.
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.answering.answer import Passage, Question, Source, Text
@@ -41,6 +41,8 @@ class Draft:
     order: list[Passage] = field(default_factory=list)
     prompt: str = ""
     finish: str | None = None
+    is_sure: bool = False  # that the passages answer, before anything is written
+    tells: Callable[[float], bool] = lambda _: True  # whether a statement so likely borne out tells that they do
     abstained: bool = False
     gave_up: bool = False  # the model says that what it reads does not answer
     says_yes: float | None = None  # how likely it says that it does, where it was asked

@@ -15,7 +15,7 @@ from retrieval.answering.abilities import note_ability
 from retrieval.answering.answer import Answer, Done, Question, Reading, Searching, Text, Turn
 from retrieval.answering.calibration import Fitted, store, take_back
 from retrieval.answering.chain import AnswerChain, Policy
-from retrieval.answering.confidence import DEFAULT
+from retrieval.answering.confidence import DEFAULT, assess
 from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS, written_by_model
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
@@ -226,7 +226,7 @@ def test_a_terse_answer_is_shown_as_a_sentence(pool: ConnectionPool[Any]) -> Non
 
 def test_steps_are_numbered_on_lines_of_their_own(pool: ConnectionPool[Any]) -> None:
     """From 1, whatever of them is left out."""
-    model = saying("1. Close valve V2.\n2. Paint the pump in red.\n3. Replace the mechanical seal MS-0417.")
+    model = saying("1. Close valve V2.\n2. Order a new motor from Jena.\n3. Replace the mechanical seal MS-0417.")
     lines = answer(pool, model, DRIPS, MODEL).text.split("\n")
     assert lines[0].startswith("1. Close valve V2. [1]")
     assert lines[1].startswith("2. Replace the mechanical seal MS-0417. [1]")
@@ -319,3 +319,16 @@ def test_documents_that_disagree_are_both_named(pool: ConnectionPool[Any], tmp_p
     assert "500 hours" in note
     assert note.endswith("[2][1]")  # the statement cited the first one
     assert written_by_model(result.text) == "You should grease the bearing every 400 hours."
+
+
+def test_where_the_search_is_not_sure_what_is_written_may_tell(pool: ConnectionPool[Any]) -> None:
+    """Of a model that leads: what is borne out is shown; where nothing is, the documents don't say."""
+    asked = "How often is the bearing greased?"
+    passages, fitted = AnswerChain(pool, EMBEDDER, saying()).find(Question(asked), asked)
+    sure = assess(asked, passages, calibration=fitted).confidence
+    with pool.connection() as conn:
+        store(conn, Fitted(fitted.weights, sure + 0.01, 0.0, 3, 3, 0.0, 0.0, (0.0,), None))
+    assert answer(pool, saying("x"), asked).abstained
+    assert answer(pool, saying("Order it from Jena.", "It was built in Jena."), asked, MODEL).abstained
+    told = answer(pool, saying("You should grease the bearing every 400 hours."), asked, MODEL)
+    assert told.text.startswith("You should grease the bearing every 400 hours. [1]")
