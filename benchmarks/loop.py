@@ -34,7 +34,7 @@ from bot.feedback.complaints import complain
 from bot.feedback.review import reject, save_verified, withdraw
 from bot.feedback.votes import vote
 from finetune import registry
-from finetune.dataset.learning import judges, rests_on
+from finetune.dataset.learning import judges
 from finetune.dataset.rows import PassageRow
 from finetune.evaluation.scores import facts
 from finetune.round_parts import RoundRequest
@@ -68,7 +68,8 @@ class Crowd:
         self._app = app
         client = SimpleNamespace(users_info=lambda user: {"user": {"name": user.lower()}})
         self._runtime: Any = SimpleNamespace(pool=app.pool, client=client, embedder=app.embedder)
-        self._search = judges(app.pool, app.embedder, app.model).search
+        judged = judges(app.pool, app.embedder, app.model)
+        self._search, self._rests_on = judged.search, judged.rests_on
         with app.pool.connection() as conn:
             self._sentences = [(name, text.strip()) for name, text in conn.execute(SENTENCES).fetchall()]
 
@@ -94,18 +95,22 @@ class Crowd:
     def _right(self, labelled: LabelledQuestion) -> str:
         """What the set says if a document bears it out, else the shortest sentence of the right one that answers."""
         gold = labelled.answer or ""
-        if rests_on(gold, [row for row in self._search(gold) if not row.verified]):
+        if self._rests_on(gold, [row for row in self._search(gold) if not row.verified]):
             return gold
         fitting = [
             text
             for name, text in self._sentences
-            if name in labelled.sources and facts(text, labelled.expect) == 1.0 and _bears_itself_out(text)
+            if name in labelled.sources and facts(text, labelled.expect) == 1.0 and self._is_statement(text)
         ]
         return min(fitting, key=len, default=gold)
 
+    def _is_statement(self, text: str) -> bool:
+        """Whether a text is a whole sentence that bears itself out, and no heading or fragment."""
+        return text.endswith(".") and bool(self._rests_on(text, [PassageRow("", "", "", text, everyone=True)]))
+
     def sentences_for(self, questions: Sequence[LabelledQuestion]) -> list[str]:
         """A sentence of the documents for each question, another one each time, that does not answer it."""
-        prose = [text for _, text in self._sentences if 8 <= len(text.split()) <= 25 and _bears_itself_out(text)]
+        prose = [text for _, text in self._sentences if 8 <= len(text.split()) <= 25 and self._is_statement(text)]
         random.Random(1).shuffle(prose)
         chosen = []
         for one in questions:
@@ -142,10 +147,6 @@ class Crowd:
         else:
             with self._app.pool.connection() as conn:
                 reject(conn, answer, REVIEWER)
-
-
-def _bears_itself_out(text: str) -> bool:
-    return text.endswith(".") and bool(rests_on(text, [PassageRow("", "", "", text, everyone=True)]))
 
 
 def do_round(app: Application, wanted: RoundRequest) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Composed here, for `finetune` knows none of them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from finetune.dataset.guards import without_markers
@@ -14,9 +15,9 @@ from retrieval.answering.answer import Passage, Sentence
 from retrieval.answering.chain import passages_for
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.draft import written_by_model
+from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
 from retrieval.answering.statements import statements, without_citations
-from retrieval.answering.support import supporting_passage
 from retrieval.embedding import Embedder
 from retrieval.indexing.sources import VERIFIED
 from retrieval.searching.reading import grown
@@ -58,7 +59,7 @@ def judges(pool: "ConnectionPool[Any]", embedder: Embedder, model: "BaseChatMode
         return [replace(passages[one.chunk_id], before=one.before, after=one.after) for one in read]
 
     return Judges(
-        rests_on=rests_on,
+        rests_on=partial(rests_on, Groundedness(embedder)),
         written=written_by_model,
         statements=whole_statements,
         prompt=prompt,
@@ -69,17 +70,13 @@ def judges(pool: "ConnectionPool[Any]", embedder: Embedder, model: "BaseChatMode
     )
 
 
-def rests_on(text: str, passages: Sequence[PassageRow]) -> frozenset[int]:
-    """The passages that support the statements of a text, as an answer's are checked; none if one has no support."""
-    read = [_passage(row) for row in passages]
-    found = set()
-    for statement in statements([text]):
-        said = without_citations(statement)[0]
-        index = supporting_passage(said if said.endswith(_ENDS) else f"{said}.", read)
-        if index is None:
-            return frozenset()
-        found.add(index)
-    return frozenset(found)
+def rests_on(grounds: Groundedness, text: str, passages: Sequence[PassageRow]) -> frozenset[int]:
+    """The passages that bear the statements of a text out, as an answer's are judged; none if one is not borne out."""
+    said = [without_citations(statement)[0] for statement in statements([text])]
+    judged = grounds.judge("", said, [_passage(row) for row in passages])
+    if not all(one.shown for one in judged):
+        return frozenset()
+    return frozenset(place for one in judged for place in one.passages)
 
 
 def whole_statements(text: str) -> list[str]:

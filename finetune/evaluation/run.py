@@ -27,12 +27,12 @@ from retrieval.answering.answer import Answer, Done, Passage, Question
 from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, Policy, remembered
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.confidence import Calibration, calibration
-from retrieval.answering.draft import written_by_model
+from retrieval.answering.draft import NOTE, written_by_model
 from retrieval.answering.examples import Examples, exemplified
 from retrieval.answering.followup import standalone
-from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
+from retrieval.answering.groundedness import Groundedness
+from retrieval.answering.prompt import PromptPlan
 from retrieval.answering.statements import statements, without_citations
-from retrieval.answering.support import supporting_passage
 from retrieval.searching.reading import grown
 from retrieval.searching.reranking import Reranker, search_and_rerank
 
@@ -187,6 +187,7 @@ class EvaluationRun:
     ) -> None:
         self._pool, self._embedder, self._items, self._folder, self._judge = pool, embedder, items, folder, judge
         self._find, self._rewrite, self._policy = remembered(find), cache(rewrite), policy or Policy()
+        self._grounds = Groundedness(embedder)
         self._said: dict[tuple[int, str], tuple[Answer, str]] = {}
 
     def run(
@@ -244,7 +245,7 @@ class EvaluationRun:
         scores["kept"] = float(not answer.abstained and not says_nothing(written))
         if answer.abstained:
             return scores
-        return scores | self._told(item, answer, written) | {"tokens": _tokens(model, answer.prompt, written)}
+        return scores | self._told(item, model, answer, written) | {"tokens": _tokens(model, answer.prompt, written)}
 
     def _answer(self, item: Item, model: Any) -> tuple[Answer, str]:
         """What is shown, and what the model wrote; a question that stands in several sets is answered once."""
@@ -252,20 +253,24 @@ class EvaluationRun:
         if (id(model), asked) not in self._said:
             heard: list[Any] = []
             overheard: Any = _Overheard(_bare(model), heard)
-            chain = AnswerChain(
-                *(self._pool, self._embedder, overheard, self._find),
-                examples=_examples_of(model),
-                policy=self._policy,
-            )
+            chain = self._chain(overheard, _examples_of(model))
             answer = _ended(chain.stream(Question(asked, principals=EVERYONE.principals)))
             self._said[id(model), asked] = answer, "".join(str(chunk.text) for chunk in heard)
         return self._said[id(model), asked]
 
-    def _told(self, item: Item, answer: Answer, written: str) -> dict[str, float]:
+    def _chain(self, model: Any, examples: Examples | None = None) -> AnswerChain:
+        return AnswerChain(
+            *(self._pool, self._embedder, model, self._find),
+            examples=examples,
+            policy=self._policy,
+            judge=self._grounds,
+        )
+
+    def _told(self, item: Item, model: Any, answer: Answer, written: str) -> dict[str, float]:
         """What the model itself wrote, before and after anything of it was checked."""
         said = [without_citations(statement)[0] for statement in statements([written])]
-        read = self._read(answer)
-        borne_out = [supporting_passage(statement, read) is not None for statement in said]
+        read = self._read(answer, self._chain(_bare(model)).plan)
+        borne_out = [one.shown for one in self._grounds.judge(answer.standalone, said, read)]
         usual = USUAL_WORDS if item.right is None else len(item.right.split())
         shown = written_by_model(answer.text)
         scores = {
@@ -273,7 +278,7 @@ class EvaluationRun:
             "stopped": float(answer.finish == "stop" or _shown(answer) >= MAX_ADDED),
             "brief": float(len(written.split()) <= LONG * max(10, usual)),
             "shown": float(bool(shown)),
-            "cited": _cited(answer, read),
+            "cited": self._cited(answer, read),
             "seconds": answer.timings["total"],
         }
         if item.right is not None:
@@ -285,13 +290,25 @@ class EvaluationRun:
             }
         return scores
 
-    def _read(self, answer: Answer) -> Sequence[Passage]:
+    def _cited(self, answer: Answer, read: Sequence[Passage]) -> float:
+        """The share of the statements shown whose citation names a passage that they rest on."""
+        chunks = {source.number: source.chunk_id for source in answer.sources}
+        stated = [line for line in answer.text.split("\n") if line.strip() and not line.startswith((">", NOTE))]
+        cited = [without_citations(statement) for line in stated for statement in statements([line])]
+        judged = self._grounds.judge(answer.standalone, [said for said, _ in cited], read)
+        right = [
+            one.shown and bool({chunks.get(number) for number in numbers} & {read[i].chunk_id for i in one.passages})
+            for one, (_, numbers) in zip(judged, cited, strict=True)
+        ]
+        return sum(right) / len(right) if right else 1.0
+
+    def _read(self, answer: Answer, plan: PromptPlan) -> Sequence[Passage]:
         """The passages of an answer as it was checked against them: what is quoted first, and with their neighbours."""
         found = {passage.chunk_id: passage for passage in answer.passages}
         quoted = [source.chunk_id for source in answer.sources if source.quote and source.chunk_id is not None]
         order = [found[chunk] for chunk in dict.fromkeys([*quoted, *found])]
         with self._pool.connection() as conn:
-            read = grown(conn, order, most=MAX_PASSAGES, words=MAX_WORDS)
+            read = grown(conn, order, most=plan.passages, words=plan.words)
         known = {passage.chunk_id for passage in read}
         return [*read, *(passage for passage in order if passage.chunk_id not in known)]
 
@@ -303,14 +320,18 @@ class EvaluationRun:
         if item.prompt:
             turns = [(turn["role"], turn["content"]) for turn in item.prompt]
             read = [PassageRow("", "", "", turns[-1][1], everyone=True)]
-            return _kept(_bare(model).invoke(turns).text, lambda said: bool(rests_on(said, read)))
-        passages = self._passages(item)
+            return _kept(_bare(model).invoke(turns).text, lambda said: bool(rests_on(self._grounds, said, read)))
+        passages, plan = self._passages(item), self._chain(_bare(model)).plan
         with self._pool.connection() as conn:
-            grew = grown(conn, passages, most=MAX_PASSAGES, words=MAX_WORDS)
+            grew = grown(conn, passages, most=plan.passages, words=plan.words)
         asked, examples = self._asked(item), _examples_of(model)
         shown = examples(Question(asked, principals=EVERYONE.principals), asked, grew) if examples else ()
-        messages = answer_prompt().format_messages(passages=exemplified(shown) + numbered(grew), question=asked)
-        return _kept(_bare(model).invoke(messages).text, lambda said: supporting_passage(said, grew) is not None)
+        messages = plan.messages(grew, asked, exemplified(shown))
+
+        def is_borne_out(said: str) -> bool:
+            return self._grounds.judge(asked, [said], grew)[0].shown
+
+        return _kept(_bare(model).invoke(messages).text, is_borne_out)
 
     def _passages(self, item: Item) -> Sequence[Passage]:
         own = self._found(self._asked(item))
@@ -319,9 +340,15 @@ class EvaluationRun:
         foreign = self._found(item.given)
         if item.set == UNANSWERABLE:
             best = {passage.content_hash for passage in own[:1]}
-            return [one for one in foreign if one.content_hash not in best and not _answers(one, item)]
+            return [one for one in foreign if one.content_hash not in best and not self._answers_in(one, item)]
         mine = {passage.content_hash for passage in own}
         return [*[one for one in foreign if one.content_hash not in mine][:DISTRACTORS], *own]
+
+    def _answers_in(self, passage: Passage, item: Item) -> bool:
+        """Whether a right answer to the question stands in the passage."""
+        if item.right is not None and self._grounds.judge(item.question, [item.right], [passage])[0].shown:
+            return True
+        return bool(item.expect) and facts(passage.text, item.expect) == 1.0
 
     def _found(self, asked: str) -> Sequence[Passage]:
         return self._find(Question(asked, principals=EVERYONE.principals), asked)[0]
@@ -385,13 +412,6 @@ def _ended(events: Iterator[Any]) -> Answer:
     raise RuntimeError("the chain ended without an answer")
 
 
-def _answers(passage: Passage, item: Item) -> bool:
-    """Whether a right answer to the question stands in the passage."""
-    if item.right is not None and supporting_passage(item.right, [passage]) is not None:
-        return True
-    return bool(item.expect) and facts(passage.text, item.expect) == 1.0
-
-
 def _kept(text: str, is_borne_out: Callable[[str], bool]) -> str:
     """The first statements of a text that may be shown."""
     said = [without_citations(statement)[0] for statement in statements([text])]
@@ -415,18 +435,6 @@ def _tokens(model: Any, *texts: str) -> float:
 def _shown(answer: Answer) -> int:
     """How many statements of the model."""
     return len(list(statements([written_by_model(answer.text)])))
-
-
-def _cited(answer: Answer, read: Sequence[Passage]) -> float:
-    """The share of the statements shown whose citation names a passage that bears them out."""
-    chunks = {source.number: source.chunk_id for source in answer.sources}
-    right = []
-    stated = [line for line in answer.text.split("\n") if line.strip() and not line.startswith(">")]
-    for statement in (one for line in stated for one in statements([line])):
-        said, numbers = without_citations(statement)
-        named = {chunks.get(number) for number in numbers}
-        right.append(supporting_passage(said, [one for one in read if one.chunk_id in named]) is not None)
-    return sum(right) / len(right) if right else 1.0
 
 
 def _item(line: Mapping[str, Any], kind: str, clusters: Mapping[str, str]) -> Item:

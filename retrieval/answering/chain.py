@@ -182,6 +182,14 @@ class AnswerChain:
             measured = ability(conn, name_of(self._model), adapter_of(self._model)).answers
         return self._policy.leads(measured)
 
+    @property
+    def plan(self) -> PromptPlan:
+        """How the model is asked at the moment."""
+        return self._plan(self.leads)
+
+    def _plan(self, leads: bool) -> PromptPlan:
+        return plan_for(self._model, leads=leads, passage_tokens=self._policy.passage_tokens)
+
     def _quotes(self, draft: Draft) -> list[Quote]:
         """What the documents say nearest to the question; of a conversation, what it was not shown yet."""
         before = "\n".join(turn.text for turn in draft.question.history if turn.role == "assistant")
@@ -204,7 +212,7 @@ class AnswerChain:
         return draft.say(nothing_found(draft.passages, draft.question.collections, absent))
 
     def _answer(self, draft: Draft, quotes: Sequence[Quote], fitted: Calibration) -> Iterator[Text]:
-        plan = plan_for(self._model, leads=draft.leads, passage_tokens=self._policy.passage_tokens)
+        plan = self._plan(draft.leads)
         # Quoted passages are read in any case, and first.
         quoted = [quote.passage for quote in quotes]
         order = list({passage.chunk_id: passage for passage in [*quoted, *draft.passages]}.values())

@@ -4,6 +4,7 @@ from finetune.dataset.guards import said
 from finetune.dataset.learning import alike, like, prompt, rests_on, whole_statements
 from finetune.dataset.rows import PassageRow
 from retrieval.answering.draft import blockquote, written_by_model
+from retrieval.answering.groundedness import Groundedness
 from tests.bot.conftest import EMBEDDER
 
 
@@ -11,16 +12,20 @@ def passage(text: str) -> PassageRow:
     return PassageRow("00", "Manual", "Alarms", text, everyone=True)
 
 
+GROUNDS = Groundedness(EMBEDDER)
 PASSAGES = [passage("Overalls are washed on Mondays."), passage("Alarm 4 means that the front door stands open.")]
 
 
 def test_every_statement_must_be_borne_out() -> None:
     """A person's correction may lack its full stop; a number that no passage holds is no support."""
-    assert rests_on("Alarm 4 means the front door is open", PASSAGES) == {1}
-    assert rests_on("Overalls are washed on Mondays. Alarm 4 means the front door is open.", PASSAGES) == {0, 1}
-    assert rests_on("Overalls are washed on Mondays. The canteen opens at noon.", PASSAGES) == frozenset()
-    assert rests_on("Alarm 5 means the front door is open.", PASSAGES) == frozenset()
-    assert rests_on("", PASSAGES) == frozenset()
+    assert rests_on(GROUNDS, "Alarm 4 means the front door is open", PASSAGES) == {1}
+    assert rests_on(GROUNDS, "Overalls are washed on Mondays. Alarm 4 means the front door is open.", PASSAGES) == {
+        0,
+        1,
+    }
+    assert rests_on(GROUNDS, "Overalls are washed on Mondays. The canteen opens at noon.", PASSAGES) == frozenset()
+    assert rests_on(GROUNDS, "Alarm 5 means the front door is open.", PASSAGES) == frozenset()
+    assert rests_on(GROUNDS, "", PASSAGES) == frozenset()
 
 
 def test_the_model_is_judged_by_its_own_words() -> None:
