@@ -34,6 +34,7 @@ from retrieval.answering.prompt import PromptPlan, again, answer_prompt, plan_fo
 from retrieval.answering.relevance import Relevance, relevance
 from retrieval.answering.rewriting import rewritten
 from retrieval.answering.statements import Statement, numbered_statements, without_citations
+from retrieval.answering.wording import says_something
 from retrieval.embedders import embed_query
 from retrieval.embedding import Embedder
 from retrieval.searching.reading import distinct, grown
@@ -306,7 +307,7 @@ class AnswerChain:
         if text.endswith("?") or (draft.finish == "length" and not is_whole(text)):
             return None  # it asks back, or was cut off
         said = as_sentence(text)
-        if draft.repeats(said) or not draft.has_room_for(said):
+        if draft.repeats(said) or not says_something(said, draft.order) or not draft.has_room_for(said):
             return None
         (judged,) = self._judge.judge(draft.standalone, [said], draft.order)
         draft.judged.append(judged.probability)

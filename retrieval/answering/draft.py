@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from retrieval.answering.answer import Passage, Question, Source, Text
 from retrieval.answering.relevance import Relevance
 from retrieval.answering.statements import statements, without_citations
-from retrieval.answering.support import repeats
+from retrieval.answering.wording import repeats
 
 MAX_WORDS = 115
 """Of the statements of an answer together, citations included."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from retrieval.answering.answer import Passage, Sentence
 from retrieval.answering.cells import Nearness, quoted_row
 from retrieval.answering.confidence import DEFAULT, READ, Calibration, assess
-from retrieval.answering.support import repeats
 from retrieval.answering.wanted import Wanted, asks_for
+from retrieval.answering.wording import repeats
 from retrieval.text.words import numerals
 
 MAX_QUOTES = 2

@@ -25,7 +25,7 @@ from retrieval.answering.grounds import FEATURES, Grounds, grounds
 from retrieval.answering.readings import Reader, Reading, Statement
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
-from retrieval.text.words import content
+from retrieval.text.words import codes, content
 
 TERSE = 3
 """Words of its own, below which a statement is judged together with its question."""
@@ -35,6 +35,10 @@ KEPT = 8
 """Sets of passages whose comparison is kept ready; a statement that follows another has the same passages."""
 
 
+OTHERWISE_TYPED = 0.02
+"""How likely a statement is borne out at most that types a code which what it rests on does not hold."""
+
+_AMOUNT = re.compile(r"\$\d[\d.,]*%?")
 _EMPHASIS = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^[ \t]*#{1,6}[ \t]+", re.MULTILINE)
 _NUMBERED = re.compile(r"(?:^|(?<=\s))(\d{1,2})[.)]\s+(?=\S)")
 _NEXT_NUMBER = re.compile(r":\s*1[.)]?$")
@@ -161,12 +165,16 @@ class Groundedness:
         found = grounds(statement, question, basis)
         weights = (self._weights or fitted())["vectors" if found.by_vectors else "letters"]
         probability = weights.probability(found.features, judged) if found.windows else 0.0
+        rests_on = tuple(dict.fromkeys(window[0] for window in found.windows))
+        evidence = _evidence(found, basis, passages)
+        if not _typed(text) <= _typed(" ".join([*(one.text for one in evidence), *_above(passages, rests_on)])):
+            probability = min(probability, OTHERWISE_TYPED)
         return Judgement(
             text=text,
             probability=round(probability, 4),
             shown=probability >= weights.threshold,
-            passages=tuple(dict.fromkeys(window[0] for window in found.windows)),
-            evidence=_evidence(found, basis, passages),
+            passages=rests_on,
+            evidence=evidence,
         )
 
     def _basis(self, readings: Sequence[Reading]) -> Basis:
@@ -198,6 +206,15 @@ def _of_its_own(statement: Statement, text: str) -> Statement:
     words = sum(word.start < len(statement.text) - len(text) for word in statement.words)
     rarity = np.append(statement.rarity[:words] * ASKED, statement.rarity[words:])
     return replace(statement, rarity=rarity, asked=words)
+
+
+def _typed(text: str) -> set[str]:
+    """What is typed as it stands ($RST=#, $$, C#), which differs from another in a sign alone; amounts are none."""
+    return {code for code in codes(text) if not _AMOUNT.fullmatch(code)}
+
+
+def _above(passages: Sequence[Passage], places: Sequence[int]) -> list[str]:
+    return [f"{passages[place].title} {passages[place].heading}" for place in places]
 
 
 def _evidence(found: Grounds, basis: Basis, passages: Sequence[Passage]) -> tuple[Evidence, ...]:

@@ -332,3 +332,18 @@ def test_where_the_search_is_not_sure_what_is_written_may_tell(pool: ConnectionP
     assert answer(pool, saying("Order it from Jena.", "It was built in Jena."), asked, MODEL).abstained
     told = answer(pool, saying("You should grease the bearing every 400 hours."), asked, MODEL)
     assert told.text.startswith("You should grease the bearing every 400 hours. [1]")
+
+
+def test_a_statement_that_was_cut_off_is_not_shown(pool: ConnectionPool[Any]) -> None:
+    """The model had no more tokens: half a sentence may say the opposite of the whole one."""
+
+    class Cut(GenericFakeChatModel):
+        def _stream(self, *args: Any, **kwargs: Any) -> Any:
+            for chunk in super()._stream(*args, **kwargs):
+                chunk.message.response_metadata["finish_reason"] = "length"
+                yield chunk
+
+    said = "You should grease the bearing every 400 hours. You should use grease KP2K-30 for the"
+    text = answer(pool, Cut(messages=iter([AIMessage(said)])), OFTEN, MODEL).text
+    assert text.startswith("You should grease the bearing every 400 hours. [1]\n")
+    assert "for the" not in text

@@ -1,13 +1,28 @@
 """Quotes, whether they are enough, and which statements a passage supports."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from retrieval.answering.answer import Passage
 from retrieval.answering.evidence import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes, is_enough
-from retrieval.answering.support import repeats, supporting_passage
+from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.wanted import asks_for
+from retrieval.answering.wording import repeats, says_something
+from retrieval.embedding import MiniLM
 from tests.retrieval.samples import passage
+
+GROUNDS = Groundedness(MiniLM())
+
+
+def bearing_out(statement: str, passages: Sequence[Passage]) -> int | None:
+    """The passage that bears a statement out best; None if it would not be shown."""
+    if not says_something(statement, passages):
+        return None
+    (judged,) = GROUNDS.judge("", [statement], passages)
+    return judged.passages[0] if judged.shown else None
+
 
 OIL = passage(
     ("The pump runs at 1450 rpm.", 0.3),
@@ -88,7 +103,7 @@ def test_weak_evidence_is_not_enough() -> None:
     ("statement", "index"),
     [
         ("Oil the pump every 400 hours.", 0),
-        ("The pump is oiled with HV 46 every 400 hours.", 0),
+        ("The pump is oiled every 400 hours with HV 46.", 0),
         ("Change the FX-9 filter every 800 hours.", 1),
         ("Oil the pump with HV 46 at 400-hour intervals.", 0),
         ("Oil the pump with HV 46 at 500-hour intervals.", None),
@@ -98,15 +113,14 @@ def test_weak_evidence_is_not_enough() -> None:
         ("The press may be opened while it holds pressure.", None),
         ("The pump is painted red and blue by the night shift.", None),
         ("Yes.", None),
-        ("Pump > Oil", None),
+        ("Pump", None),
         ("The pump is the pump of the pump that is oiled with the pump every 400 hours.", None),
-        ("Oil the pump every 400 hours with", None),
         ("Oil the Siemens pump every 400 hours with HV 46.", None),
     ],
 )
 def test_what_supports_a_statement(statement: str, index: int | None) -> None:
     """Every number must stand in the passage, most words too, and a denial must be one there."""
-    assert supporting_passage(statement, [OIL, FILTER, PRESS]) == index
+    assert bearing_out(statement, [OIL, FILTER, PRESS]) == index
 
 
 @pytest.mark.parametrize(
@@ -125,14 +139,14 @@ def test_a_code_counts_sign_by_sign(statement: str, index: int | None) -> None:
     """Those that differ in a sign alone do different things."""
     offsets = passage(("Send `$RST=#`: this erases the offsets.", 0.8))
     everything = passage(("Send `$RST=*`: this erases all of the data.", 0.8), chunk_id=2)
-    assert supporting_passage(statement, [offsets, everything]) == index
+    assert bearing_out(statement, [offsets, everything]) == index
 
 
 def test_a_heading_that_is_written_off_is_no_statement() -> None:
     """It shares its words with its passage, and says nothing; a sentence that has more in it does."""
     lubrication = passage(("The pump needs lubrication every 400 hours.", 0.5), heading="Care > Lubrication plan 7.")
-    assert supporting_passage("Pump > Care > Lubrication plan 7.", [lubrication]) is None
-    assert supporting_passage("The pump needs lubrication every 400 hours.", [lubrication]) == 0
+    assert bearing_out("Pump > Care > Lubrication plan 7.", [lubrication]) is None
+    assert bearing_out("The pump needs lubrication every 400 hours.", [lubrication]) == 0
 
 
 def test_a_statement_that_repeats_what_was_shown() -> None:

@@ -9,8 +9,8 @@ from psycopg import Connection
 
 from retrieval.answering.answer import Passage
 from retrieval.answering.chain import PASSAGES, passages_for
+from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.prompt import numbered
-from retrieval.answering.support import supporting_passage
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
@@ -80,8 +80,9 @@ def test_near_duplicates_are_read_once() -> None:
 def test_a_statement_may_rest_on_what_was_read_around_a_passage() -> None:
     """The passage carries its number."""
     read = replace(passage(("Grease the bearing.", 1)), after="Close valve V9 before the seal is changed.")
-    assert supporting_passage("Valve V9 is closed before the seal is changed.", [read]) == 0
-    assert supporting_passage("Valve V8 is closed before the seal is changed.", [read]) is None
+    said = ["Valve V9 is closed before the seal is changed.", "Valve V8 is closed before the seal is changed."]
+    judged = Groundedness(MiniLM()).judge("", said, [read])
+    assert [one.shown for one in judged] == [True, False]
 
 
 def test_the_prompt_holds_it() -> None:
