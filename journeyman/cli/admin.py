@@ -77,7 +77,7 @@ def reindex(invocation: Invocation, target: str, dry_run: bool, force: bool, as_
             cancel_job(conn, run.id, PERSON)
             raise
     if as_json:
-        print_json(asdict(ended))
+        print_json(asdict(ended) | ended.counts)  # each count by its own name, as scripts read them
     else:
         click.echo(describe_run(ended))
     return 0 if ended.state == "done" else 1
