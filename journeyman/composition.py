@@ -327,6 +327,7 @@ class Application:
             return make_dataset(
                 *(conn, self.pool, self.embedder, self.model, self.datasets),
                 options=options,
+                plan=self.chain().plan,
                 evaluation=evaluation,
                 from_documents=from_documents,
                 tell=tell,

@@ -16,7 +16,7 @@ from retrieval.answering.chain import passages_for
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.draft import written_by_model
 from retrieval.answering.groundedness import Groundedness
-from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS, answer_prompt, numbered
+from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
 from retrieval.indexing.sources import VERIFIED
@@ -40,8 +40,8 @@ _ENDS = (".", "!", "?", "…")
 _BLOCK = 512  # questions that are compared with all others at a time
 
 
-def judges(pool: "ConnectionPool[Any]", embedder: Embedder, model: "BaseChatModel") -> Judges:
-    """The judgements of this product, on its index, with its model's tokenizer."""
+def judges(pool: "ConnectionPool[Any]", embedder: Embedder, model: "BaseChatModel", plan: PromptPlan = SMALL) -> Judges:
+    """The judgements of this product, on its index, with its model's tokenizer; `plan` is how that model is asked."""
     from finetune.dataset.storage import verified_passages
 
     with pool.connection() as conn:
@@ -55,14 +55,14 @@ def judges(pool: "ConnectionPool[Any]", embedder: Embedder, model: "BaseChatMode
     def fit(passages: Sequence[PassageRow]) -> list[PassageRow]:
         given = [replace(_passage(replace(row, before="", after="")), chunk_id=i) for i, row in enumerate(passages)]
         with pool.connection() as conn:
-            read = grown(conn, given, most=MAX_PASSAGES, words=MAX_WORDS)
+            read = grown(conn, given, most=plan.passages, words=plan.words)
         return [replace(passages[one.chunk_id], before=one.before, after=one.after) for one in read]
 
     return Judges(
         rests_on=partial(rests_on, Groundedness(embedder)),
         written=written_by_model,
         statements=whole_statements,
-        prompt=prompt,
+        prompt=partial(prompt, plan),
         search=find,
         alike=lambda questions: alike(embedder, questions),
         fit=fit,
@@ -85,10 +85,9 @@ def whole_statements(text: str) -> list[str]:
     return [statement for statement in said if statement.endswith(_ENDS)]
 
 
-def prompt(question: str, passages: Sequence[PassageRow]) -> list[Message]:
+def prompt(plan: PromptPlan, question: str, passages: Sequence[PassageRow]) -> list[Message]:
     """What the model is given, with control tokens broken."""
-    read = numbered([_passage(row) for row in passages])
-    messages = answer_prompt().format_messages(passages=read, question=question)
+    messages = plan.messages([_passage(row) for row in passages], question)
     return [{"role": _ROLES[message.type], "content": without_markers(message.text)} for message in messages]
 
 

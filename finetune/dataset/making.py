@@ -11,6 +11,7 @@ from finetune.dataset.learning import judges, writer
 from finetune.dataset.rows import Dataset, Options
 from finetune.dataset.storage import Stored, read_answers, read_splits, sample_passages
 from finetune.dataset.synthetic import written_from
+from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.embedding import Embedder
 from retrieval.indexing.sources import VERIFIED
 
@@ -28,6 +29,7 @@ def make_dataset(
     folder: Path,
     *,
     options: Options,
+    plan: PromptPlan = SMALL,
     evaluation: Sequence[str] = (),
     from_documents: int = 0,
     tell: Callable[[str], None] = lambda _: None,
@@ -35,11 +37,11 @@ def make_dataset(
 ) -> tuple[Dataset, Stored | None]:
     """Makes a dataset of all votes and corrections, and keeps it in `folder`; None for one without examples.
 
-    `conn` is in autocommit mode, for this takes long. `evaluation` are questions that it must not hold.
-    `from_documents` passages are asked about by the model itself, and `advance` is called after each; `tell` hears
-    which step is at hand.
+    `conn` is in autocommit mode, for this takes long. `plan` is how the model is asked that will learn from it.
+    `evaluation` are questions that it must not hold. `from_documents` passages are asked about by the model itself, and
+    `advance` is called after each; `tell` hears which step is at hand.
     """
-    judged, counts = judges(pool, embedder, model), Counter[str]()
+    judged, counts = judges(pool, embedder, model, plan), Counter[str]()
     sweep(conn, folder)
     sample = sample_passages(conn, VERIFIED, from_documents, options.seed) if from_documents else []
     synthetic = list(written_from(sample, writer(model), judged, counts, advance))

@@ -48,8 +48,6 @@ DRAWN = 16
 MAX_STATEMENTS, MAX_STEPS = 5, 9
 """Of an answer that the model leads; a procedure has more."""
 MOST_DISAGREEMENTS = 2
-NOTHING_WRITTEN = 0.05
-"""How grounded an answer counts of which the model wrote nothing."""
 BORNE_OUT = 0.95
 """How grounded an answer may turn out, where it is not sure before that the passages answer."""
 MAX_ADDED = 3
@@ -235,7 +233,7 @@ class AnswerChain:
         quote = partial(_quote, draft, quotes, places)
         if draft.leads:
             yield from self._lead(draft, messages, fitted)
-            if not draft.said and not self._assessed(draft, fitted, max(draft.judged, default=NOTHING_WRITTEN)).enough:
+            if not draft.said and not draft.is_sure:
                 yield self._abstain(draft)
                 return
             yield from _disagreements(draft, quotes, places)

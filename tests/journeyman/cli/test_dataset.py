@@ -20,24 +20,25 @@ from tests.finetune.model_server import model_server
 from tests.journeyman.conftest import Run, one_sentence
 
 SAID = "The pump is blue and stands in hall 3."
+BESIDE = "Nobody may open the valve of the press."
 RIGHT = "The press needs two litres of oil."
 WHERE, COLOUR, OIL = "Where does the pump stand?", "What colour is the pump?", "How much oil does the press need?"
 
 
 @pytest.fixture
 def served(environment: dict[str, str]) -> Iterator[None]:
-    """A model that says the same to whatever it is asked."""
-    with model_server() as url:
+    """A model that says the same to whatever it is asked, but of oil something beside the question."""
+    with model_server(lambda turn: BESIDE if f"Question: {OIL}" in turn else SAID) as url:
         environment["JOURNEYMAN_MODEL_URL"] = url
         yield
 
 
 @pytest.fixture
 def asked(served: None, journeyman: Run, documents: Path, database: str) -> dict[str, UUID]:
-    """Three questions that were answered over real documents: two rightly, the third with words about another thing."""
+    """Three questions that were answered over real documents: two rightly, the third beside the question."""
     (documents / "broken.pdf").unlink()
     (documents / "pump.md").write_text("# Pump\n\nIn hall 3 stands the blue pump.\n")  # what it says in other words
-    (documents / "press.md").write_text(f"# Oil of the press\n\n{RIGHT} Nobody may open the valve.\n")
+    (documents / "press.md").write_text(f"# Oil of the press\n\n{RIGHT} Nobody may open its valve.\n")
     assert journeyman("index", documents).returncode == 0
     for question in (WHERE, COLOUR, OIL):
         assert journeyman("ask", question).returncode == 0
@@ -88,7 +89,7 @@ def test_from_votes_to_files_and_back_out(
         f"kto:{oil}": False,
     }
     assert dpo[f"dpo:{oil}"]["chosen"] == [{"role": "assistant", "content": RIGHT}]
-    assert dpo[f"dpo:{oil}"]["rejected"] == [{"role": "assistant", "content": SAID}]
+    assert dpo[f"dpo:{oil}"]["rejected"] == [{"role": "assistant", "content": BESIDE}]
     with psycopg.connect(database) as conn:
         (read,) = conn.execute("SELECT prompt FROM answer WHERE id = %s", [where]).fetchone() or ("",)
     system, user = kto[f"kto:{where}"]["prompt"]
