@@ -28,7 +28,7 @@ QUICK = 0.025
 """Seconds below which an input of LONG characters is fine."""
 MOST_GROWTH = 10.0
 """Four is linear, sixteen quadratic."""
-LIMIT = 0.6
+LIMIT = 2.0
 """Seconds after which a pattern is stopped."""
 MOST_INPUTS = 60
 Found = tuple[str, Any, int, bool]

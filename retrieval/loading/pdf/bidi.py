@@ -9,7 +9,7 @@ import unicodedata
 
 _RIGHT_TO_LEFT = ("R", "AL")
 _SCRIPTS = r"\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
-_LEFT_TO_RIGHT = re.compile(rf"[^\W{_SCRIPTS}]+(?:[ .,:;/\-+%'\"°]{{0,3}}[^\W{_SCRIPTS}]+)*%?")
+_LEFT_TO_RIGHT = re.compile(rf"[^\W{_SCRIPTS}]+(?:[ .,:;/\-+%'\"°]{{1,3}}[^\W{_SCRIPTS}]+)*%?")
 _RUN = re.compile(rf"[{_SCRIPTS}]+(?: +[{_SCRIPTS}]+)*")
 _MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 _FINAL = re.compile("[ךםןףץ]")
