@@ -74,7 +74,11 @@ def bot(workspace: Workspace, model: Hesitating) -> Iterator[BotProcess]:
     with folder() as place:
         (place / "documents").mkdir()
         (place / "documents" / "pumps.md").write_text(PUMPS)
-        settings = workspace.environment() | {"JOURNEYMAN_MODEL_URL": model.url, "JOURNEYMAN_MODEL": "m"}
+        settings = workspace.environment() | {
+            "JOURNEYMAN_MODEL_URL": model.url,
+            "JOURNEYMAN_MODEL": "m",
+            "JOURNEYMAN_ANSWERS": "quotes",  # they are there while the model hesitates
+        }
         with BotProcess(place / "home", settings) as process:
             process.run("index", str(place / "documents"))
             start(process, workspace)

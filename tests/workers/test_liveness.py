@@ -81,10 +81,10 @@ import os, signal, sys, threading, time
 from celery import Celery
 from celery.signals import worker_ready
 from workers.app import broker_url
-from workers.liveness import NoSign, Pulse
+from workers.liveness import Liveness, NoSign
 
 app = Celery("hanging", broker=broker_url(sys.argv[1]))
-liveness = Pulse(patience=0.5)
+liveness = Liveness(patience=0.5)
 liveness.watch_worker()
 
 @worker_ready.connect

@@ -10,7 +10,8 @@ from retrieval.answering.chain import passages_for
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
 from retrieval.answering.followup import meaning_of, standalone
 from retrieval.embedding import MiniLM
-from retrieval.indexing.index import index_sources, register_sources
+from retrieval.indexing.index import index_sources
+from retrieval.indexing.sources import register_sources
 from retrieval.searching.reranking import LateInteraction
 
 FOLDER = Path(__file__).parents[3] / "benchmarks" / "data" / "conversations"
