@@ -34,7 +34,7 @@ from retrieval.answering.prompt import PromptPlan, again, answer_prompt, plan_fo
 from retrieval.answering.relevance import Relevance, relevance
 from retrieval.answering.rewriting import rewritten
 from retrieval.answering.statements import Statement, numbered_statements, without_citations
-from retrieval.answering.wording import says_something
+from retrieval.answering.wording import holds, says_something
 from retrieval.embedders import embed_query
 from retrieval.embedding import Embedder
 from retrieval.searching.reading import distinct, grown
@@ -309,7 +309,8 @@ class AnswerChain:
             return None
         (judged,) = self._judge.judge(draft.standalone, [said], draft.order)
         draft.judged.append(judged.probability)
-        if not judged.shown or not (draft.is_sure or draft.tells(judged.probability)):
+        held = draft.leads or holds(draft.order, said)
+        if not judged.shown or not held or not (draft.is_sure or draft.tells(judged.probability)):
             draft.refused.append(said)
             return None
         passages = [draft.order[place] for place in judged.passages]

@@ -1,10 +1,16 @@
-"""What a statement's words show by themselves: a repetition, a circle, a heading that is written off."""
+"""What the words of a statement show by themselves: a repetition, a circle, a heading written off, a near copy."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from retrieval.answering.answer import Passage
-from retrieval.text.words import WORD, content
+from retrieval.text.sentences import split
+from retrieval.text.words import WORD, codes, content, denies, exact, is_covered
 
+MIN_SHARE = 0.8
+"""Least share of a statement's words that two neighbouring sentences must hold."""
+MIN_WORDS = 3
+"""Words of its own, below which a statement says nothing that could be told by its words."""
 MAX_REPETITION = 1.5
 """How often each of a statement's words may stand in it, on average."""
 
@@ -20,6 +26,32 @@ def says_something(statement: str, passages: Sequence[Passage]) -> bool:
     """
     is_heading = any(repeats(statement, f"{passage.title} {passage.heading}") for passage in passages)
     return not is_heading and not _goes_round(statement)
+
+
+def holds(passages: Sequence[Passage], statement: str) -> bool:
+    """Whether a passage holds a statement nearly word by word: every number, name and code (sign by sign) in two
+    neighbouring sentences, most of the other words too, and as much denial.
+
+    This is asked besides of a weak model, which makes up what shares words with the passages; the probability that
+    passages bear a statement out is fitted to what people and large models write.
+    """
+    words, certain, typed, denied = content(statement), exact(statement), codes(statement), denies(statement)
+    for passage in passages:
+        above = f"{passage.title} {passage.heading}"
+        for lines in _windows(passage):
+            held = content(f"{lines} {above}")
+            share = sum(is_covered(word, held) for word in words) / max(1, len(words))
+            exactly = all(is_covered(word, held) for word in certain) and typed <= codes(f"{lines} {above}")
+            if share >= MIN_SHARE and exactly and denies(lines) == denied:
+                return len(words) >= MIN_WORDS
+    return False
+
+
+def _windows(passage: Passage) -> list[str]:
+    """Each sentence of a passage and what was read around it, and each two that follow each other."""
+    texts = [sentence.text for sentence in passage.sentences] or [passage.text]
+    texts = [*split(passage.before, "text"), *texts, *split(passage.after, "text")]
+    return texts + [f"{one} {other}" for one, other in pairwise(texts)]
 
 
 def _goes_round(statement: str) -> bool:

@@ -9,7 +9,7 @@ from retrieval.answering.answer import Passage
 from retrieval.answering.evidence import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes, is_enough
 from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.wanted import asks_for
-from retrieval.answering.wording import repeats, says_something
+from retrieval.answering.wording import holds, repeats, says_something
 from retrieval.embedding import MiniLM
 from tests.retrieval.samples import passage
 
@@ -155,3 +155,23 @@ def test_a_statement_that_repeats_what_was_shown() -> None:
     assert repeats("Oil the pump every 400 hours with HV 46.", shown)
     assert repeats("oil the pump every 400 hours", shown)
     assert not repeats("The pump is oiled every 400 hours.", shown)
+
+
+@pytest.mark.parametrize(
+    ("statement", "held"),
+    [
+        ("Oil the pump every 400 hours.", True),
+        ("The pump is oiled with HV 46 every 400 hours.", True),
+        ("Oil the pump with HV 46 at 400-hour intervals.", True),
+        ("Oil the pump with HV 46 at 500-hour intervals.", False),
+        ("The FX-9 filter is a warning light.", False),
+        ("Change the FX-8 filter every 800 hours.", False),
+        ("The press may be opened while it holds pressure.", False),
+        ("The filter is changed first.", False),
+        ("Oil the Siemens pump every 400 hours with HV 46.", False),
+        ("Yes.", False),
+    ],
+)
+def test_what_a_weak_model_adds_stands_in_the_passages(statement: str, held: bool) -> None:
+    """Nearly word by word: it makes up what shares some words with them."""
+    assert holds([OIL, FILTER, PRESS], statement) is held
