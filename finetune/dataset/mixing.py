@@ -9,8 +9,7 @@ import random
 from dataclasses import replace
 
 from finetune.dataset.rows import Example, Judges
-
-ABSTENTION = "The passages do not say."
+from retrieval.answering.prompt import REFUSAL
 
 
 def mixed(example: Example, judges: Judges, oracle_share: float, seed: int) -> Example:
@@ -22,6 +21,6 @@ def mixed(example: Example, judges: Judges, oracle_share: float, seed: int) -> E
     others = [passage for index, passage in enumerate(example.passages) if index not in example.oracle]
     passages, completion = list(example.passages), example.completion
     if chance.random() >= oracle_share and others and not judges.rests_on(completion, others):
-        passages, completion = others, ABSTENTION
+        passages, completion = others, REFUSAL
     chance.shuffle(passages)
     return replace(example, passages=tuple(passages), completion=completion)

@@ -17,7 +17,6 @@ from langchain_core.messages import BaseMessage
 
 from finetune.dataset.general import general_questions
 from finetune.dataset.learning import EVERYONE, rests_on
-from finetune.dataset.mixing import ABSTENTION
 from finetune.dataset.rows import PassageRow
 from finetune.evaluation import judging
 from finetune.evaluation.gate import PRIMARY, Guard, Outcome
@@ -31,7 +30,7 @@ from retrieval.answering.draft import NOTE, written_by_model
 from retrieval.answering.examples import Examples, exemplified
 from retrieval.answering.followup import standalone
 from retrieval.answering.groundedness import Groundedness
-from retrieval.answering.prompt import PromptPlan
+from retrieval.answering.prompt import REFUSAL, PromptPlan
 from retrieval.answering.statements import statements, without_citations
 from retrieval.searching.reading import grown
 from retrieval.searching.reranking import Reranker, search_and_rerank
@@ -112,9 +111,9 @@ def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[Labell
     learnt = [_item(line, HELD_OUT, clusters) for line in _lines(folder / "test.sft.jsonl")]
     corrected = [_item(line, REGRESSION, clusters) for line in _lines(folder / "regression.jsonl")]
     # Where the dataset took the right passage away, what is right is to say so; the answer stands in the correction.
-    silent = [replace(item, set=UNANSWERABLE, right=None) for item in learnt if item.right == ABSTENTION]
+    silent = [replace(item, set=UNANSWERABLE, right=None) for item in learnt if item.right == REFUSAL]
     held_out = {item.question: replace(item, set=HELD_OUT) for item in corrected}
-    held_out |= {item.question: item for item in learnt if item.right != ABSTENTION}
+    held_out |= {item.question: item for item in learnt if item.right != REFUSAL}
     chosen = [
         Item(
             labelled.id,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from finetune.dataset.build import build
 from finetune.dataset.guards import Contamination
-from finetune.dataset.mixing import ABSTENTION
 from finetune.dataset.personal import redact
 from finetune.dataset.rows import AnswerRow, Dataset, Options, Placed
 from finetune.dataset.splitting import question_key
+from retrieval.answering.prompt import REFUSAL
 from tests.finetune.dataset.samples import OTHER, START, answer, down, judges, passage, up
 
 ALL_TRAIN = Options(test_share=0, newest_share=0, oracle_share=1)
@@ -213,7 +213,7 @@ def test_the_oracle_is_missing_in_a_share_and_then_the_answer_is_that_it_is_not_
     answers = [corrected(n) for n in range(1, 201)]
     dataset = made(*answers, options=replace(ALL_TRAIN, oracle_share=0.8, per_person=1000, seed=1))
     rows = [placed.line for placed in dataset.placed if placed.example.kind == "sft"]
-    without = [row for row in rows if row["completion"] == [{"role": "assistant", "content": ABSTENTION}]]
+    without = [row for row in rows if row["completion"] == [{"role": "assistant", "content": REFUSAL}]]
     assert 25 <= len(without) <= 55  # of 200, within three standard deviations of 40
     assert all("means the door" not in str(row["prompt"]) for row in without)
     first = [row["prompt"][0]["content"].startswith(OTHER) for row in rows if row not in without]

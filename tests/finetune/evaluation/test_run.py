@@ -14,7 +14,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool
 
-from finetune.dataset.mixing import ABSTENTION
 from finetune.dataset.storage import verified_passages
 from finetune.evaluation.gate import Outcome
 from finetune.evaluation.run import (
@@ -41,6 +40,7 @@ from retrieval.answering.chain import Answers, Policy
 from retrieval.answering.draft import blockquote
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.examples import nearest_examples
+from retrieval.answering.prompt import REFUSAL
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import VERIFIED, register_sources
 from retrieval.indexing.verified import prepare, put_verified
@@ -63,7 +63,7 @@ def dataset(tmp_path: Path) -> Path:
         + line("b", "How often is the filter cleaned, please?")
         + line("c", "Who tightens the belt?")
         + line("d", "Who tightens the belt?")
-        + line("s", "Where is the key?", ABSTENTION)
+        + line("s", "Where is the key?", REFUSAL)
     )
     (tmp_path / "regression.jsonl").write_text(line("r", "Where is the key?"))
     return tmp_path
@@ -205,7 +205,7 @@ def test_what_an_answer_is_scored_by(pool: ConnectionPool[Any], tmp_path: Path) 
         [ASKED],
         right=Saying(say=noted(read, GREASED)),
         wrong=Saying(say=lambda _: "The pump is painted blue every 30 days. " * 20, finish="length"),
-        refuses=Saying(say=lambda _: ABSTENTION),
+        refuses=Saying(say=lambda _: REFUSAL),
     )
     right, wrong, refuses = scores["right"], scores["wrong"], scores["refuses"]
     assert right["answer"] == pytest.approx(1)
@@ -229,7 +229,7 @@ def test_a_model_must_refuse_by_itself(pool: ConnectionPool[Any], tmp_path: Path
         tmp_path,
         [derived],
         copies=Saying(say=noted(seen, "The front door is locked by the shift leader.")),
-        refuses=Saying(say=lambda _: ABSTENTION),
+        refuses=Saying(say=lambda _: REFUSAL),
     )
     assert scores == {"copies": {"refused": 0}, "refuses": {"refused": 1}}
     assert "front door" in seen[0]
@@ -275,7 +275,7 @@ def test_words_of_ours_are_no_words_of_an_answer() -> None:
 @pytest.mark.parametrize(
     ("text", "nothing"),
     [
-        (ABSTENTION, True),
+        (REFUSAL, True),
         ("The passages do not mention who won.", True),
         ("I don't know.", True),
         ("", True),
