@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from langchain_core.language_models import BaseChatModel
@@ -135,17 +135,17 @@ class AnswerChain:
         asked = self._asked(question)
         yield Searching(asked)
         passages, fitted = self._find(question, asked)
-        draft = Draft(question, asked, passages, started)
+        draft = Draft(question, asked, passages, fitted, started)
         draft.timings["search"] = round(time.monotonic() - started, 4)
         yield Reading(passages)
         quotes = self._quotes(draft)
         draft.leads = self.leads
-        draft.is_sure = self._assessed(draft, fitted).enough
+        draft.is_sure = _assessed(draft).enough
         # What a model that leads writes is judged, and may tell what the search alone does not.
-        if not quotes or not (draft.is_sure or (draft.leads and self._assessed(draft, fitted, BORNE_OUT).enough)):
-            yield self._abstain(draft)
+        if not quotes or not (draft.is_sure or (draft.leads and _assessed(draft, BORNE_OUT).enough)):
+            yield _abstention(draft)
         else:
-            yield from self._answer(draft, quotes, fitted)
+            yield from self._answer(draft, quotes)
         yield Done(self._answered(draft))
 
     def _asked(self, question: Question) -> str:
@@ -167,7 +167,7 @@ class AnswerChain:
     def quoted(self, question: Question) -> str:
         """What an answer of quotes alone says; the model is not asked."""
         asked = standalone(question)
-        draft = Draft(question, asked, self._find(question, asked)[0], time.monotonic())
+        draft = Draft(question, asked, *self._find(question, asked), time.monotonic())
         draft.order = list(draft.passages)
         places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
         return "".join(text.text for text in _quote(draft, self._quotes(draft), places))
@@ -199,18 +199,7 @@ class AnswerChain:
 
         return choose_quotes(draft.question.text, draft.passages, before=before, nearness=nearness)
 
-    def _assessed(self, draft: Draft, fitted: Calibration, grounded: float | None = None) -> Assessment:
-        """Whether the passages answer, with the model's own yes or no if it said so, and how grounded its words are."""
-        question = draft.question.text
-        return assess(question, draft.passages, calibration=fitted, grounded=grounded, says_yes=draft.says_yes)
-
-    def _abstain(self, draft: Draft) -> Text:
-        """Say that the documents don't say it, and what of the question they don't even mention."""
-        draft.abstained = True
-        absent = missing(draft.question.text, draft.passages)
-        return draft.say(nothing_found(draft.passages, draft.question.collections, absent))
-
-    def _answer(self, draft: Draft, quotes: Sequence[Quote], fitted: Calibration) -> Iterator[Text]:
+    def _answer(self, draft: Draft, quotes: Sequence[Quote]) -> Iterator[Text]:
         plan = self._plan(draft.leads)
         # Quoted passages are read in any case, and first.
         quoted = [quote.passage for quote in quotes]
@@ -224,17 +213,17 @@ class AnswerChain:
         messages = self._fitting(plan, read, draft.standalone, examples)
         if draft.leads and (judge := self._model_judge(plan, examples)):
             draft.says_yes = judge.answers(draft.standalone, read)
-            draft.is_sure = self._assessed(draft, fitted).enough
-            if not draft.is_sure and not self._assessed(draft, fitted, BORNE_OUT).enough:
-                yield self._abstain(draft)
+            draft.is_sure = _assessed(draft).enough
+            if not draft.is_sure and not _assessed(draft, BORNE_OUT).enough:
+                yield _abstention(draft)
                 return
         draft.prompt = rendered(self._model, messages)
         places = {passage.chunk_id: place for place, passage in enumerate(draft.order)}
         quote = partial(_quote, draft, quotes, places)
         if draft.leads:
-            yield from self._lead(draft, messages, fitted)
+            yield from self._lead(draft, messages)
             if not draft.said and not draft.is_sure:
-                yield self._abstain(draft)
+                yield _abstention(draft)
                 return
             yield from _disagreements(draft, quotes, places)
             yield from _evidence(draft) if draft.said else quote()
@@ -263,12 +252,8 @@ class AnswerChain:
             messages = plan.messages(read[:kept], question, examples)
         return messages
 
-    def _lead(self, draft: Draft, messages: Sequence[BaseMessage], fitted: Calibration) -> Iterator[Text]:
-        """The model's statements; if more than half of what it wrote is refused, it is asked once more.
-
-        Where the search alone was not sure that the passages answer, a statement must be grounded well enough to tell.
-        """
-        draft.tells = lambda probability: self._assessed(draft, fitted, probability).enough
+    def _lead(self, draft: Draft, messages: Sequence[BaseMessage]) -> Iterator[Text]:
+        """The model's statements; if more than half of what it wrote is refused, it is asked once more."""
         yield from self._state(draft, messages, most=MAX_STATEMENTS, written=MAX_STEPS)
         if len(draft.refused) > len(draft.said):
             wrote = AIMessage(" ".join([*draft.said, *draft.refused]))
@@ -280,8 +265,7 @@ class AnswerChain:
         chunks = self._model.stream(list(messages))
         before: set[str] = set()
         for statement in numbered_statements(_texts(chunks, draft)):
-            draft.gave_up = draft.gave_up or refuses(statement.text)
-            if draft.gave_up or statement.text in before:  # it goes round in circles, or says that it cannot
+            if refuses(statement.text) or statement.text in before:  # it says that it cannot, or goes round in circles
                 break
             before.add(statement.text)
             if judged := self._checked(statement, draft):
@@ -300,7 +284,10 @@ class AnswerChain:
         return draft.relevance
 
     def _checked(self, statement: Statement, draft: Draft) -> Judgement | None:
-        """The statement as it is judged, as a sentence; None if it must not be shown."""
+        """The statement as it is judged, as a sentence; None if it must not be shown.
+
+        Where the search alone was not sure that the passages answer, it must be grounded well enough to tell.
+        """
         text, _ = without_citations(statement.text)
         if text.endswith("?") or (draft.finish == "length" and not is_whole(text)):
             return None  # it asks back, or was cut off
@@ -308,9 +295,9 @@ class AnswerChain:
         if draft.repeats(said) or not says_something(said, draft.order) or not draft.has_room_for(said):
             return None
         (judged,) = self._judge.judge(draft.standalone, [said], draft.order)
-        draft.judged.append(judged.probability)
         held = draft.leads or holds(draft.order, said)
-        if not judged.shown or not held or not (draft.is_sure or draft.tells(judged.probability)):
+        tells = draft.is_sure or _assessed(draft, judged.probability).enough
+        if not (judged.shown and held and tells):
             draft.refused.append(said)
             return None
         passages = [draft.order[place] for place in judged.passages]
@@ -331,15 +318,27 @@ class AnswerChain:
             adapter=adapter_of(self._model),
             timings=draft.timings,
             finish=draft.finish,
-            template_sha256=self._template_sha256 if draft.prompt else None,
+            template_sha256=self._template_sha256(draft.leads) if draft.prompt else None,
             revision=revision_of(self._model),
         )
 
-    @cached_property
-    def _template_sha256(self) -> str:
+    def _template_sha256(self, leads: bool) -> str:
         """Of the whole prompt, the model's chat template included, with its variables unfilled."""
-        unfilled = answer_prompt(full=self.leads).format_messages(passages="{passages}", question="{question}")
+        unfilled = answer_prompt(full=leads).format_messages(passages="{passages}", question="{question}")
         return hashlib.sha256(rendered(self._model, unfilled).encode()).hexdigest()
+
+
+def _assessed(draft: Draft, grounded: float | None = None) -> Assessment:
+    """Whether the passages answer, with the model's own yes or no if it said so, and how grounded its words are."""
+    question, passages = draft.question.text, draft.passages
+    return assess(question, passages, calibration=draft.fitted, grounded=grounded, says_yes=draft.says_yes)
+
+
+def _abstention(draft: Draft) -> Text:
+    """That the documents don't say it, and what of the question they don't even mention."""
+    draft.abstained = True
+    absent = missing(draft.question.text, draft.passages)
+    return draft.say(nothing_found(draft.passages, draft.question.collections, absent))
 
 
 def _quote(draft: Draft, quotes: Sequence[Quote], places: Mapping[int, int]) -> Iterator[Text]:

@@ -6,10 +6,11 @@ shown is never withdrawn.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.answering.answer import Passage, Question, Source, Text
+from retrieval.answering.confidence import Calibration
 from retrieval.answering.relevance import Relevance
 from retrieval.answering.statements import statements, without_citations
 from retrieval.answering.wording import repeats
@@ -35,6 +36,7 @@ class Draft:
     question: Question
     standalone: str
     passages: Sequence[Passage]
+    fitted: Calibration
     started: float
     leads: bool = False  # the model's own words lead
     relevance: Relevance | None = None
@@ -42,11 +44,8 @@ class Draft:
     prompt: str = ""
     finish: str | None = None
     is_sure: bool = False  # that the passages answer, before anything is written
-    tells: Callable[[float], bool] = lambda _: True  # whether a statement so likely borne out tells that they do
     abstained: bool = False
-    gave_up: bool = False  # the model says that what it reads does not answer
     says_yes: float | None = None  # how likely it says that it does, where it was asked
-    judged: list[float] = field(default_factory=list)  # how likely each of its statements is borne out
     timings: dict[str, float] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)  # the statements that are shown, as they are shown
     refused: list[str] = field(default_factory=list)  # and those that are not
@@ -100,12 +99,12 @@ class Draft:
 
     def evidence(self) -> list[tuple[int, str]]:
         """What the answer rests on and does not say in the same words, by the places of passages as they were cited."""
-        shown, left = plain(self.text), MAX_EVIDENCE_WORDS
+        left = MAX_EVIDENCE_WORDS
         chosen: list[tuple[int, str]] = []
         for place in self._numbers:
             for text in self._evidence.get(place, []):
                 words = len(text.split())
-                if plain(text) not in shown and (words <= left or not chosen):
+                if not self.repeats(text) and (words <= left or not chosen):
                     left -= words
                     chosen.append((place, text))
         return chosen
@@ -171,12 +170,6 @@ def written_by_model(text: str) -> str:
     lines = [line for line in text.split("\n") if line.strip() and not line.startswith((">", NOTE))]
     written = [without_citations(statement)[0] for line in lines for statement in statements([line])]
     return " ".join(line for line in written if line)
-
-
-def plain(text: str) -> str:
-    """A text as its words alone, to tell whether one stands in another."""
-    words = _WORD.findall(without_citations(text)[0].lower())
-    return f" {' '.join(words)} "
 
 
 def _day(passage: Passage) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from retrieval.answering.answer import Passage
+from retrieval.answering.statements import without_citations
 from retrieval.text.sentences import split
 from retrieval.text.words import WORD, codes, content, denies, exact, is_covered
 
@@ -61,4 +62,5 @@ def _goes_round(statement: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " " + " ".join(word.lower() for word in WORD.findall(text)) + " "
+    """The words alone, without the numbers of sources."""
+    return " " + " ".join(word.lower() for word in WORD.findall(without_citations(text)[0])) + " "

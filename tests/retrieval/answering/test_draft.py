@@ -5,13 +5,14 @@ import time
 import pytest
 
 from retrieval.answering.answer import Question
+from retrieval.answering.confidence import DEFAULT
 from retrieval.answering.draft import MAX_EVIDENCE_WORDS, Draft, as_sentence, blockquote, is_whole, written_by_model
 from tests.retrieval.samples import passage
 
 
 def draft() -> Draft:
     passages = [passage((f"Sentence {n}.", 0.5), chunk_id=n) for n in range(1, 5)]
-    return Draft(Question("?"), "?", passages, time.monotonic(), order=passages)
+    return Draft(Question("?"), "?", passages, DEFAULT, time.monotonic(), order=passages)
 
 
 def test_passages_are_numbered_as_they_are_cited() -> None:
