@@ -171,8 +171,12 @@ class Application:
 
         settings = self.settings
         embedded = settings.model == EMBEDDED_MODEL and settings.model_url is None
-        judges = settings.model_judges == "on" or (settings.model_judges == "auto" and settings.model_url is not None)
-        return Policy(settings.answers, "quotes" if embedded else "model", settings.passage_tokens, judges)
+        return Policy(
+            answers=settings.answers,
+            untried="quotes" if embedded else "model",
+            passage_tokens=settings.passage_tokens,
+            model_judges=settings.model_judges,
+        )
 
     @property
     def rewrites(self) -> "Callable[[BaseChatModel], bool]":

@@ -95,9 +95,8 @@ class Settings(BaseSettings):
         ge=100,
         description="Tokens of passages that the model reads for an answer; empty: what fits it.",
     )
-    model_judges: Literal["auto", "on", "off"] = Field(
-        default="auto",
-        description="Whether a model that leads is first asked if the passages answer; `auto`: one on a server is.",
+    model_judges: bool = Field(
+        default=False, description="Whether a model that leads is first asked if the passages answer the question."
     )
     rewrite_followups: Literal["auto", "on", "off"] = Field(
         default="auto",

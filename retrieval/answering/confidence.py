@@ -14,7 +14,6 @@ from typing import Any
 from psycopg import Connection
 
 from retrieval.answering.answer import Passage
-from retrieval.answering.marks import READ as READ
 from retrieval.answering.marks import Marks, logit, marks
 from retrieval.answering.named import missing, names_only_what_is_missing
 

@@ -1,4 +1,4 @@
-"""What an answer rests on: which sentences to quote, and whether they are enough.
+"""What an answer rests on: which sentences to quote.
 
 All of it is arithmetic on what search returned and on the words themselves, so it holds for any model and costs
 no time; a small model needs it, a large one's readers do. Figures in docs/experiments.md.
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from retrieval.answering.answer import Passage, Sentence
 from retrieval.answering.cells import Nearness, quoted_row
-from retrieval.answering.confidence import DEFAULT, READ, Calibration, assess
+from retrieval.answering.marks import READ
 from retrieval.answering.wanted import Wanted, asks_for
 from retrieval.answering.wording import repeats
 from retrieval.text.words import numerals
@@ -155,10 +155,3 @@ def _led_by_cells(question: str, quote: Quote, nearness: Nearness | None) -> Quo
     """Of a table row the cells that answer, and those that say which row it is."""
     is_row = quote.passage.kind == "row" and ": " in quote.text
     return replace(quote, text=quoted_row(question, quote.text, nearness)) if is_row else quote
-
-
-def is_enough(
-    question: str, passages: Sequence[Passage], quotes: Sequence[Quote], calibration: Calibration = DEFAULT
-) -> bool:
-    """Whether the quotes can hold the answer to what is asked, by the passages that they come from."""
-    return bool(quotes) and assess(question, passages, calibration=calibration).enough

@@ -5,7 +5,7 @@ request for the answer does, with the rules, the passages and the question, so t
 read reads a few words more for it and nothing twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from langchain_core.messages import BaseMessage, HumanMessage
@@ -15,10 +15,6 @@ from retrieval.answering.prompt import SMALL, PromptPlan
 
 _ANSWERS = "Can the question be answered from the passages? Reply only yes or no."
 _BEARS_OUT = "Do the passages say so? Reply only yes or no."
-
-Judge = Callable[[str, Sequence[Passage], str], float | None]
-"""From a question, the passages and a statement to the probability that they bear it out; None where it cannot be had.
-"""
 
 
 @runtime_checkable
@@ -41,7 +37,7 @@ class ModelJudge:
         return self._model.probability_of_yes(self._asked(question, passages, _ANSWERS))
 
     def bears_out(self, question: str, passages: Sequence[Passage], statement: str) -> float | None:
-        """How likely the passages say what `statement` says in answer to the question, in [0, 1]: a `Judge`."""
+        """How likely the passages say what `statement` says in answer to the question, in [0, 1]."""
         return self._model.probability_of_yes(self._asked(question, passages, f"Answer: {statement}\n{_BEARS_OUT}"))
 
     def _asked(self, question: str, passages: Sequence[Passage], what: str) -> list[BaseMessage]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from retrieval.answering.answer import Passage
-from retrieval.answering.evidence import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes, is_enough
+from retrieval.answering.confidence import assess
+from retrieval.answering.evidence import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes
 from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.wanted import asks_for
 from retrieval.answering.wording import holds, repeats, says_something
@@ -93,10 +94,10 @@ def test_a_number_that_the_question_gave_is_no_answer() -> None:
 def test_weak_evidence_is_not_enough() -> None:
     """Nothing, something far away, or no number where one is asked for: then the documents don't say."""
     far = replace(passage(("The canteen opens at noon.", -0.2), chunk_id=9), score=0.1)
-    assert not is_enough("How do I oil it?", [], [])
-    assert not is_enough("How do I oil it?", [far], choose_quotes("How do I oil it?", [far]))
-    assert not is_enough("How many bar?", [PRESS], choose_quotes("How many bar?", [PRESS]))
-    assert is_enough("How often do I oil it?", [OIL], choose_quotes("How often do I oil it?", [OIL]))
+    assert not assess("How do I oil it?", []).enough
+    assert not assess("How do I oil it?", [far]).enough
+    assert not assess("How many bar?", [PRESS]).enough
+    assert assess("How often do I oil it?", [OIL]).enough
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import BaseMessage
 
-from retrieval.answering.judging import Judge, judge_of
+from retrieval.answering.judging import judge_of
 from retrieval.answering.prompt import answer_prompt, numbered
 from tests.retrieval.samples import passage
 
@@ -60,6 +60,5 @@ def test_no_verdict_stays_none() -> None:
     """A server without logprobs gives none, and a model that cannot judge is no judge."""
     judge = judge_of(Sure(None))
     assert judge is not None
-    bears_out: Judge = judge.bears_out
-    assert bears_out(QUESTION, PASSAGES, "Often.") is None
+    assert judge.bears_out(QUESTION, PASSAGES, "Often.") is None
     assert judge_of(object()) is None

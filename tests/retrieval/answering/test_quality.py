@@ -21,8 +21,9 @@ from zaragoza_construction_faq import load
 from journeyman.servers.stack import Stack
 from retrieval.answering.answer import Passage, Question
 from retrieval.answering.chain import passages_for
+from retrieval.answering.confidence import assess
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.answering.evidence import Quote, choose_quotes, is_enough
+from retrieval.answering.evidence import Quote, choose_quotes
 from retrieval.answering.followup import standalone
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
@@ -114,7 +115,7 @@ def company(stack: Stack, template: str) -> list[Outcome]:
             )
             place = next((place for place, p in enumerate(found, 1) if p.document in labelled.sources), None)
             quotes = choose_quotes(labelled.question, found)
-            outcomes.append(Outcome(labelled, place, quotes, is_enough(labelled.question, found, quotes)))
+            outcomes.append(Outcome(labelled, place, quotes, assess(labelled.question, found).enough))
     return outcomes
 
 
