@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import changed_statements as change  # noqa: E402 - the repository's root comes first
 from benchmarks.additive_model import CURVES, WITHOUT_VECTORS, Array, as_weights, fit, log_odds  # noqa: E402
+from journeyman.cli.judged_answers import passage_of  # noqa: E402
 from retrieval.answering.answer import Passage  # noqa: E402
 from retrieval.answering.basis import Basis  # noqa: E402
 from retrieval.answering.forms import typed  # noqa: E402
@@ -131,22 +132,7 @@ def main() -> None:
 
 def as_passage(entry: Mapping[str, str]) -> Passage:
     """A passage of the file."""
-    return Passage(
-        chunk_id=0,
-        document_id=0,
-        ordinal=0,
-        document=entry["id"],
-        title=entry["title"],
-        heading="",
-        kind="text",
-        text=entry["text"],
-        url=None,
-        content_hash="",
-        collection="",
-        score=0.0,
-        ranks={},
-        similarity=0.0,
-    )
+    return replace(passage_of(0, entry["title"], entry["text"]), document=entry["id"])
 
 
 def domain_of(line: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ def groundedness(invocation: Invocation, answers: Path, as_json: bool) -> None:
       journeyman groundedness answers.jsonl
       journeyman groundedness answers.jsonl --json > judged.json
     """
-    from journeyman.judged_answers import as_dict, judge_answers, read_answers
+    from journeyman.cli.judged_answers import as_dict, judge_answers, read_answers
     from retrieval.answering.groundedness import Groundedness
     from retrieval.embedding import MiniLM
 

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from journeyman.cli import cli
+from journeyman.cli.judged_answers import AnswersUnreadable, read_answers
 from journeyman.cli.options import Invocation
-from journeyman.judged_answers import AnswersUnreadable, read_answers
 
 LINE = {
     "question": "How often is the pump serviced?",

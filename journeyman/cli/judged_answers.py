@@ -90,13 +90,8 @@ def _text(entry: dict[str, Any], name: str, place: str) -> str:
     return value
 
 
-def _passage(entry: Any, number: int, place: str) -> Passage:
-    """A passage of a file; of what a search knows of one it has its title and its text."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
-        raise AnswersUnreadable(f"{place}: passage {number} has no `text`.")
-    title = entry.get("title") or ""
-    if not isinstance(title, str):
-        raise AnswersUnreadable(f"{place}: the `title` of passage {number} is no text.")
+def passage_of(number: int, title: str, text: str) -> Passage:
+    """A passage of which nothing is known but its title and its text."""
     return Passage(
         chunk_id=number,
         document_id=number,
@@ -105,7 +100,7 @@ def _passage(entry: Any, number: int, place: str) -> Passage:
         title=title,
         heading="",
         kind="text",
-        text=entry["text"],
+        text=text,
         url=None,
         content_hash="",
         collection="",
@@ -113,3 +108,13 @@ def _passage(entry: Any, number: int, place: str) -> Passage:
         ranks={},
         similarity=0.0,
     )
+
+
+def _passage(entry: Any, number: int, place: str) -> Passage:
+    """A passage of a file; of what a search knows of one it has its title and its text."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+        raise AnswersUnreadable(f"{place}: passage {number} has no `text`.")
+    title = entry.get("title") or ""
+    if not isinstance(title, str):
+        raise AnswersUnreadable(f"{place}: the `title` of passage {number} is no text.")
+    return passage_of(number, title, entry["text"])
