@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from retrieval.text.words import codes
+
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’״׳][^\W\d_]+)*|[%°€£$#](?!\w)|(?<=\d)\s?[%°]")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _ZEROS = re.compile(r"\.0+$")
@@ -157,7 +159,7 @@ def _counts(form: str) -> tuple[str, ...]:
 
 def typed(text: str) -> set[str]:
     """What must stand sign by sign, in lower case: codes, commands, paths, options, identifiers."""
-    found = set()
+    found = signed(text)
     for raw in _TYPED.findall(text):
         bare = raw.strip(_AROUND)
         if "](" in bare or len(bare) < 2 or _AMOUNT.fullmatch(bare):
@@ -165,6 +167,11 @@ def typed(text: str) -> set[str]:
         if (_CAMEL.search(bare) or _INNER.search(bare)) and not _UNIT.match(bare.lower()):
             found.add(bare.lower())
     return found
+
+
+def signed(text: str) -> set[str]:
+    """Codes that a sign alone may tell apart ($RST=#, $$, C#), in lower case; amounts are none."""
+    return {code for code in codes(text) if not _AMOUNT.fullmatch(code)}
 
 
 def squeezed(text: str) -> str:

@@ -21,11 +21,12 @@ import numpy as np
 from retrieval.answering.answer import Passage
 from retrieval.answering.basis import Basis
 from retrieval.answering.comparison import Floats
+from retrieval.answering.forms import signed
 from retrieval.answering.grounds import FEATURES, Grounds, grounds
 from retrieval.answering.readings import Reader, Reading, Statement
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
-from retrieval.text.words import codes, content
+from retrieval.text.words import content
 
 TERSE = 3
 """Words of its own, below which a statement is judged together with its question."""
@@ -38,7 +39,6 @@ KEPT = 8
 OTHERWISE_TYPED = 0.02
 """How likely a statement is borne out at most that types a code which what it rests on does not hold."""
 
-_AMOUNT = re.compile(r"\$\d[\d.,]*%?")
 _EMPHASIS = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^[ \t]*#{1,6}[ \t]+", re.MULTILINE)
 _NUMBERED = re.compile(r"(?:^|(?<=\s))(\d{1,2})[.)]\s+(?=\S)")
 _NEXT_NUMBER = re.compile(r":\s*1[.)]?$")
@@ -167,7 +167,7 @@ class Groundedness:
         probability = weights.probability(found.features, judged) if found.windows else 0.0
         rests_on = tuple(dict.fromkeys(window[0] for window in found.windows))
         evidence = _evidence(found, basis, passages)
-        if not _typed(text) <= _typed(" ".join([*(one.text for one in evidence), *_above(passages, rests_on)])):
+        if not signed(text) <= signed(" ".join([*(one.text for one in evidence), *_above(passages, rests_on)])):
             probability = min(probability, OTHERWISE_TYPED)
         return Judgement(
             text=text,
@@ -206,11 +206,6 @@ def _of_its_own(statement: Statement, text: str) -> Statement:
     words = sum(word.start < len(statement.text) - len(text) for word in statement.words)
     rarity = np.append(statement.rarity[:words] * ASKED, statement.rarity[words:])
     return replace(statement, rarity=rarity, asked=words)
-
-
-def _typed(text: str) -> set[str]:
-    """What is typed as it stands ($RST=#, $$, C#), which differs from another in a sign alone; amounts are none."""
-    return {code for code in codes(text) if not _AMOUNT.fullmatch(code)}
 
 
 def _above(passages: Sequence[Passage], places: Sequence[int]) -> list[str]:
