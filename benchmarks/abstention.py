@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.retrieval_quality import fitz_gov
 from benchmarks.server import benchmark_database
-from retrieval.answering.answer import Passage, Question, Turn
+from retrieval.answering.answer import Question, Turn
 from retrieval.answering.calibration import risk_coverage, separation
 from retrieval.answering.chain import chosen
 from retrieval.answering.confidence import COMPARED, NOT_COMPARED, Calibration
@@ -49,6 +49,7 @@ from retrieval.answering.named import names_only_what_is_missing
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
+from retrieval.searching.passage import Passage
 from retrieval.searching.reranking import LateInteraction
 from retrieval.searching.search import search
 

@@ -21,10 +21,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.disagreement import disagreements
 from retrieval.answering.evaluation import _proportion
 from retrieval.answering.evidence import Quote
+from retrieval.searching.passage import Passage
 
 DATA = Path(__file__).parent / "data" / "disagreement.jsonl"
 SHORT = Path(__file__).parent / "data" / "disagreement_short.jsonl"

@@ -36,7 +36,7 @@ from pgvector.psycopg import register_vector
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
-from retrieval.answering.answer import Passage, Question
+from retrieval.answering.answer import Question
 from retrieval.answering.calibration import fit, risk_coverage, separation
 from retrieval.answering.chain import DRAWN, PASSAGES, passages_for
 from retrieval.answering.confidence import DEFAULTS, NOT_COMPARED
@@ -48,6 +48,7 @@ from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS
 from retrieval.embedders import Api, embedder_named
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
+from retrieval.searching.passage import Passage
 from retrieval.searching.reading import distinct, grown
 from retrieval.searching.reranking import LateInteraction, reranked
 from retrieval.searching.search import search

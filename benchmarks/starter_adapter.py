@@ -35,11 +35,12 @@ from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
-from retrieval.answering.answer import Passage, Question
+from retrieval.answering.answer import Question
 from retrieval.answering.chain import AnswerChain, remembered
 from retrieval.answering.evaluation import evaluate, load_questions
 from retrieval.answering.evidence import choose_quotes
 from retrieval.answering.prompt import answer_prompt, numbered
+from retrieval.searching.passage import Passage
 from retrieval.searching.reading import grown
 from retrieval.text.sentences import split
 

@@ -18,6 +18,18 @@ MAY_IMPORT = {
     "jobs": set(),
     "migrations": set(),
 }
+ROOMS_BELOW = {
+    "embedding": set(),
+    "collections": set(),
+    "loading": set(),
+    "text": {"embedding"},
+    "embedders": {"embedding"},
+    "origins": {"loading"},
+    "indexing": {"embedding", "collections", "loading", "text", "embedders", "origins"},
+    "searching": {"embedding", "collections", "text", "embedders", "indexing"},
+    "answering": {"embedding", "collections", "text", "embedders", "indexing", "searching"},
+}
+"""What each room of retrieval/ may import of the others."""
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes")
 
 
@@ -26,15 +38,20 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imports(file: Path) -> set[str]:
-    """The top-level packages that a file imports, anywhere in it."""
-    found = set()
+def imported_modules(file: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it, by their full names."""
+    modules = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.split(".")[0])
-    return found
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
+
+
+def imports(file: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    return {module.split(".")[0] for module in imported_modules(file)}
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -44,6 +61,24 @@ def test_imports_follow_the_arrows(package: str) -> None:
     for file in modules(package):
         wrong = imports(file) & set(PACKAGES) - allowed
         assert not wrong, f"{file.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("room", ROOMS_BELOW)
+def test_rooms_of_retrieval_stand_on_floors(room: str) -> None:
+    """text, embedders, loading, origins → indexing → searching → answering; nothing points back up."""
+    files = modules(f"retrieval/{room}") or [ROOT / "retrieval" / f"{room}.py"]
+    for file in files:
+        parts = [module.split(".") for module in imported_modules(file)]
+        rooms = {names[1] for names in parts if names[0] == "retrieval" and len(names) > 1}
+        wrong = rooms & set(ROOMS_BELOW) - ROOMS_BELOW[room] - {room}
+        assert not wrong, f"{file.relative_to(ROOT)} imports {', '.join(sorted(wrong))}"
+
+
+def test_every_room_of_retrieval_has_its_floor() -> None:
+    """A new room says what it stands on."""
+    folder = ROOT / "retrieval"
+    rooms = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert rooms - {"__init__"} == set(ROOMS_BELOW)
 
 
 @pytest.mark.parametrize("package", ["bot", "workers", "retrieval", "finetune", "jobs", "migrations"])

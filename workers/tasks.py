@@ -19,7 +19,7 @@ from retrieval.indexing.models import active_model, measure_cosines
 from retrieval.indexing.reindexing import Run
 from retrieval.indexing.tally import IndexReport
 from retrieval.indexing.vector_cache import prune_vectors
-from retrieval.searching.statistics import compact
+from retrieval.indexing.word_counts import compact
 from workers.schedule import SWEEP_SECONDS
 from workers.topology import (
     BUILD_EMBEDDER,

@@ -15,7 +15,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from retrieval.answering.answer import Answer, Passage, Question, Source
+from retrieval.answering.answer import Answer, Question, Source
+from retrieval.searching.passage import Passage
 
 CHANGED = "journeyman_changed"
 """The channel of NOTIFY on which an answer's owner is told that its question has changed; says the answer's id."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from finetune.dataset.guards import without_markers
 from finetune.dataset.rows import Judges, Message, PassageRow
 from finetune.dataset.splitting import connected
-from retrieval.answering.answer import Passage, Sentence
 from retrieval.answering.chain import passages_for
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.draft import written_by_model
@@ -20,6 +19,7 @@ from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
 from retrieval.indexing.sources import VERIFIED
+from retrieval.searching.passage import Passage, Sentence
 from retrieval.searching.reading import grown
 from retrieval.searching.scope import Scope
 from retrieval.text.sentences import split

@@ -22,7 +22,7 @@ from finetune.evaluation import judging
 from finetune.evaluation.gate import PRIMARY, Guard, Outcome
 from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
 from finetune.evaluation.scoring import about_tokens, bare, says_nothing, worth
-from retrieval.answering.answer import Answer, Done, Passage, Question
+from retrieval.answering.answer import Answer, Done, Question
 from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, Policy, remembered
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.confidence import Calibration, calibration
@@ -32,6 +32,7 @@ from retrieval.answering.followup import standalone
 from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.prompt import REFUSAL, PromptPlan
 from retrieval.answering.statements import statements, without_citations
+from retrieval.searching.passage import Passage
 from retrieval.searching.reading import grown
 from retrieval.searching.reranking import Reranker, search_and_rerank
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from journeyman.errors import WrongInput
-from retrieval.answering.answer import Passage
 from retrieval.answering.groundedness import Groundedness, Judgement, statements_of
+from retrieval.searching.passage import Passage
 
 
 class AnswersUnreadable(WrongInput):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bot.operations import ModelState
     from jobs.progress import Progress
     from jobs.rows import Job
-    from retrieval.answering.answer import Event, Passage, Source
+    from retrieval.answering.answer import Event, Source
     from retrieval.answering.calibration import Fitted
     from retrieval.answering.leading import Lead
     from retrieval.answering.trial import Trial
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from retrieval.indexing.reindexing import Run
     from retrieval.indexing.sources import SourceRow
     from retrieval.indexing.tally import IndexReport
+    from retrieval.searching.passage import Passage
 
 CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
 

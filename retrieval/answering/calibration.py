@@ -16,10 +16,10 @@ import numpy.typing as npt
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.confidence import COMPARED, DEFAULTS, NOT_COMPARED, Calibration
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.marks import Marks, marks
+from retrieval.searching.passage import Passage
 
 Array = npt.NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from retrieval.answering.abilities import ability
-from retrieval.answering.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Text
+from retrieval.answering.answer import Answer, Done, Event, Question, Reading, Searching, Text
 from retrieval.answering.chat_model import adapter_of, name_of, rendered, revision_of, room_for_prompt, token_counter
 from retrieval.answering.confidence import Assessment, Calibration, assess, calibration
 from retrieval.answering.disagreement import disagreements
@@ -37,9 +37,10 @@ from retrieval.answering.statements import Statement, numbered_statements, witho
 from retrieval.answering.wording import holds, says_something
 from retrieval.embedders import embed_query
 from retrieval.embedding import Embedder
+from retrieval.searching.passage import Passage
 from retrieval.searching.reading import distinct, grown
 from retrieval.searching.reranking import Reranker, reranked
-from retrieval.searching.scope import EVERYTHING, Scope, scope_of
+from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.search import search
 
 PASSAGES = 8
@@ -156,7 +157,7 @@ class AnswerChain:
 
     def find(self, question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
         """The passages that the index has for a question. Raises psycopg.Error."""
-        scope, language = scope_of(question), question.language
+        scope, language = question.scope, question.language
         with self._pool.connection() as conn:
             meaning, k = meaning_of(question, asked), depth(self._reranker)
             found = search(conn, self._embedder, asked, k=k, scope=scope, language=language, meaning=meaning)

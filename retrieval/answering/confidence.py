@@ -13,9 +13,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.marks import Marks, logit, marks
 from retrieval.answering.named import missing, names_only_what_is_missing
+from retrieval.searching.passage import Passage
 
 COMPARED = ("score", "words", "mentioned", "number")
 """Marks that are gone by where the words of question and passages were compared, by late interaction,"""

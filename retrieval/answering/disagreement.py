@@ -13,10 +13,10 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import product
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.evidence import Quote
 from retrieval.answering.opposites import apart, canonical, is_act, is_measure, special
 from retrieval.answering.values import Value, agree, values
+from retrieval.searching.passage import Passage
 from retrieval.text.sentences import split
 from retrieval.text.words import COMMON, WORD
 

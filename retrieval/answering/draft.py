@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from retrieval.answering.answer import Passage, Question, Source, Text
+from retrieval.answering.answer import Question, Source, Text
 from retrieval.answering.confidence import Calibration
 from retrieval.answering.relevance import Relevance
 from retrieval.answering.statements import statements, without_citations
 from retrieval.answering.wording import repeats
+from retrieval.searching.passage import Passage
 
 MAX_WORDS = 115
 """Of the statements of an answer together, citations included."""

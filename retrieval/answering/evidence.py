@@ -7,11 +7,11 @@ no time; a small model needs it, a large one's readers do. Figures in docs/exper
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from retrieval.answering.answer import Passage, Sentence
 from retrieval.answering.cells import Nearness, quoted_row
 from retrieval.answering.marks import READ
 from retrieval.answering.wanted import Wanted, asks_for
 from retrieval.answering.wording import repeats
+from retrieval.searching.passage import Passage, Sentence
 from retrieval.text.words import numerals
 
 MAX_QUOTES = 2

@@ -16,12 +16,13 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 from psycopg_pool import ConnectionPool
 
-from retrieval.answering.answer import Passage, Question
+from retrieval.answering.answer import Question
 from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder
 from retrieval.indexing.models import Model, active_model
 from retrieval.indexing.sources import VERIFIED
-from retrieval.searching.scope import EVERYTHING, Scope, scope_of
+from retrieval.searching.passage import Passage
+from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.search import ALLOWED
 
 MOST_WORDS = 60
@@ -92,7 +93,7 @@ def nearest_examples(pool: ConnectionPool[Any], embedder: Embedder, k: int, hidd
     def found(question: Question, asked: str, passages: Sequence[Passage]) -> Sequence[Example]:
         without = {passage.content_hash for passage in passages} | set(hidden)
         with pool.connection() as conn:
-            return examples_for(conn, embedder, asked, scope_of(question), k, without)
+            return examples_for(conn, embedder, asked, question.scope, k, without)
 
     return found
 

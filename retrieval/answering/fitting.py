@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retrieval.answering.abilities import note_ability
-from retrieval.answering.answer import Passage, Question, Text
+from retrieval.answering.answer import Question, Text
 from retrieval.answering.calibration import Fitted, calibrate, store
 from retrieval.answering.chain import AnswerChain, passages_for
 from retrieval.answering.chat_model import adapter_of, name_of
@@ -15,6 +15,7 @@ from retrieval.answering.leading import LEAST as LEAST_LED
 from retrieval.answering.leading import Lead, tellable, try_leading
 from retrieval.answering.trial import LEAST, Trial, follow_ups, try_rewrites
 from retrieval.embedding import Embedder
+from retrieval.searching.passage import Passage
 from retrieval.searching.reranking import Reranker
 from retrieval.searching.scope import Scope
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.basis import Basis
 from retrieval.answering.comparison import Floats
 from retrieval.answering.forms import signed
@@ -26,6 +25,7 @@ from retrieval.answering.grounds import FEATURES, Grounds, grounds
 from retrieval.answering.readings import Reader, Reading, Statement
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
+from retrieval.searching.passage import Passage
 from retrieval.text.words import content
 
 TERSE = 3

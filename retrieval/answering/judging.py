@@ -10,8 +10,8 @@ from typing import Protocol, runtime_checkable
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.prompt import SMALL, PromptPlan
+from retrieval.searching.passage import Passage
 
 _ANSWERS = "Can the question be answered from the passages? Reply only yes or no."
 _BEARS_OUT = "Do the passages say so? Reply only yes or no."

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.named import missing
 from retrieval.answering.wanted import asks_for
+from retrieval.searching.passage import Passage
 from retrieval.text.words import COMMON, WORD
 
 READ = 5

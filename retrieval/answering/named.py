@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.opposites import stem
 from retrieval.answering.values import is_unit
+from retrieval.searching.passage import Passage
 from retrieval.text.lexemes import identifiers
 from retrieval.text.words import COMMON, WORD
 

@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
 
-from retrieval.answering.answer import Passage
+from retrieval.searching.passage import Passage
 
 MAX_PASSAGES = 4
 MAX_WORDS = 420

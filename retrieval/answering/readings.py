@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.forms import Word, squeezed, words
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.chunking import embedding_text, size
+from retrieval.searching.passage import Passage
 from retrieval.text.sentences import split
 
 BLOCK = 200

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.answering.answer import Passage
 from retrieval.embedders import embed_query
 from retrieval.embedding import Embedder, Vectors
+from retrieval.searching.passage import Passage
 from retrieval.text.lexemes import codes, identifiers
 
 LEAST = 0.12

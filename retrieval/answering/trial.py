@@ -12,10 +12,11 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from retrieval.answering.answer import Passage, Question
+from retrieval.answering.answer import Question
 from retrieval.answering.evaluation import LabelledQuestion, Rate, mean
 from retrieval.answering.followup import standalone
 from retrieval.answering.rewriting import rewritten
+from retrieval.searching.passage import Passage
 
 LEAST = 10
 """Follow-ups below which nothing is decided."""

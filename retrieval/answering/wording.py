@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.statements import without_citations
+from retrieval.searching.passage import Passage
 from retrieval.text.sentences import split
 from retrieval.text.words import WORD, codes, content, denies, exact, is_covered
 

@@ -15,6 +15,7 @@ from itertools import accumulate, groupby
 from typing import Literal
 
 from retrieval.loading.blocks import Block, ParsedDocument
+from retrieval.text.sentences import sentences
 
 # In word pieces, as estimated by `size`. MiniLM reads 256 with the title and the headings, so the text gets about
 # 210: some 100 to 170 words of prose.
@@ -28,15 +29,8 @@ TINY_GROUP = 4
 
 MAX_SIGNS = 8
 """Characters that count as one piece at the most, so that what holds no words has an end, too."""
-NEAR = 16
-"""Characters before the end of a sentence in which an abbreviation stands."""
 
 _PIECE = re.compile(r"[^\W\d_]{1,7}|\d{1,3}|[^\w\s]|_")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[`$*]*[A-Z0-9À-Þ`$])")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|no|nr|fig|dr|mr|mrs|ms|st|sec|ch|vol|max|min|ca|z\.b|d\.h)|\b[A-Z])\.$",
-    re.IGNORECASE,
-)
 
 ChunkKind = Literal["text", "table", "row", "code"]
 
@@ -85,17 +79,6 @@ def size(text: str) -> int:
     count, too, where there are more of them than words.
     """
     return max(len(_PIECE.findall(text)), len(text) // MAX_SIGNS)
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a paragraph, in order, as they stand."""
-    found: list[str] = []
-    start = 0
-    for end in _SENTENCE_END.finditer(text):
-        if not _ABBREVIATION.search(text, max(start, end.start() - NEAR), end.start()):
-            found.append(text[start : end.end()].strip())
-            start = end.end()
-    return [sentence for sentence in [*found, text[start:].strip()] if sentence]
 
 
 Section = tuple[tuple[str, ...], list[Block]]

@@ -25,10 +25,10 @@ from retrieval.indexing.pending import FetchedDocument
 from retrieval.indexing.sources import SourceRow, note_try
 from retrieval.indexing.swap import Swaps
 from retrieval.indexing.tally import EVERYTHING, Extent, IndexReport, Tally, silent
+from retrieval.indexing.word_counts import compact
 from retrieval.loading import PARSER_VERSION, LoadError, load, title_of
 from retrieval.loading.files import of_kinds
 from retrieval.origins import LOCAL, Access, Gone, Item, Listing, Origin, Unreachable, open_origin
-from retrieval.searching.statistics import compact
 
 _LOCK_CLASS = 0x1DE8
 _LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"

@@ -18,7 +18,7 @@ from retrieval.indexing.document_rows import (
 from retrieval.indexing.models import WrongModel
 from retrieval.indexing.pending import ChunkedDocument
 from retrieval.indexing.tally import Extent
-from retrieval.searching.statistics import compact
+from retrieval.indexing.word_counts import compact
 
 COMPACT_EVERY = 200
 """Documents that are written until the counts of words are put together."""

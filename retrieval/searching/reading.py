@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from retrieval.answering.answer import Passage
+from retrieval.searching.passage import Passage
 from retrieval.text.words import WORD, numerals
 
 ALIKE = 0.9

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from psycopg_pool import ConnectionPool
 
-from retrieval.answering.answer import Passage, WordMatch
 from retrieval.embedders import pinned
 from retrieval.embedders.torch_model import files_of, refuse_own_code
 from retrieval.embedding import Embedder, EmbedderMissing, Vectors
 from retrieval.indexing.chunking import embedding_text
+from retrieval.searching.passage import Passage, WordMatch
 from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.search import search
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from retrieval.answering.answer import Question
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -17,11 +15,3 @@ class Scope:
 
 
 EVERYTHING = Scope()
-
-
-def scope_of(question: Question) -> Scope:
-    """What a search for this question may see."""
-    return Scope(
-        None if question.collections is None else tuple(question.collections),
-        None if question.principals is None else tuple(question.principals),
-    )

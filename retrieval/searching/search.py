@@ -18,10 +18,10 @@ from pgvector import HalfVector
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
-from retrieval.answering.answer import Passage, Sentence
 from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.models import SEARCH_LOCK, Model, active_model, check_model
+from retrieval.searching.passage import Passage, Sentence
 from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.spelling import corrected, english_words
 from retrieval.searching.terms import Term, any_of, candidates

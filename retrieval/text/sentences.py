@@ -6,11 +6,17 @@ Every one of them stands word for word in the chunk's text.
 import hashlib
 import re
 
-from retrieval.indexing.chunking import sentences
-
 MAX_WORDS = 45
 """Longer ones are cut where they pause, for a quote has to be short."""
 
+NEAR = 16
+"""Characters before the end of a sentence in which an abbreviation stands."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[`$*]*[A-Z0-9À-Þ`$])")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|resp|incl|no|nr|fig|dr|mr|mrs|ms|st|sec|ch|vol|max|min|ca|z\.b|d\.h)|\b[A-Z])\.$",
+    re.IGNORECASE,
+)
 _ITEM = re.compile(r"^\s*(?:[-*+•]|\d{1,2}[.)])\s+")
 _PAUSE = re.compile(r"(?<=[;:,–—)])\s+|(?<!\s)\s+(?=[(–—])")
 _FENCE = re.compile(r"^\s*```")
@@ -26,6 +32,17 @@ def split(text: str, kind: str) -> list[str]:
         for sentence in sentences(paragraph):
             pieces += _shortened(sentence)
     return [piece for piece in pieces if _WORD.search(piece)]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a paragraph, in order, as they stand."""
+    found: list[str] = []
+    start = 0
+    for end in _SENTENCE_END.finditer(text):
+        if not _ABBREVIATION.search(text, max(start, end.start() - NEAR), end.start()):
+            found.append(text[start : end.end()].strip())
+            start = end.end()
+    return [sentence for sentence in [*found, text[start:].strip()] if sentence]
 
 
 def sentence_hash(text: str) -> bytes:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.answering.answer import Answer, Done, Event, Passage, Question, Reading, Searching, Source, Text
+from retrieval.answering.answer import Answer, Done, Event, Question, Reading, Searching, Source, Text
+from retrieval.searching.passage import Passage
 
 ANSWER_TEXT = "“Alarm 4 means the probe failed.” [1]\n\nMove the probe closer and try again [1]."
 

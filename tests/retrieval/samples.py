@@ -1,6 +1,6 @@
 """Passages to test with, without a database."""
 
-from retrieval.answering.answer import Passage, Sentence
+from retrieval.searching.passage import Passage, Sentence
 
 
 def passage(

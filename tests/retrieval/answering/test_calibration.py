@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from psycopg import Connection
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.calibration import (
     TooFewQuestions,
     calibrate,
@@ -22,6 +21,7 @@ from retrieval.answering.calibration import (
 from retrieval.answering.confidence import DEFAULT, DEFAULTS, NOT_COMPARED, Calibration, calibration
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.marks import Marks
+from retrieval.searching.passage import Passage
 from tests.retrieval.samples import passage
 
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from benchmarks.disagreement import Pair, pairs, short_pairs
-from retrieval.answering.answer import Passage
 from retrieval.answering.disagreement import Disagreement, disagreements
 from retrieval.answering.evidence import Quote
+from retrieval.searching.passage import Passage
 from tests.retrieval.samples import passage
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.confidence import assess
 from retrieval.answering.evidence import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes
 from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.wanted import asks_for
 from retrieval.answering.wording import holds, repeats, says_something
 from retrieval.embedding import MiniLM
+from retrieval.searching.passage import Passage
 from tests.retrieval.samples import passage
 
 GROUNDS = Groundedness(MiniLM())

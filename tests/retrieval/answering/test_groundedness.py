@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.groundedness import Groundedness, Judgement, statements_of
 from retrieval.embedding import MiniLM, Vectors
+from retrieval.searching.passage import Passage
 from tests.retrieval.answering.statements_of_other_languages import GERMAN, HEBREW, Case
 
 

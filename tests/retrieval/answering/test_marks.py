@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval.answering.answer import Passage, WordMatch
 from retrieval.answering.confidence import DEFAULT, DEFAULTS, NOT_COMPARED, Calibration, assess
 from retrieval.answering.marks import Marks, marks, rareness
+from retrieval.searching.passage import Passage, WordMatch
 from tests.retrieval.samples import passage
 
 OIL = passage(("The pump gets 40 litres of oil.", 0.6))

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.named import missing, names_only_what_is_missing, nearest_named, not_mentioned
+from retrieval.searching.passage import Passage
 from tests.retrieval.samples import passage
 
 ALARMS = passage(("A101 means that the door is open. A204 means that the oil is hot.", 0.6))

@@ -19,7 +19,7 @@ from pgvector.psycopg import register_vector
 from zaragoza_construction_faq import load
 
 from journeyman.servers.stack import Stack
-from retrieval.answering.answer import Passage, Question
+from retrieval.answering.answer import Question
 from retrieval.answering.chain import passages_for
 from retrieval.answering.confidence import assess
 from retrieval.answering.evaluation import LabelledQuestion, load_questions
@@ -28,6 +28,7 @@ from retrieval.answering.followup import standalone
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
+from retrieval.searching.passage import Passage
 from retrieval.searching.reranking import LateInteraction
 from retrieval.searching.search import search
 from tests.conftest import clone

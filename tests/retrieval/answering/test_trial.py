@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from retrieval.answering.answer import Passage, Turn
+from retrieval.answering.answer import Turn
 from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.trial import LEAST, follow_ups, try_rewrites
+from retrieval.searching.passage import Passage
 from tests.retrieval.answering.test_rewriting import Says
 from tests.retrieval.samples import passage
 

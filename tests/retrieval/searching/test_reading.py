@@ -7,13 +7,13 @@ import pytest
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 
-from retrieval.answering.answer import Passage
 from retrieval.answering.chain import PASSAGES, passages_for
 from retrieval.answering.groundedness import Groundedness
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
+from retrieval.searching.passage import Passage
 from retrieval.searching.reading import distinct, grown
 from retrieval.searching.search import search
 from tests.retrieval.samples import passage

@@ -8,10 +8,10 @@ import pytest
 from pgvector.psycopg import register_vector
 from psycopg_pool import ConnectionPool
 
-from retrieval.answering.answer import Passage
 from retrieval.embedding import EmbedderMissing, MiniLM, installed_folder
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
+from retrieval.searching.passage import Passage
 from retrieval.searching.reranking import (
     KEPT,
     WEIGHT,

@@ -11,7 +11,7 @@ from psycopg import Connection
 from retrieval.indexing.document_rows import delete_document
 from retrieval.indexing.models import require_active
 from retrieval.indexing.sources import register_sources, remove_source
-from retrieval.searching.statistics import compact
+from retrieval.indexing.word_counts import compact
 from tests.retrieval.flat import Flat, put_texts
 
 WORDS = "pump oil seal valve bearing drum belt motor fan filter".split()
