@@ -39,13 +39,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.retrieval_quality import fitz_gov
 from benchmarks.server import benchmark_database
 from retrieval.answering.answer import Question, Turn
-from retrieval.answering.calibration import risk_coverage, separation
 from retrieval.answering.chain import chosen
-from retrieval.answering.confidence import COMPARED, NOT_COMPARED, Calibration
-from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.answering.followup import meaning_of, standalone
-from retrieval.answering.marks import READ, Marks, logit, marks
-from retrieval.answering.named import names_only_what_is_missing
+from retrieval.answering.evidence.confidence import COMPARED, NOT_COMPARED, Calibration
+from retrieval.answering.evidence.marks import READ, Marks, logit, marks
+from retrieval.answering.measuring.calibration import risk_coverage, separation
+from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.question.followup import meaning_of, standalone
+from retrieval.answering.question.mentions import names_only_what_is_missing
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from retrieval.answering.grounds import FEATURES
+from retrieval.answering.groundedness.features import FEATURES
 
 Array = npt.NDArray[np.float64]
 

@@ -39,7 +39,7 @@ from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Answer, Done, Question
 from retrieval.answering.draft import written_by_model
-from retrieval.answering.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
 from retrieval.answering.statements import statements, without_citations
 
 RESAMPLES = 10_000

@@ -7,8 +7,8 @@ import random
 import re
 from collections.abc import Sequence
 
-from retrieval.answering.denial import OPPOSITES
-from retrieval.answering.forms import names, typed, words
+from retrieval.answering.groundedness.forms import names, typed, words
+from retrieval.answering.groundedness.negation import OPPOSITES
 from retrieval.text.words import COMMON
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])|(?<=[\s$(])\d+(?:[.,]\d+)*")

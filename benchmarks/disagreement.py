@@ -21,9 +21,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from retrieval.answering.disagreement import disagreements
-from retrieval.answering.evaluation import _proportion
-from retrieval.answering.evidence import Quote
+from retrieval.answering.disagreement.disagreements import disagreements
+from retrieval.answering.evidence.quotes import Quote
+from retrieval.answering.measuring.evaluation import _proportion
 from retrieval.searching.passage import Passage
 
 DATA = Path(__file__).parent / "data" / "disagreement.jsonl"

@@ -32,9 +32,9 @@ from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.chain import passages_for
-from retrieval.answering.evaluation import LabelledQuestion, load_questions
-from retrieval.answering.followup import meaning_of, standalone
-from retrieval.answering.rewriting import checked, proposed
+from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.question.followup import meaning_of, standalone
+from retrieval.answering.question.rewriting import checked, proposed
 
 RESAMPLES = 10_000
 NOWHERE = 99

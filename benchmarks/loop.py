@@ -46,7 +46,7 @@ from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.draft import written_by_model
-from retrieval.answering.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
 
 EMPLOYEES = [f"U{number:02}" for number in range(1, 13)]
 HOSTILE = ["U96", "U97", "U98", "U99"]

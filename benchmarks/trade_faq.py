@@ -36,7 +36,7 @@ from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
-from retrieval.answering.evaluation import LabelledQuestion
+from retrieval.answering.measuring.evaluation import LabelledQuestion
 from retrieval.answering.prompt import unaided_prompt
 from retrieval.text.words import numerals
 

@@ -10,8 +10,8 @@ from finetune.evaluation.judging import Judge
 from finetune.loading import Device, Dtype, Quantize
 from finetune.training.spec import Method, TrainingSpec
 from retrieval.answering.chain import Policy
-from retrieval.answering.evaluation import LabelledQuestion
 from retrieval.answering.examples import Examples
+from retrieval.answering.measuring.evaluation import LabelledQuestion
 from retrieval.embedding import Embedder
 from retrieval.searching.reranking import Reranker
 

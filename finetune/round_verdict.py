@@ -38,8 +38,8 @@ from finetune.training.process import POLL_SECONDS
 from finetune.training.spec import Trained, TrainingSpec
 from jobs.progress import Progress, Tell
 from retrieval.answering.chat_model import unload
-from retrieval.answering.followup import standalone
-from retrieval.answering.rewriting import rewritten
+from retrieval.answering.question.followup import standalone
+from retrieval.answering.question.rewriting import rewritten
 from retrieval.indexing.sources import VERIFIED
 
 

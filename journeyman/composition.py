@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from journeyman.observing.tracing import Tracing
     from retrieval.answering.answer import Event, Question
     from retrieval.answering.chain import AnswerChain, Policy
-    from retrieval.answering.evaluation import LabelledQuestion
     from retrieval.answering.examples import Examples
+    from retrieval.answering.measuring.evaluation import LabelledQuestion
     from retrieval.embedders import Embedders
     from retrieval.indexing.building import BuildProgress
     from retrieval.indexing.preview import Preview
@@ -350,7 +350,7 @@ class Application:
 
     def golden(self) -> "list[LabelledQuestion]":
         """The questions that every adapter is examined with. Raises WrongSetting."""
-        from retrieval.answering.evaluation import QuestionSetError, load_questions
+        from retrieval.answering.measuring.evaluation import QuestionSetError, load_questions
 
         if self.settings.golden_questions is None:
             return []

@@ -14,7 +14,7 @@ from finetune.dataset.splitting import connected
 from retrieval.answering.chain import passages_for
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.draft import written_by_model
-from retrieval.answering.groundedness import Groundedness
+from retrieval.answering.groundedness.judge import Groundedness
 from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder

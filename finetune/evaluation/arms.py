@@ -13,8 +13,8 @@ from retrieval.answering.answer import Done, Event, Question
 from retrieval.answering.chain import AnswerChain, Policy, remembered
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.closed_book import unaided
-from retrieval.answering.evaluation import LabelledQuestion, Row, evaluate
 from retrieval.answering.examples import Examples
+from retrieval.answering.measuring.evaluation import LabelledQuestion, Row, evaluate
 from retrieval.embedding import Embedder
 from retrieval.searching.reranking import Reranker
 

@@ -25,12 +25,12 @@ from finetune.evaluation.scoring import about_tokens, bare, says_nothing, worth
 from retrieval.answering.answer import Answer, Done, Question
 from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, Policy, remembered
 from retrieval.answering.chat_model import token_counter
-from retrieval.answering.confidence import Calibration, calibration
 from retrieval.answering.draft import NOTE, written_by_model
+from retrieval.answering.evidence.confidence import Calibration, calibration
 from retrieval.answering.examples import Examples, exemplified
-from retrieval.answering.followup import standalone
-from retrieval.answering.groundedness import Groundedness
+from retrieval.answering.groundedness.judge import Groundedness
 from retrieval.answering.prompt import REFUSAL, PromptPlan
+from retrieval.answering.question.followup import standalone
 from retrieval.answering.statements import statements, without_citations
 from retrieval.searching.passage import Passage
 from retrieval.searching.reading import grown
@@ -39,7 +39,7 @@ from retrieval.searching.reranking import Reranker, search_and_rerank
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
-    from retrieval.answering.evaluation import LabelledQuestion
+    from retrieval.answering.measuring.evaluation import LabelledQuestion
     from retrieval.embedding import Embedder
 
 HELD_OUT, GOLDEN, REGRESSION = "held out", "golden", "corrected before"

@@ -56,7 +56,7 @@ def compare(
     from finetune.evaluation.comparison_rows import store
     from finetune.registry import adapter_folder
     from journeyman.composition import application
-    from retrieval.answering.evaluation import load_questions
+    from retrieval.answering.measuring.evaluation import load_questions
     from retrieval.indexing.sources import VERIFIED
 
     settings = invocation.settings()

@@ -62,7 +62,7 @@ def build(
     """
     from finetune.dataset.rows import Options
     from journeyman.composition import application
-    from retrieval.answering.evaluation import load_questions
+    from retrieval.answering.measuring.evaluation import load_questions
 
     questions = [labelled.question for file in evaluation for labelled in load_questions(file)]
     options = Options(max_tokens=max_tokens, oracle_share=oracle_share, seed=seed)

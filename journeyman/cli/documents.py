@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from journeyman.composition import Application
-    from retrieval.answering.calibration import Fitted
-    from retrieval.answering.evaluation import LabelledQuestion
-    from retrieval.answering.leading import Lead
-    from retrieval.answering.trial import Trial
+    from retrieval.answering.measuring.calibration import Fitted
+    from retrieval.answering.measuring.evaluation import LabelledQuestion
+    from retrieval.answering.measuring.leading_trial import Lead
+    from retrieval.answering.measuring.rewriting_trial import Trial
 
 
 @click.command()
@@ -128,8 +128,8 @@ def evaluate(invocation: Invocation, questions: Path, collection: str | None, as
       journeyman evaluate examples/questions/company.jsonl --json > report.json
     """
     from journeyman.composition import application
-    from retrieval.answering.evaluation import evaluate as evaluate_questions
-    from retrieval.answering.evaluation import load_questions
+    from retrieval.answering.measuring.evaluation import evaluate as evaluate_questions
+    from retrieval.answering.measuring.evaluation import load_questions
 
     settings = invocation.settings()
     labelled = load_questions(questions)
@@ -186,8 +186,8 @@ def calibrate(
       journeyman calibrate --undo
     """
     from journeyman.composition import application
-    from retrieval.answering.calibration import latest
-    from retrieval.answering.evaluation import load_questions
+    from retrieval.answering.measuring.calibration import latest
+    from retrieval.answering.measuring.evaluation import load_questions
 
     if sum((questions is not None, show, undo)) != 1:
         raise click.UsageError("Give a file of QUESTIONS, or --show, or --undo.")
@@ -221,9 +221,15 @@ def _fit(
     app: "Application", labelled: "Sequence[LabelledQuestion]", collection: str | None, target_risk: float | None
 ) -> "tuple[Fitted | None, Trial | None, Lead | None]":
     """All fits, each under a bar of its own. What the settings decide is not tried."""
-    from retrieval.answering.fitting import Finding, fit_abstention, fit_leading, fit_rewriting, tells_who_leads
-    from retrieval.answering.leading import tellable
-    from retrieval.answering.trial import follow_ups
+    from retrieval.answering.measuring.fitting import (
+        Finding,
+        fit_abstention,
+        fit_leading,
+        fit_rewriting,
+        tells_who_leads,
+    )
+    from retrieval.answering.measuring.leading_trial import tellable
+    from retrieval.answering.measuring.rewriting_trial import follow_ups
     from retrieval.searching.scope import Scope
 
     names = (collection,) if collection else None
@@ -250,7 +256,7 @@ def _fit(
 def _undo(conn: "Connection[Any]") -> None:
     """The calibration before holds again, and what was known of the model before this one."""
     from retrieval.answering import abilities
-    from retrieval.answering.calibration import latest, take_back
+    from retrieval.answering.measuring.calibration import latest, take_back
 
     held = latest(conn)
     if not take_back(conn):

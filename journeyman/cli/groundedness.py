@@ -11,7 +11,7 @@ from journeyman.cli.options import Invocation, common_options, json_option, pass
 from journeyman.cli.terminal import note, output_kept_clean, print_json, printable, progress_bars
 
 if TYPE_CHECKING:
-    from retrieval.answering.groundedness import Judgement
+    from retrieval.answering.groundedness.judge import Judgement
 
 QUIET = 2.0
 """Seconds after which it is said how far it is, where there is no terminal to draw a bar on; then every ten."""
@@ -34,7 +34,7 @@ def groundedness(invocation: Invocation, answers: Path, as_json: bool) -> None:
       journeyman groundedness answers.jsonl --json > judged.json
     """
     from journeyman.cli.judged_answers import as_dict, judge_answers, read_answers
-    from retrieval.answering.groundedness import Groundedness
+    from retrieval.answering.groundedness.judge import Groundedness
     from retrieval.embedding import MiniLM
 
     read = read_answers(answers)

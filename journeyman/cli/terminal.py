@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from jobs.progress import Progress
     from jobs.rows import Job
     from retrieval.answering.answer import Event, Source
-    from retrieval.answering.calibration import Fitted
-    from retrieval.answering.leading import Lead
-    from retrieval.answering.trial import Trial
+    from retrieval.answering.measuring.calibration import Fitted
+    from retrieval.answering.measuring.leading_trial import Lead
+    from retrieval.answering.measuring.rewriting_trial import Trial
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
     from retrieval.indexing.sources import SourceRow

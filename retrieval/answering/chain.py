@@ -21,18 +21,18 @@ from psycopg_pool import ConnectionPool
 from retrieval.answering.abilities import ability
 from retrieval.answering.answer import Answer, Done, Event, Question, Reading, Searching, Text
 from retrieval.answering.chat_model import adapter_of, name_of, rendered, revision_of, room_for_prompt, token_counter
-from retrieval.answering.confidence import Assessment, Calibration, assess, calibration
-from retrieval.answering.disagreement import disagreements
+from retrieval.answering.disagreement.disagreements import disagreements
 from retrieval.answering.draft import Draft, as_sentence, is_whole
-from retrieval.answering.evidence import Quote, choose_quotes
+from retrieval.answering.evidence.confidence import Assessment, Calibration, assess, calibration
+from retrieval.answering.evidence.quotes import Quote, choose_quotes
 from retrieval.answering.examples import Examples, exemplified
-from retrieval.answering.followup import meaning_of, standalone
-from retrieval.answering.groundedness import Groundedness, Judgement
-from retrieval.answering.judging import ModelJudge, judge_of
-from retrieval.answering.named import missing, not_mentioned
+from retrieval.answering.groundedness.judge import Groundedness, Judgement
+from retrieval.answering.model_judge import ModelJudge, judge_of
 from retrieval.answering.prompt import PromptPlan, again, answer_prompt, plan_for, refuses
+from retrieval.answering.question.followup import meaning_of, standalone
+from retrieval.answering.question.mentions import missing, not_mentioned
+from retrieval.answering.question.rewriting import rewritten
 from retrieval.answering.relevance import Relevance, relevance
-from retrieval.answering.rewriting import rewritten
 from retrieval.answering.statements import Statement, numbered_statements, without_citations
 from retrieval.answering.wording import holds, says_something
 from retrieval.embedders import embed_query
@@ -80,7 +80,7 @@ class Policy:
 
 
 class Judge(Protocol):
-    """Says of statements whether passages bear them out: `retrieval.answering.groundedness.Groundedness`."""
+    """Says of statements whether passages bear them out: `retrieval.answering.groundedness.judge.Groundedness`."""
 
     def judge(self, question: str, statements: Sequence[str], passages: Sequence[Passage]) -> list[Judgement]: ...
 

@@ -8,8 +8,8 @@ from langchain_core.language_models import BaseChatModel
 
 from retrieval.answering.answer import Answer, Done, Event, Question, Text
 from retrieval.answering.chat_model import adapter_of, name_of
-from retrieval.answering.followup import standalone
 from retrieval.answering.prompt import unaided_prompt
+from retrieval.answering.question.followup import standalone
 
 _UNSURE = re.compile(r"\b(?:i (?:do not|don['’]t) know|i(?:['’]m| am) not sure)\b", re.IGNORECASE)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.answering.answer import Question, Source, Text
-from retrieval.answering.confidence import Calibration
+from retrieval.answering.evidence.confidence import Calibration
 from retrieval.answering.relevance import Relevance
 from retrieval.answering.statements import statements, without_citations
 from retrieval.answering.wording import repeats

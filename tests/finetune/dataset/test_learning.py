@@ -4,7 +4,7 @@ from finetune.dataset.guards import said
 from finetune.dataset.learning import alike, like, prompt, rests_on, whole_statements
 from finetune.dataset.rows import PassageRow
 from retrieval.answering.draft import blockquote, written_by_model
-from retrieval.answering.groundedness import Groundedness
+from retrieval.answering.groundedness.judge import Groundedness
 from retrieval.answering.prompt import SMALL
 from tests.bot.conftest import EMBEDDER
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from retrieval.answering.answer import Question
-from retrieval.answering.confidence import DEFAULT
 from retrieval.answering.draft import MAX_EVIDENCE_WORDS, Draft, as_sentence, blockquote, is_whole, written_by_model
+from retrieval.answering.evidence.confidence import DEFAULT
 from tests.retrieval.samples import passage
 
 

@@ -1,0 +1,1 @@
+"""Where documents state different values for the same thing, which an answer says."""

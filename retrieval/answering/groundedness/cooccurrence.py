@@ -1,0 +1,127 @@
+"""Whether a statement's words stand together in its passages as it puts them: beside another name a value is its."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from retrieval.answering.groundedness.alignment import SAME, Comparison
+
+TOGETHER = 4
+"""Words that may stand between two of a statement in the passage that has them together."""
+
+
+def company(c: Comparison) -> dict[str, float]:
+    """The features of words and values in each other's company."""
+    numbers = [i for i in c.values if c.own[i].is_number]
+    named = [i for i in c.values if not c.own[i].is_number]
+    return {
+        "value apart": _value_apart(c),
+        "pairs": _pairs(c),
+        "name split": _name_split(c),
+        "value out of company": _value_out_of_company(c),
+        "number beside others": _beside_others(c, numbers),
+        "name beside others": _beside_others(c, named),
+    }
+
+
+def _pairs(c: Comparison) -> float:
+    """Of its neighbouring words, the share that stand near each other somewhere in the passages."""
+    kept = [i for i in range(len(c.own)) if c.rarity[i] >= 0.2]
+    total = held = 0.0
+    for i, j in pairwise(kept):
+        weight = float(c.rarity[i] + c.rarity[j])
+        total += weight
+        held += weight * c.together(i, j, TOGETHER + (j - i))
+    return held / total if total else 1.0
+
+
+def _name_split(c: Comparison) -> float:
+    """How many names of several words (Castle Street) stand nowhere as a whole, with at most one word between."""
+    named = c.named
+    asked = c.asked
+    split = 0
+    for i in sorted(named):
+        j = i + 1
+        if j not in named or c.own[i].is_number or c.own[j].is_number:
+            continue
+        if c.statement.text[c.own[i].end : c.own[j].start] not in (" ", "-", "® "):
+            continue
+        if asked[i] >= SAME and asked[j] >= SAME:
+            continue
+        split += not c.together(i, j, 2)
+    return float(split)
+
+
+def _beside_others(c: Comparison, values: Iterable[int]) -> float:
+    """Of the words right and left of a value, the share that none of its places in the passages has so near; the
+    largest over these values of its own.
+    """
+    worst = 0.0
+    for i in values:
+        beside = _beside(c, i) if len(c.held_at[i]) else []
+        if beside:
+            worst = max(worst, 1 - max(_share_near(c, beside, int(at)) for at in c.held_at[i]))
+    return worst
+
+
+def _beside(c: Comparison, i: int) -> list[int]:
+    """The places of the nearest words before and after an own word that say something."""
+    kept = [j for j in range(max(c.statement.asked, i - 3), min(len(c.own), i + 4)) if c.rarity[j] >= 0.2]
+    return [
+        j for j in (max((j for j in kept if j < i), default=-1), min((j for j in kept if j > i), default=-1)) if j >= 0
+    ]
+
+
+def _share_near(c: Comparison, beside: Sequence[int], at: int) -> float:
+    """The share of own words that a place has within a few words, in its table row or above it."""
+    sentence = c.basis.sentence_of[at]
+    first, last = max(0, at - 5), at + 6
+    if c.basis.is_row[sentence]:
+        first = int(c.basis.starts[sentence])
+        last = first + int((c.basis.sentence_of == sentence).sum())
+    near = c.credit[beside, first:last].max(axis=1)
+    near = np.maximum(near, c.context[beside, c.basis.passage_of[sentence]])
+    return float((near >= 0.6).mean())
+
+
+def _value_out_of_company(c: Comparison) -> float:
+    """The largest share of a value's neighbours that none of its places in the passages has near."""
+    return max((_out_of_company(c, i) for i in c.values), default=0.0)
+
+
+def _out_of_company(c: Comparison, i: int) -> float:
+    """Of the words around a value of its own, the share that none of its places in the passages has near."""
+    near = [j for j in range(max(c.statement.asked, i - 5), min(len(c.own), i + 6)) if j != i and c.rarity[j] >= 0.2]
+    if not near or not len(c.held_at[i]):
+        return 0.0
+    weight = c.rarity[near]
+    best = 0.0
+    for at in c.held_at[i]:
+        company = c.credit[near, max(0, at - 12) : at + 13].max(axis=1)
+        passage = c.basis.passage_of[c.basis.sentence_of[at]]
+        company = np.maximum(company, c.context[near, passage])
+        best = max(best, float(weight @ company / weight.sum()))
+    return 1 - best
+
+
+def _value_apart(c: Comparison) -> float:
+    """How much better the rest of the statement is covered away from one of its values than beside it."""
+    gap = 0.0
+    rows = c.basis.is_row[c.basis.windows[:, 0]] & (c.basis.windows[:, 0] != c.basis.windows[:, 1])
+    usable = ~rows
+    letters = c.in_windows(c.letters_by_sentence)
+    for i in c.values:
+        beside = usable & (letters[i] >= SAME)
+        if not beside.any():
+            continue
+        rest = c.rarity.copy()
+        rest[i] = 0
+        if rest.sum() <= 0:
+            continue
+        cover = rest @ c.held_in_windows / rest.sum()
+        apart = float(cover[usable].max() - cover[beside].max())
+        if not c.basis.is_row[c.basis.windows[beside, 0]].all():  # a heading of the text, its row does not have
+            apart = min(apart, _out_of_company(c, i))
+        gap = max(gap, apart)
+    return gap

@@ -1,0 +1,200 @@
+"""What a question names and no passage holds: a code, a numbered thing or a name, for which a neighbour must not stand.
+
+A106 is not answered with what is said of A101. The same code may be written HP-200, HP200 or hp 200; the same alarm
+`alarm 3`, `ALARM:3` or as a row `Alarm code: 3`. Hebrew words lose the letters that stand before them.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+
+from retrieval.answering.disagreement.lexicon import stem
+from retrieval.searching.passage import Passage
+from retrieval.text.lexemes import identifiers
+from retrieval.text.values import is_unit
+from retrieval.text.words import COMMON, WORD
+
+LIKE = 0.5
+"""Least likeness of the nearest code, as difflib measures it."""
+
+_TOKEN = re.compile(r"(?<![^\W_])[$#]?[^\W_]+(?:[-_./:][^\W_]+)*")
+_JOINT = re.compile(r"[-_./:# ]")
+_PARTS = re.compile(r"[-_./:]")
+_LETTERS_THEN_DIGITS = re.compile(r"[$#]?[^\W\d_]+\d+")
+_NUMBER_AND_UNIT = re.compile(r"\d+([^\W\d_]+)")
+# A word and the number that it bears (alarm 3, alarm code 3, hp 200), unless that is an amount (20 mm, 20 °C, 1.5).
+_NUMBERED = re.compile(
+    r"(?<![^\W_])(?<!\d )(?P<word>[^\W\d_]{2,20})[ \t]+(?:(?:code|no|nr|number|nummer|מספר|מס)\b\.?[ \t]*)?"
+    r"(?P<number>\d{1,6})"
+    r"(?![\w.,:/%°-]*\w|[ \t]?[%°€$])(?:[ \t]+(?P<after>[^\W\d_]+))?"
+)
+# Not at the beginning of a sentence; in a language that gives every noun a capital, after what leads to a name.
+_NAME = re.compile(r"(?<=[^\s.!?:>] )(?P<name>[A-ZÀ-Þ][^\W_]*[^\W\d_](?:[-’'][^\W_]+)*)(?! \d)")
+_NOUNS_HAVE_CAPITALS = re.compile(r"\b(?:[Dd]er|[Dd]ie|[Dd]as|den|dem|und|ist|wird|werden|sind|für|nicht|[Ww]ie|ich)\b")
+_LEADS_TO_NAME = re.compile(r"\b(?:von|bei|mit|durch|gegen)\s+$")
+_HEBREW_PREFIX = re.compile(r"^[והבלכמש]{1,2}-(?=[A-Za-z])")
+_HEBREW = re.compile(r"[א-ת]")
+_AMONG = 4
+"""Letters from which on a name may stand within a longer word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A thing that a question names: as it is written, and in the one way that all ways of writing it have in common.
+
+    `kind`: "code" (A106), "numbered" (alarm 3) or "name".
+    """
+
+    text: str
+    key: str
+    kind: str
+
+
+def named(question: str) -> list[Named]:
+    """The codes, numbered things and proper names of a question, each once: codes before names."""
+    found: dict[str, Named] = {}
+    for one in (*_codes(question), *_numbered(question), *_names(question)):
+        found.setdefault(one.key, one)
+    return list(found.values())
+
+
+def missing(question: str, passages: Sequence[Passage]) -> list[str]:
+    """What the question names and no passage holds, titles and headings included, as the question has it.
+
+    A numbered thing counts where the passages number such things, too (alarm 4): else it may be an amount.
+    """
+    held = _held(passages)
+    return [one.text for one in named(question) if _is_missing(one, held)]
+
+
+def names_only_what_is_missing(question: str, passages: Sequence[Passage]) -> bool:
+    """Whether the question names codes or numbered things and none of them stands in the passages."""
+    held = _held(passages)
+    codes = [one for one in named(question) if one.kind != "name"]
+    absent = [one for one in codes if _is_missing(one, held)]
+    return bool(absent) and not any(one.key in held.keys for one in codes)
+
+
+def nearest_named(absent: str, passages: Sequence[Passage]) -> str | None:
+    """What in the passages is called most like it: the same letters with another number; None if nothing is."""
+    one = next(iter(named(f"- {absent}")), None)
+    if one is None or one.kind == "name":
+        return None
+    neighbours = _held(passages).neighbours(one.key)
+    likeness = {key: SequenceMatcher(None, one.key, key).ratio() for key in neighbours}
+    like = [key for key in neighbours if likeness[key] >= LIKE]
+    best = min(like, key=lambda key: (_apart(one.key, key), -likeness[key]), default=None)
+    return neighbours[best] if best is not None else None
+
+
+def not_mentioned(absent: Sequence[str], passages: Sequence[Passage]) -> str:
+    """What an abstention says of them: `The documents don't mention A106; the nearest is A101.`"""
+    text = "The documents don't mention " + " or ".join(absent)
+    nearest = next(filter(None, (nearest_named(one, passages) for one in absent)), None)
+    return f"{text}; the nearest is {nearest}." if nearest else f"{text}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What passages name: their codes and numbered things by key, as they are first written; and all of their words."""
+
+    keys: dict[str, str]
+    words: frozenset[str]
+
+    def neighbours(self, key: str) -> dict[str, str]:
+        """Those of the same letters with other digits."""
+        letters = _letters(key)
+        return {other: text for other, text in self.keys.items() if other != key and _letters(other) == letters}
+
+    def has_name(self, name: str) -> bool:
+        return name in self.words or (
+            len(name) >= _AMONG and any(name in word or (len(word) >= _AMONG and word in name) for word in self.words)
+        )
+
+
+def _held(passages: Sequence[Passage]) -> _Held:
+    return _held_in(tuple(f"{one.title}\n{one.heading}\n{one.reading}" for one in passages))
+
+
+@lru_cache(maxsize=64)
+def _held_in(texts: tuple[str, ...]) -> _Held:
+    keys: dict[str, str] = {}
+    for text in texts:
+        for one in (*_codes(text), *_numbered(text, amounts=True)):
+            keys.setdefault(one.key, one.text)
+        for identifier in identifiers(text):  # a table's cells among them
+            keys.setdefault(_key(identifier), identifier)
+    words = frozenset(_bare(word.lower()) for text in texts for word in WORD.findall(text))
+    return _Held(keys, words)
+
+
+def _is_missing(one: Named, held: _Held) -> bool:
+    if one.kind == "name":
+        return not held.has_name(_bare(one.text.lower()))
+    return one.key not in held.keys and (one.kind == "code" or bool(held.neighbours(one.key)))
+
+
+def _codes(text: str) -> Iterator[Named]:
+    """What is written in one, with letters and digits, and is no amount; its parts, too, if they are such (G28/G30)."""
+    for found in _TOKEN.finditer(text):
+        token = _HEBREW_PREFIX.sub("", found[0])
+        parts = [part for part in _PARTS.split(token) if _LETTERS_THEN_DIGITS.match(part)]
+        if _is_code(token):
+            several = "/" in token and len(parts) > 1
+            for part in parts if several else [token]:
+                yield Named(part, _key(part), "code")
+
+
+def _is_code(token: str) -> bool:
+    if not any(map(str.isdigit, token)) or not any(character.isalpha() or character == "$" for character in token):
+        return False
+    if amount := _NUMBER_AND_UNIT.fullmatch(token.replace(".", "").replace("-", "")):  # 30kHz, 24-hour; but 4711-A
+        return len(amount[1]) == 1 and token[-1].isupper() and "-" in token
+    return True
+
+
+def _numbered(text: str, *, amounts: bool = False) -> Iterator[Named]:
+    """`alarm 3`. In a question an amount is told by the unit after it."""
+    for found in _NUMBERED.finditer(text):
+        word, after = found["word"].lower(), (found["after"] or "").lower()
+        if word not in COMMON and (amounts or not is_unit(after)):
+            text_of_it = found[0][: found.end("number") - found.start()]
+            yield Named(text_of_it, _bare(word) + found["number"], "numbered")
+
+
+def _names(question: str) -> Iterator[Named]:
+    nouns_have_capitals = bool(_NOUNS_HAVE_CAPITALS.search(question))
+    if question.upper() == question or _is_in_title_case(question):
+        return
+    for found in _NAME.finditer(question):
+        name = re.sub(r"[’']s$", "", found["name"])
+        leads = _LEADS_TO_NAME.search(question[: found.start()])
+        if name.lower() not in COMMON and not _is_code(name) and (leads or not nouns_have_capitals):
+            yield Named(name, _bare(name.lower()), "name")
+
+
+def _is_in_title_case(question: str) -> bool:
+    words = [word for word in WORD.findall(question) if len(word) > 3]
+    return len(words) > 2 and all(word[0].isupper() for word in words)
+
+
+def _key(code: str) -> str:
+    bare = _JOINT.sub("", code.lower())
+    return _bare(bare) if _HEBREW.match(bare) else bare
+
+
+def _bare(word: str) -> str:
+    """A word of letters without its ending; of Hebrew, without what stands before it."""
+    return stem(word)
+
+
+def _apart(one: str, other: str) -> int:
+    """How far their numbers lie apart."""
+    mine, theirs = (int(re.sub(r"\D", "", key) or 0) for key in (one, other))
+    return abs(mine - theirs)
+
+
+def _letters(key: str) -> str:
+    return re.sub(r"\d+", "0", key)
