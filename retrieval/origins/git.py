@@ -18,6 +18,7 @@ from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
 from retrieval.loading.files import SKIPPED_FOLDERS
 from retrieval.origins import Access, Address, Fetched, Item, Listing, Unreachable, too_large
+from retrieval.origins.addresses import public_addresses
 
 PATIENCE = 600.0
 """Seconds that git may take for one command."""
@@ -38,8 +39,9 @@ def open_repository(source: Address, access: Access) -> Iterator["Repository"]:
         raise Unreachable("there is no folder to keep a copy of the repository in")
     parts = urlsplit(source.uri.removeprefix("git+"))
     address = urlunsplit((parts.scheme, parts.netloc, parts.path, parts.query, ""))
+    pinned = None if access.private_hosts else _pinned(parts.scheme, parts.hostname, parts.port)
     folder = access.cache / "git" / hashlib.sha256(address.encode()).hexdigest()[:32]
-    git = _Git(folder, _environment(access, address, access.secret_of(source)))
+    git = _Git(folder, _environment(access, address, access.secret_of(source), pinned))
     yield Repository(git, address, parts.fragment, access.max_bytes)
 
 
@@ -140,9 +142,26 @@ class _Git:
         return done.stdout
 
 
-def _environment(access: Access, address: str, secret: str | None) -> Mapping[str, str]:
+_PORTS = {"http": 80, "https": 443, "ssh": 22}
+
+
+def _pinned(scheme: str, host: str | None, port: int | None) -> str | None:
+    """The only addresses that git may ask, as `host:port:address,…`; None for a repository on this machine's disk.
+
+    Raises Unreachable if one of them is private, or the host has none.
+    """
+    if scheme not in _PORTS or host is None:
+        return None
+    port = port or _PORTS[scheme]
+    return f"{host}:{port}:{','.join(public_addresses(host, port))}"
+
+
+def _environment(
+    access: Access, address: str, secret: str | None, pinned: str | None = None
+) -> Mapping[str, str]:
     """Git's surroundings: it asks for nothing and runs no program that an address names. A secret goes neither into
-    its arguments, which other users see, nor into a file, and to no host but the repository's.
+    its arguments, which other users see, nor into a file, and to no host but the repository's. A host that was
+    checked is asked at the `pinned` addresses, whatever its name means a moment later, and may not send git elsewhere.
     """
     parts = urlsplit(address)
     settings = {"protocol.allow": "never", "gc.auto": "0", "core.hooksPath": "/dev/null"}
@@ -151,6 +170,8 @@ def _environment(access: Access, address: str, secret: str | None) -> Mapping[st
         login = secret if ":" in secret else f"x-access-token:{secret}"
         header = "Authorization: Basic " + base64.b64encode(login.encode()).decode()
         settings |= {f"http.{parts.scheme}://{parts.netloc}/.extraHeader": header, "http.followRedirects": "false"}
+    if pinned:
+        settings |= {"http.curloptResolve": pinned, "http.followRedirects": "false"}
     numbered = {f"GIT_CONFIG_KEY_{n}": key for n, key in enumerate(settings)}
     numbered |= {f"GIT_CONFIG_VALUE_{n}": value for n, value in enumerate(settings.values())}
     own = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true"}

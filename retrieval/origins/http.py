@@ -8,7 +8,6 @@ Server_Side_Request_Forgery).
 
 import base64
 import http.client
-import ipaddress
 import socket
 import ssl
 import string
@@ -21,6 +20,7 @@ from protego import Protego
 
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Unreachable, too_large
+from retrieval.origins.addresses import addresses_of, is_public, private_host
 from retrieval.origins.robots import read_robots
 
 TIMEOUT = 20.0
@@ -241,29 +241,15 @@ class _SecureConnection(http.client.HTTPSConnection):
 
 def _checked_socket(host: str, port: int, private: bool) -> socket.socket:
     """A socket to the first address of the host that answers. Raises Refused if one of them is private."""
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-    if not private and not all(_is_public(address) for address in found):
-        raise Refused(
-            f"{host} is in a private network: allow such hosts with JOURNEYMAN_WEB_PRIVATE_HOSTS=true if they are meant"
-        )
-    for address in found[:-1]:
+    addresses = addresses_of(host, port)
+    if not private and not all(is_public(address) for address in addresses):
+        raise Refused(private_host(host))
+    for address in addresses[:-1]:
         try:
             return socket.create_connection((address, port), TIMEOUT)
         except OSError:
             continue
-    return socket.create_connection((found[-1], port), TIMEOUT)
-
-
-def _is_public(address: str) -> bool:
-    """Whether an address is one of the internet, also inside of an IPv6 address (::ffff:, 64:ff9b::, 2002:)."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return _is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    return socket.create_connection((addresses[-1], port), TIMEOUT)
 
 
 def _reason(error: Exception) -> str:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable, too_large
+from retrieval.origins.addresses import public_addresses
 
 ATTEMPTS = 3
 TIMEOUT = 20.0
@@ -33,6 +34,8 @@ def open_bucket(source: Address, access: Access) -> Iterator["Bucket"]:
 
     parts = urlsplit(source.uri)
     endpoint = f"{parts.scheme.removeprefix('s3+')}://{parts.netloc}" if parts.scheme != "s3" else None
+    if endpoint and not access.private_hosts:
+        public_addresses(parts.hostname or "", parts.port)
     bucket, _, prefix = (parts.path if endpoint else f"{parts.netloc}{parts.path}").lstrip("/").partition("/")
     secret = access.secret_of(source)
     key, _, rest = (secret or "").partition(":")

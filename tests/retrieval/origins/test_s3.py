@@ -11,7 +11,7 @@ from tests.retrieval.origins.bucket import Bucket, running_bucket
 from tests.retrieval.origins.conftest import Index, counts, documents
 
 PUMP, NIGHT = b"# Pump\n\nThe pump is blue.\n", b"# Night\n\nNobody works alone.\n"
-ACCESS = Access(secret={"minio": "ada:lovelace:eu-1"}.get)
+ACCESS = Access(secret={"minio": "ada:lovelace:eu-1"}.get, private_hosts=True)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from psycopg import Connection
 
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Unreachable
-from retrieval.origins.http import SILENT_IN_A_ROW, NoAnswer, Refused, WebClient, _is_public
+from retrieval.origins.http import SILENT_IN_A_ROW, NoAnswer, Refused, WebClient
 from retrieval.origins.robots import read_robots
 from tests.retrieval.indexing.test_index import HashEmbedder
 from tests.retrieval.origins.conftest import Index, counts, documents
@@ -295,25 +295,6 @@ def test_redirects_end(site: Site, web: Access) -> None:
     site.put("/way", b"", status=301, headers={"Location": "/way"})
     with pytest.raises(LoadError, match="redirected more than 5 times"):
         WebClient(web).get(site.url + "/way", 1000)
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("93.184.215.14", True),
-        ("2606:2800:220:1:248:1893:25c8:1946", True),
-        ("192.168.1.1", False),
-        ("100.64.0.1", False),
-        ("0.0.0.0", False),
-        ("224.0.0.1", False),
-        ("fe80::1%eth0", False),
-        ("64:ff9b::a00:7", False),
-        ("2002:a00:7::1", False),
-    ],
-)
-def test_which_addresses_are_public(address: str, public: bool) -> None:
-    """Also those of the private network in the clothes of IPv6."""
-    assert _is_public(address) is public
 
 
 def test_limits_of_size_and_time(site: Site, web: Access, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
