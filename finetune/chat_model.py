@@ -21,6 +21,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
 
 from finetune import first_token
+from finetune.control_tokens import breaking, broken
 from finetune.errors import PromptTooLong
 from finetune.generation import Decoding, StopStrings, TextDecoder, stream_tokens
 from finetune.likelihood import mean_log_likelihoods, split_pair
@@ -81,7 +82,7 @@ class Phi3Chat(BaseChatModel):
         self._loaded = loaded
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="phi3")
         self._end_ids = end_token_ids(loaded)
-        self._markers = re.compile("|".join(re.escape(marker) for marker in _markers(loaded.tokenizer)))
+        self._markers = breaking(str(token) for token in loaded.tokenizer.added_tokens_decoder.values())
 
     @property
     def _llm_type(self) -> str:
@@ -126,7 +127,7 @@ class Phi3Chat(BaseChatModel):
         A message's text is data: where it spells a control token of the model, a space breaks the spelling,
         so that no document can end its turn or open another.
         """
-        turns = [{"role": _role(message), "content": self._markers.sub(_broken, message.text)} for message in messages]
+        turns = [{"role": _role(message), "content": broken(message.text, self._markers)} for message in messages]
         prompt: str = self._loaded.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         return prompt
 
@@ -257,15 +258,6 @@ def _end_of_turn(tokenizer: Any) -> int | None:
     after = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(words)[2]
     control = set(tokenizer.added_tokens_decoder)
     return next((i for i in tokenizer(after, add_special_tokens=False)["input_ids"] if i in control), None)
-
-
-def _markers(tokenizer: Any) -> list[str]:
-    tokens = {str(token) for token in tokenizer.added_tokens_decoder.values()}
-    return sorted((token for token in tokens if token.strip()), key=len, reverse=True)
-
-
-def _broken(marker: re.Match[str]) -> str:
-    return f"{marker[0][0]} {marker[0][1:]}"
 
 
 def _role(message: BaseMessage) -> str:

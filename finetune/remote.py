@@ -17,6 +17,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
 from finetune import first_token
+from finetune.control_tokens import broken
 from finetune.errors import ModelUnusable
 
 SECONDS = 120  # to the first byte of an answer, and between two of them
@@ -114,7 +115,7 @@ class RemoteChat(BaseChatModel):
 
     def render(self, messages: Sequence[BaseMessage]) -> str:
         """What the server is given, as a transcript: its chat template is its own and not known here."""
-        return "\n\n".join(f"{message.type}: {message.text}" for message in messages)
+        return "\n\n".join(f"{message.type}: {broken(message.text)}" for message in messages)
 
     def _generate(
         self,
@@ -172,9 +173,13 @@ class RemoteChat(BaseChatModel):
         return first_token.probability_of_yes(first)
 
     def _begun(self, messages: list[BaseMessage], stop: list[str] | None, **kwargs: Any) -> Any:
-        """The server's stream; one that does not know the adapter yet, as after a restart, is told where it lies."""
+        """The server's stream; one that does not know the adapter yet, as after a restart, is told where it lies.
+
+        A message's text is data: a control token that it spells is broken.
+        """
         import openai
 
+        messages = [message.model_copy(update={"content": broken(message.text)}) for message in messages]
         if self._folder is None:
             return self._client._stream(messages, stop, **kwargs)
         try:
