@@ -47,7 +47,7 @@ SHOWN = 0.9
 """Share of faithful statements that the threshold lets through, cross-validated."""
 COUNTS = {
     "faithful": 1.0,
-    "foreign": 6.0,
+    "foreign": 12.0,
     "unfaithful": 0.3,
     "number": 2.0,
     "unit": 0.6,

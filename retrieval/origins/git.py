@@ -156,9 +156,7 @@ def _pinned(scheme: str, host: str | None, port: int | None) -> str | None:
     return f"{host}:{port}:{','.join(public_addresses(host, port))}"
 
 
-def _environment(
-    access: Access, address: str, secret: str | None, pinned: str | None = None
-) -> Mapping[str, str]:
+def _environment(access: Access, address: str, secret: str | None, pinned: str | None = None) -> Mapping[str, str]:
     """Git's surroundings: it asks for nothing and runs no program that an address names. A secret goes neither into
     its arguments, which other users see, nor into a file, and to no host but the repository's. A host that was
     checked is asked at the `pinned` addresses, whatever its name means a moment later, and may not send git elsewhere.
