@@ -68,9 +68,13 @@ def is_admin(conn: Connection[Any], client: WebClient, person: str) -> bool:
 def authorize(
     conn: Connection[Any], client: WebClient, person: str, action: str, detail: Mapping[str, Any] | None = None
 ) -> bool:
-    """As `is_admin`, and the audit log says what was allowed or refused."""
+    """As `is_admin`, and the audit log says what was allowed or refused.
+
+    The `text` of a command that is refused is not kept: it is what somebody typed, and was nothing that an admin did.
+    """
     allowed = is_admin(conn, client, person)
-    audit.record(conn, person, action, allowed=allowed, detail=detail)
+    kept = {name: value for name, value in (detail or {}).items() if allowed or name != "text"}
+    audit.record(conn, person, action, allowed=allowed, detail=kept)
     return allowed
 
 

@@ -61,10 +61,14 @@ def on_submitted(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
     try:
         principals = personal(runtime, person)
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            if not may_set(conn, place, person, runtime):
+            by_admin = is_admin(conn, runtime.client, person)
+            if not may_set(conn, place, person, runtime, by_admin=by_admin):
                 ack(response_action="errors", errors={ANSWERS: NOT_YOURS})
                 return
             settings = settings_in(view)
+            # Whom an admin sends is named by an admin; the channel's creator cannot give anybody that trust.
+            trusted = settings.experts if by_admin else channel_settings(conn, place).trusted_experts
+            settings = replace(settings, trusted_experts=trusted)
             if settings.collections is not None:  # what is searched by name is what was there when the form was opened
                 before = channel_settings(conn, place).collections or ()
                 readable = readable_collections(conn, principals)
@@ -80,9 +84,9 @@ def on_submitted(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
     ack(response_action="update", view=saved_modal(place, settings))
 
 
-def may_set(conn: Connection[Any], place: str, person: str, runtime: Runtime) -> bool:
+def may_set(conn: Connection[Any], place: str, person: str, runtime: Runtime, *, by_admin: bool) -> bool:
     """Whether the person is an admin or made the channel; the audit log has either."""
-    allowed = is_admin(conn, runtime.client, person) or _made(place, person, runtime)
+    allowed = by_admin or _made(place, person, runtime)
     audit.record(conn, person, "channel", allowed=allowed, detail={"channel": place})
     return allowed
 

@@ -19,7 +19,15 @@ from bot.runtime import Runtime
 from bot.slack.people import shown_name
 from retrieval.collections import collection_for, collection_for_all, replies_in
 from retrieval.indexing.models import WrongModel
-from retrieval.indexing.verified import Prepared, prepare, put_verified, remove_verified, verified_name
+from retrieval.indexing.verified import (
+    TITLE,
+    UNAPPROVED,
+    Prepared,
+    prepare,
+    put_verified,
+    remove_verified,
+    verified_name,
+)
 
 PASSAGES = 4  # of those that the answer was written from
 
@@ -58,7 +66,7 @@ _TO_VERIFY = """
 SELECT CASE WHEN private THEN question ELSE coalesce(standalone, question) END AS question, prompt, text
 FROM answer WHERE id = %(answer_id)s
 """
-_INSTEAD_OF = "SELECT collection FROM verified_answer WHERE answer_id = %(answer_id)s"
+_INSTEAD_OF = "SELECT collection FROM verified_answer WHERE answer_id = %(answer_id)s AND NOT awaits_admin"
 # Not one that guests may read: nobody has said that they may.
 _FOR_MEMBERS = """
 SELECT c.name FROM collection c
@@ -67,10 +75,12 @@ WHERE c.audience = '{everyone}' OR c.name = ANY (
 ORDER BY (SELECT array_position(collections, c.name) FROM answer WHERE id = %(answer_id)s), c.name LIMIT 1
 """
 _VERIFY = """
-INSERT INTO verified_answer (answer_id, collection, question, text, written_by, verified_by)
-VALUES (%(answer_id)s, %(collection)s, %(question)s, %(text)s, %(written_by)s, %(verified_by)s)
+INSERT INTO verified_answer (answer_id, collection, question, text, written_by, verified_by, said_to, awaits_admin)
+VALUES (%(answer_id)s, %(collection)s, %(question)s, %(text)s, %(written_by)s, %(verified_by)s, %(said_to)s,
+        %(awaits_admin)s)
 ON CONFLICT (answer_id) DO UPDATE SET collection = excluded.collection, question = excluded.question,
-    text = excluded.text, written_by = excluded.written_by, verified_by = excluded.verified_by, verified_at = now()
+    text = excluded.text, written_by = excluded.written_by, verified_by = excluded.verified_by, verified_at = now(),
+    said_to = excluded.said_to, awaits_admin = excluded.awaits_admin
 RETURNING id, document_id, verified_at
 """
 _SEARCHABLE = "UPDATE verified_answer SET document_id = %(document)s WHERE id = %(id)s"
@@ -81,9 +91,14 @@ ON CONFLICT (verified_id) DO UPDATE SET question = excluded.question, prompt = e
     target = excluded.target, rejected = excluded.rejected, made_at = now()
 """
 _VERIFIED = """
-SELECT id AS number, question, text, verified_by, verified_at, count(*) OVER () AS kept FROM verified_answer
-WHERE collection IN (SELECT name FROM collection WHERE audience && %(principals)s)
-ORDER BY verified_at DESC LIMIT %(limit)s
+SELECT id AS number, question, text, verified_by, verified_at, awaits_admin, count(*) OVER () AS kept
+FROM verified_answer
+WHERE said_to = ANY (%(principals)s) OR collection IN (SELECT name FROM collection WHERE audience && %(principals)s)
+ORDER BY awaits_admin DESC, verified_at DESC LIMIT %(limit)s
+"""
+_AWAITING = """
+SELECT answer_id, question, text, coalesce(written_by, verified_by), said_to FROM verified_answer
+WHERE id = %(number)s AND awaits_admin AND said_to = ANY (%(principals)s)
 """
 _WITHDRAW = "DELETE FROM verified_answer WHERE id = %(number)s RETURNING document_id"
 _DECIDE = """
@@ -151,6 +166,18 @@ class Vouched:
     verified_by: str | None
     verified_at: datetime
     kept: int
+    awaits_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What somebody said in a thread. `said_to` is the principal of those who heard it
+    (`bot.questions.readers.said_to`); while it `awaits_admin` it is for the members of its channel alone.
+    """
+
+    channel: str
+    said_to: str
+    awaits_admin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +219,15 @@ def save_verified(
     verified_by: str,
     written_by: str | None = None,
     question: str | None = None,
-    said_to: str | None = None,
+    reply: Reply | None = None,
 ) -> Verified | None:
     """Makes `text` the verified answer to the question of `answer_id`, in place of an earlier one; what was waiting in
     the queue about it is approved. It is for those who may read all that the answer was made of.
 
     The caller has asked whether the person may. `written_by` is who wrote the text, if somebody else did; `question`
-    takes the place of the one that was asked, for all who find it read it. `said_to` is the principal of those who
-    heard the text (`bot.questions.readers.said_to`) where it was not made of an answer. None if the answer was deleted.
-    Raises psycopg.Error.
+    takes the place of the one that was asked, for all who find it read it. `reply` is given for a text that was not
+    made of an answer; while that awaits an admin nothing is approved by it, and nothing learnt. None if the answer was
+    deleted. Raises psycopg.Error.
     """
     with runtime.pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
         asked = cursor.execute(_TO_VERIFY, {"answer_id": answer_id}).fetchone()
@@ -214,7 +241,9 @@ def save_verified(
         "text": text,
         "verified_by": verified_by,
         "written_by": written_by,
-        "said_to": said_to,
+        "reply": reply,
+        "said_to": reply.said_to if reply else None,
+        "awaits_admin": reply is not None and reply.awaits_admin,
     }
     try:
         return _embed_and_store(runtime, values, name, rejected=asked["text"])
@@ -226,6 +255,23 @@ def verified_answers(conn: Connection[Any], principals: Sequence[str], limit: in
     """Those that these principals may read, the newest first."""
     with conn.cursor(row_factory=class_row(Vouched)) as cursor:
         return cursor.execute(_VERIFIED, {"limit": limit, "principals": list(principals)}).fetchall()
+
+
+def approve_reply(runtime: Runtime, number: int, principals: Sequence[str], *, approved_by: str) -> Verified | None:
+    """Makes an expert's reply, which was for its channel alone, the verified answer for all who could read it there.
+
+    The caller has asked whether the person may. None if nothing of this number waits for somebody with these
+    principals, or its question was deleted. Raises psycopg.Error.
+    """
+    with runtime.pool.connection() as conn:
+        row = conn.execute(_AWAITING, {"number": number, "principals": list(principals)}).fetchone()
+    if row is None or row[0] is None:
+        return None
+    answer_id, question, text, written_by, said_to = row
+    reply = Reply(said_to.partition(":")[2], said_to, awaits_admin=False)
+    return save_verified(
+        runtime, answer_id, text, verified_by=approved_by, written_by=written_by, question=question, reply=reply
+    )
 
 
 def withdraw(conn: Connection[Any], number: int) -> bool:
@@ -253,14 +299,14 @@ def _made_of(conn: Connection[Any], answer_id: UUID) -> frozenset[str]:
     return rests_on(conn, answer_id).union(name for (name,) in instead_of)
 
 
-def _collection(conn: Connection[Any], answer_id: UUID, said_to: str | None) -> str:
+def _collection(conn: Connection[Any], answer_id: UUID, reply: Reply | None) -> str:
     """Where the verified answer belongs: to those who may read all of what it was made of."""
-    if said_to is None:
+    if reply is None:
         made_of = set(_made_of(conn, answer_id))
     else:
         made_of = {name for (name,) in conn.execute(_INSTEAD_OF, {"answer_id": answer_id}).fetchall()}
-    if said_to not in (None, EVERYONE):
-        made_of.add(collection_for(conn, str(said_to), replies_in(str(said_to).partition(":")[2])))
+        if reply.awaits_admin or reply.said_to != EVERYONE:
+            made_of.add(collection_for(conn, f"channel:{reply.channel}", replies_in(reply.channel)))
     if not made_of:
         row = conn.execute(_FOR_MEMBERS, {"answer_id": answer_id}).fetchone()
         made_of.add(row[0] if row else collection_for(conn, EVERYONE, "default"))
@@ -268,19 +314,22 @@ def _collection(conn: Connection[Any], answer_id: UUID, said_to: str | None) -> 
 
 
 def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rejected: str | None) -> Verified:
-    prepared = prepare(runtime.embedder, values["question"], values["text"])
+    prepared = prepare(
+        runtime.embedder, values["question"], values["text"], title=UNAPPROVED if values["awaits_admin"] else TITLE
+    )
     with runtime.pool.connection() as conn, conn.transaction():
         verified = _store(conn, prepared, values, name, rejected=rejected)
-        decide(conn, values["answer_id"], values["verified_by"], "approved")
+        if not values["awaits_admin"]:
+            decide(conn, values["answer_id"], values["verified_by"], "approved")
     return verified
 
 
 def _store(
     conn: Connection[Any], prepared: Prepared, values: dict[str, Any], name: str, *, rejected: str | None
 ) -> Verified:
-    values = {**values, "collection": _collection(conn, values["answer_id"], values["said_to"])}
+    values = {**values, "collection": _collection(conn, values["answer_id"], values["reply"])}
     number, instead_of, verified_at = conn.execute(_VERIFY, values).fetchone() or (0, None, datetime.min)
-    shown = verified_name(number, name, verified_at)
+    shown = verified_name(number, name, verified_at, saved_only=values["awaits_admin"])
     document = put_verified(
         conn,
         prepared,
@@ -290,5 +339,6 @@ def _store(
         instead_of=instead_of,
     )
     conn.execute(_SEARCHABLE, {"document": document, "id": number})
-    conn.execute(_EXAMPLE, {**values, "id": number, "target": values["text"], "rejected": rejected})
+    if not values["awaits_admin"]:
+        conn.execute(_EXAMPLE, {**values, "id": number, "target": values["text"], "rejected": rejected})
     return Verified(number, values["question"], shown)

@@ -17,7 +17,15 @@ from bot.admin.authorization import authorize
 from bot.admin.commands import REFUSED, Command, Word
 from bot.feedback import review_views
 from bot.feedback.complaints import documents_fixed
-from bot.feedback.review import read_answer, reject, review_queue, save_verified, verified_answers, withdraw
+from bot.feedback.review import (
+    approve_reply,
+    read_answer,
+    reject,
+    review_queue,
+    save_verified,
+    verified_answers,
+    withdraw,
+)
 from bot.home.tab import refresh_home
 from bot.questions.readers import may_read_answer, personal
 from bot.questions.views import Block
@@ -36,6 +44,7 @@ def register(app: App, runtime: Runtime) -> None:
     app.action(review_views.REJECT)(partial(on_reject, runtime=runtime))
     app.action(review_views.FIXED)(partial(on_fixed, runtime=runtime))
     app.action(review_views.WITHDRAW)(partial(on_withdraw, runtime=runtime))
+    app.action(review_views.APPROVE_REPLY)(partial(on_approve_reply, runtime=runtime))
     app.view(review_views.REVIEW)(partial(on_approve, runtime=runtime))
 
 
@@ -123,6 +132,24 @@ def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
     except psycopg.Error as error:
         log.error("not_withdrawn", number=number, error=error_code(error))
     ack()
+    if body["view"]["type"] == "modal":
+        _refresh_queue(body["view"]["id"], person, runtime)
+    refresh_home(person, runtime)
+
+
+def on_approve_reply(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
+    """What an expert of a channel said is from now on for all who could read it there."""
+    person, number = body["user"]["id"], int(action["value"])
+    try:
+        principals = personal(runtime, person)
+        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+            allowed = authorize(conn, runtime.client, person, "review approve", {"verified": number})
+        ack()
+        if allowed:
+            approve_reply(runtime, number, principals, approved_by=person)
+    except psycopg.Error as error:
+        log.error("reply_not_approved", number=number, error=error_code(error))
+        ack()
     if body["view"]["type"] == "modal":
         _refresh_queue(body["view"]["id"], person, runtime)
     refresh_home(person, runtime)

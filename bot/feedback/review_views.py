@@ -13,6 +13,7 @@ from bot.slack.mrkdwn import escape, fitting, plain, to_mrkdwn
 REVIEW = "review"  # callback id of the form that approves
 QUEUE = "review_queue"  # of the modal that lists what waits
 OPEN, REJECT, FIXED, WITHDRAW = "review_open", "review_reject", "documents_fixed", "verified_withdraw"  # of buttons
+APPROVE_REPLY = "reply_approve"  # of the button that makes an expert's reply known to all who could read it
 QUESTION_LIMIT = 500
 TEXT_LIMIT = 3000  # characters of the approved answer; Slack's for an input
 
@@ -28,6 +29,7 @@ NOT_SAVED = "I cannot reach my database, so this was not saved. Please send it a
 FAILED = "This was not saved: something failed on my side, and my log says what. Please send it again."
 REJECTED = "Rejected: it is off the queue, and nobody learns from it."
 DECIDED = "Somebody else has judged it already: it is off the queue."
+AWAITS = "Saved by somebody whom no admin has named an expert: found in its channel alone, and not learnt from."
 WITHOUT_TEXT = "Write the answer that people shall get."
 
 
@@ -50,7 +52,12 @@ def verified_blocks(verified: Sequence[Vouched]) -> list[Block]:
         return []
     more = verified[0].kept - len(verified)
     rest = [context(f"and {more} more")] if more > 0 else []
-    return [{"type": "divider"}, section("*Verified answers*"), *map(_vouched, verified), *rest]
+    return [
+        {"type": "divider"},
+        section("*Verified answers*"),
+        *(block for item in verified for block in _vouched(item)),
+        *rest,
+    ]
 
 
 def judge_modal(judged: Judged) -> Block:
@@ -121,7 +128,7 @@ def _queued(item: Waiting) -> Block:
     return {**line, "accessory": button("Judge", OPEN, str(item.answer_id))}
 
 
-def _vouched(item: Vouched) -> Block:
+def _vouched(item: Vouched) -> list[Block]:
     by = f"<@{item.verified_by}>, " if item.verified_by else ""
     line = section(
         f"*{plain(_short(item.question))}*\n{plain(_short(item.text, 300))}\n_{by}{item.verified_at:%Y-%m-%d}_"
@@ -133,7 +140,11 @@ def _vouched(item: Vouched) -> Block:
         "deny": _plain("Keep"),
         "style": "danger",
     }
-    return {**line, "accessory": button("Take back", WITHDRAW, str(item.number), confirm=confirm)}
+    take_back = button("Take back", WITHDRAW, str(item.number), confirm=confirm)
+    if not item.awaits_admin:
+        return [{**line, "accessory": take_back}]
+    approve = button("Approve for everybody", APPROVE_REPLY, str(item.number), style="primary")
+    return [line, context(AWAITS), {"type": "actions", "elements": [approve, take_back]}]
 
 
 def _to_fix(item: ToFix) -> Block:

@@ -53,9 +53,13 @@ _DELETE = (
     "UPDATE complaint SET fixed_by = NULL WHERE fixed_by = %(person)s",
     "UPDATE expert_request SET asked_by = 'deleted' WHERE asked_by = %(person)s",
     "UPDATE verified_answer SET written_by = NULL WHERE written_by = %(person)s",
+    "UPDATE channel SET experts = array_remove(experts, %(person)s), "
+    "trusted_experts = array_remove(trusted_experts, %(person)s) WHERE %(person)s = ANY (experts)",
+    "UPDATE expert_request SET experts = array_remove(experts, %(person)s) WHERE %(person)s = ANY (experts)",
 )
 _UNNAME = """
-UPDATE verified_answer SET verified_by = NULL WHERE verified_by = %(person)s RETURNING id, document_id, verified_at
+UPDATE verified_answer SET verified_by = NULL WHERE verified_by = %(person)s
+RETURNING id, document_id, verified_at, awaits_admin
 """
 
 
@@ -101,7 +105,8 @@ def delete_data(conn: Connection[Any], person: str) -> KeptCounts:
         for statement in _DELETE:
             conn.execute(statement, whose)
         erase_person(conn, person)
-        for number, document, verified_at in conn.execute(_UNNAME, whose).fetchall():
+        for number, document, verified_at, awaits_admin in conn.execute(_UNNAME, whose).fetchall():
             if document is not None:
-                rename_verified(conn, document, verified_name(number, None, verified_at))
+                name = verified_name(number, None, verified_at, saved_only=awaits_admin)
+                rename_verified(conn, document, name)
     return deleted

@@ -11,15 +11,17 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 _READ = """
-SELECT answers, threshold, collections, place, language::text AS language, experts FROM channel WHERE id = %(channel)s
+SELECT answers, threshold, collections, place, language::text AS language, experts, trusted_experts
+FROM channel WHERE id = %(channel)s
 """
 _SAVE = """
-INSERT INTO channel (id, answers, threshold, collections, place, language, experts, changed_by)
+INSERT INTO channel (id, answers, threshold, collections, place, language, experts, trusted_experts, changed_by)
 VALUES (%(channel)s, %(answers)s, %(threshold)s, %(collections)s, %(place)s, %(language)s::regconfig, %(experts)s,
-        %(changed_by)s)
+        %(trusted_experts)s, %(changed_by)s)
 ON CONFLICT (id) DO UPDATE
 SET answers = excluded.answers, threshold = excluded.threshold, collections = excluded.collections,
     place = excluded.place, language = excluded.language, experts = excluded.experts,
+    trusted_experts = excluded.trusted_experts,
     changed_by = excluded.changed_by, changed_at = now()
 """
 _COLLECTIONS = "SELECT name FROM collection ORDER BY name"
@@ -32,7 +34,8 @@ class ChannelSettings:
     """`answers`: mentions alone, or every message that scores `threshold` as a question (`bot.questions.classifier`).
 
     `collections` None means all that there are; `language` is a text search configuration of Postgres, None for
-    whichever language of the documents fits the question; `experts` are Slack user ids.
+    whichever language of the documents fits the question; `experts` are Slack user ids, and `trusted_experts` those of
+    them whom an admin named: what they save is for more than the channel.
     """
 
     answers: Literal["mentions", "questions"] = "mentions"
@@ -41,6 +44,7 @@ class ChannelSettings:
     place: Literal["thread", "ephemeral"] = "thread"
     language: str | None = None
     experts: Sequence[str] = ()
+    trusted_experts: Sequence[str] = ()
 
 
 def channel_settings(conn: Connection[Any], channel: str) -> ChannelSettings:
@@ -61,6 +65,7 @@ def save_channel(conn: Connection[Any], channel: str, settings: ChannelSettings,
             "place": settings.place,
             "language": settings.language,
             "experts": list(settings.experts),
+            "trusted_experts": [expert for expert in settings.trusted_experts if expert in settings.experts],
             "changed_by": changed_by,
         },
     )

@@ -13,6 +13,9 @@ NO_EXPERTS_HERE = "I know no experts for direct messages. Ask in a channel that 
 ASKED_BEFORE = "They have been asked already: their reply comes in the question's thread."
 NOT_POSTED = "Slack did not let me post the question. Invite me to the channel and try again."
 NOT_YOURS = "Only the experts who were asked, and my admins, can save a reply as a verified answer."
+APPROVED_BEFORE = (
+    "An approved answer to this question is there already: an admin can replace it (`/journeyman review`)."
+)
 NOT_FOUND = "I cannot read that reply any more, so nothing was saved."
 
 
@@ -42,3 +45,11 @@ def offer_message(answer_id: UUID, expert: str, ts: str) -> Message:
 def saved_text(person: str) -> str:
     """What the offer becomes."""
     return f":white_check_mark: Saved as a verified answer by <@{person}>: I find it from now on."
+
+
+def saved_here_text(person: str) -> str:
+    """What it becomes where no admin has named the person an expert."""
+    return (
+        f":white_check_mark: Saved by <@{person}>: I find it from now on in this channel. Everybody else gets it once "
+        "one of my admins approves it (`/journeyman review`)."
+    )

@@ -17,13 +17,15 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from slack_bolt import Ack, App
 
+from bot.admin import audit
 from bot.admin.authorization import is_admin
 from bot.events import claim_event
-from bot.feedback.review import save_verified
+from bot.feedback.review import Reply, save_verified
 from bot.questions import views
 from bot.questions.channels import channel_settings
 from bot.questions.classifier import question_score
 from bot.questions.expert_views import (
+    APPROVED_BEFORE,
     ASKED_BEFORE,
     NO_EXPERTS,
     NO_EXPERTS_HERE,
@@ -32,6 +34,7 @@ from bot.questions.expert_views import (
     NOT_YOURS,
     offer_message,
     request_text,
+    saved_here_text,
     saved_text,
 )
 from bot.questions.readers import said_to
@@ -70,6 +73,7 @@ ORDER BY asked_at DESC
 LIMIT 1
 """
 _EXPERTS = "SELECT experts, channel, thread_ts FROM expert_request WHERE answer_id = %(id)s"
+_APPROVED = "SELECT EXISTS (SELECT FROM verified_answer WHERE answer_id = %(id)s AND NOT awaits_admin)"
 _SAVED = "UPDATE expert_request SET saved_at = now() WHERE answer_id = %(id)s"
 
 
@@ -95,6 +99,10 @@ class Request:
     asked_by: str
     pressed_by: str
     experts: Sequence[str]
+
+
+class NotSaved(Exception):
+    """A reply that is not kept; the message tells its sender why."""
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -128,15 +136,15 @@ def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
     person, channel = body["user"]["id"], body["channel"]["id"]
     answer_id, _, ts = str(action.get("value", "")).partition(" ")
     try:
-        problem = _save(UUID(answer_id), ts, person, runtime)
-    except psycopg.Error as error:
-        log.error("reply_not_saved", error=error_code(error))
-        problem = views.NO_DATABASE
+        text = _save(UUID(answer_id), ts, person, runtime)
+    except (psycopg.Error, NotSaved) as error:
+        if isinstance(error, psycopg.Error):
+            log.error("reply_not_saved", error=error_code(error))
+        ack()
+        _tell(channel, person, body, str(error) if isinstance(error, NotSaved) else views.NO_DATABASE, runtime)
+        return
     ack()
-    if problem:
-        _tell(channel, person, body, problem, runtime)
-    else:
-        _show_saved(channel, body, person, runtime)
+    _show_saved(channel, body, person, text, runtime)
 
 
 def heard_expert(event: Mapping[str, Any], event_id: str, runtime: Runtime) -> bool:
@@ -224,27 +232,38 @@ def _offer(answer_id: UUID, post: Post, runtime: Runtime) -> None:
         log.error("offer_not_made", channel=post.channel, error=error_code(error))
 
 
-def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str | None:
-    """Returns what stands against it, None if it is saved."""
+def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str:
+    """Returns whom the saved reply is for, in a sentence. Raises NotSaved, psycopg.Error.
+
+    What an admin or an expert named by one saves is for whoever could read the reply. What others save is for the
+    channel alone until an admin approves it: else whoever makes a channel could tell the whole company anything.
+    """
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         row = conn.execute(_EXPERTS, {"id": answer_id}).fetchone()
         if row is None:
-            return views.NO_SUCH_ANSWER
+            raise NotSaved(views.NO_SUCH_ANSWER)
         experts, channel, thread_ts = row
-        if person not in experts and not is_admin(conn, runtime.client, person):
-            return NOT_YOURS
+        trusted = is_admin(conn, runtime.client, person)
+        if person not in experts and not trusted:
+            raise NotSaved(NOT_YOURS)
+        trusted = trusted or person in channel_settings(conn, channel).trusted_experts
+        ((is_approved,),) = conn.execute(_APPROVED, {"id": answer_id}).fetchall()
+        if is_approved and not trusted:
+            raise NotSaved(APPROVED_BEFORE)
     reply = _read_reply(channel, thread_ts, ts, runtime)
     if reply is None:
-        return NOT_FOUND
+        raise NotSaved(NOT_FOUND)
     author, text = reply
     written_by = author if author != person else None
-    heard = said_to(runtime, channel)
-    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by, said_to=heard)
+    source = Reply(channel, said_to(runtime, channel), awaits_admin=not trusted)
+    verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by, reply=source)
     if verified is None:
-        return views.NO_SUCH_ANSWER
+        raise NotSaved(views.NO_SUCH_ANSWER)
+    detail = {"answer": str(answer_id), "verified": verified.number, "channel": channel, "awaits_admin": not trusted}
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        audit.record(conn, person, "verified save", detail=detail)
         conn.execute(_SAVED, {"id": answer_id})
-    return None
+    return saved_text(person) if trusted else saved_here_text(person)
 
 
 def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tuple[str, str] | None:
@@ -268,9 +287,8 @@ def clean_reply(message: Mapping[str, Any], bot: Identity) -> str:
     return clean_text(_ADDRESSEE.sub("", str(message.get("text") or "")), bot)
 
 
-def _show_saved(channel: str, body: Mapping[str, Any], person: str, runtime: Runtime) -> None:
+def _show_saved(channel: str, body: Mapping[str, Any], person: str, text: str, runtime: Runtime) -> None:
     ts = str((body.get("message") or {}).get("ts", ""))
-    text = saved_text(person)
     try:
         runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
     except SLACK_ERRORS as error:

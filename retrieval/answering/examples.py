@@ -35,6 +35,7 @@ FROM document d JOIN source s ON s.id = d.source_id JOIN chunk c ON c.document_i
     JOIN {{chunk_vectors}} v ON v.chunk_id = c.id
 WHERE s.uri = %(verified)s AND c.collection_id IN (SELECT id FROM allowed)
     AND encode(c.content_hash, 'hex') <> ALL (%(without)s)
+    AND NOT EXISTS (SELECT FROM verified_answer a WHERE a.document_id = d.id AND a.awaits_admin)
 ORDER BY v.vector <=> %(vector)s, c.id LIMIT %(k)s
 """  # noqa: S608
 _MARK = re.compile(r"<(?=/?\s*(?:example|passage)\b)", re.IGNORECASE)

@@ -29,6 +29,7 @@ from retrieval.indexing.document_rows import (
 from retrieval.indexing.pending import ChunkedDocument, FetchedDocument
 from retrieval.indexing.swap import Swaps
 from retrieval.indexing.tally import Extent, Tally
+from retrieval.indexing.verified import title_of_another
 from retrieval.loading import LoadError, ParsedDocument
 from retrieval.text.languages import configuration
 from retrieval.text.sentences import sentence_hash, split
@@ -111,7 +112,7 @@ class Batch:
     def title_in(self, document: FetchedDocument, otherwise: str) -> str:
         """What a document calls itself, which its text alone says."""
         try:
-            return self._parse_bytes(document.name, document.fetched.data, document.suffix).title
+            return title_of_another(self._parse_bytes(document.name, document.fetched.data, document.suffix).title)
         except LoadError:
             return otherwise
 
@@ -247,7 +248,7 @@ def _new_document(document: FetchedDocument, parsed: ParsedDocument, language: s
     return NewDocument(
         document.source,
         document.name,
-        parsed.title,
+        title_of_another(parsed.title),
         document.item.url or parsed.url,
         document.raw_hash,
         document.fetched.modified_at,

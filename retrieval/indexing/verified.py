@@ -5,6 +5,7 @@ wherever a source is shown. It belongs to a source of ours in its collection, wh
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ from retrieval.text.languages import configuration
 from retrieval.text.sentences import sentence_hash, split
 
 TITLE = "Verified answer"
+UNAPPROVED = "Reply of a colleague"
+"""The title of what somebody saved whom no admin made an expert: found in its channel alone, and no verified answer."""
 HEADING_LIMIT = 200  # characters of the question: it stands in headings and in the prompt
 
 _DOCUMENT = "SELECT id FROM document WHERE source_id = %(source)s AND name = %(name)s"
@@ -32,6 +35,7 @@ _DOCUMENT = "SELECT id FROM document WHERE source_id = %(source)s AND name = %(n
 class Prepared:
     """A verified answer with all its vectors, of shape (len(hashes), dimensions): nothing is left to compute."""
 
+    title: str
     chunk: Chunk
     hashes: Sequence[bytes]
     vectors: Vectors
@@ -39,16 +43,16 @@ class Prepared:
     language: str
 
 
-def prepare(embedder: Embedder, question: str, text: str) -> Prepared:
+def prepare(embedder: Embedder, question: str, text: str, title: str = TITLE) -> Prepared:
     """Embeds a verified answer; needs no database, so no transaction waits for it."""
     embedder = pinned(embedder)
     heading = (_heading(question),)
-    read = embedding_text(TITLE, heading, text)
+    read = embedding_text(title, heading, text)
     content_hash = hashlib.sha256(read.encode()).digest()
     texts = {content_hash: read, **{sentence_hash(piece): piece for piece in split(text, "text")}}
     chunk = Chunk("text", heading, text, content_hash)
     vectors = embedder.embed(list(texts.values()))
-    return Prepared(chunk, list(texts), vectors, embedder.name, configuration(text))
+    return Prepared(title, chunk, list(texts), vectors, embedder.name, configuration(text))
 
 
 def put_verified(
@@ -73,7 +77,7 @@ def put_verified(
         source = verified_source(conn, collection)
         raw_hash = hashlib.sha256(prepared.chunk.text.encode()).digest()
         cache_vectors(conn, prepared.hashes, prepared.vectors, prepared.model)
-        new = NewDocument(source, name, TITLE, None, raw_hash, verified_at, prepared.language)
+        new = NewDocument(source, name, prepared.title, None, raw_hash, verified_at, prepared.language)
         swap_document(conn, new, [prepared.chunk], model)
         row = conn.execute(_DOCUMENT, {"source": source, "name": name}).fetchone()
     if row is None:
@@ -91,10 +95,18 @@ def rename_verified(conn: Connection[Any], document: int, name: str) -> None:
     rename_document(conn, document, name)
 
 
-def verified_name(number: int, verified_by: str | None, verified_at: datetime) -> str:
-    """What people read beside its title: who verified it (None: not said) and when."""
+def verified_name(number: int, verified_by: str | None, verified_at: datetime, *, saved_only: bool = False) -> str:
+    """What people read beside its title: who verified it (None: not said), or only saved it, and when."""
     by = f" by {' '.join(verified_by.split())}" if verified_by else ""
-    return f"no. {number}, verified{by} on {verified_at:%Y-%m-%d}"
+    did = "saved" if saved_only else "verified"
+    return f"no. {number}, {did}{by} on {verified_at:%Y-%m-%d}"
+
+
+def title_of_another(title: str) -> str:
+    """The title of a document that is none of ours: one that calls itself a verified answer is shown as quoting it."""
+    letters = "".join(filter(str.isalpha, unicodedata.normalize("NFKC", title).casefold()))
+    ours = ("".join(filter(str.isalpha, one.casefold())) for one in (TITLE, UNAPPROVED))
+    return f"Document “{title}”" if letters.startswith(tuple(ours)) else title
 
 
 def _heading(question: str) -> str:

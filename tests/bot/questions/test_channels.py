@@ -67,6 +67,7 @@ def test_the_channels_creator_sets_it_in_a_form(workspace: Workspace, connect: C
     assert "the questions are in German" in str(form.source)
     found = rows("SELECT id, answers, round(threshold::numeric, 1)::text, place, language::text, experts FROM channel")
     assert found == [(made.id, "questions", "0.8", "ephemeral", "german", [workspace.ben.id])]
+    assert rows("SELECT trusted_experts FROM channel") == [([],)]  # which only an admin's are
 
 
 def test_what_a_person_left_empty_may_be_left_out() -> None:
@@ -84,8 +85,9 @@ def test_an_admin_sets_any_channel_and_its_collections(
         conn.execute("INSERT INTO collection (name) VALUES ('manuals'), ('safety')")
     connect(admins=[workspace.ada.id])
     form = opened(workspace)
-    workspace.submit("ada", form, {"collections": ["safety"]})
+    workspace.submit("ada", form, {"collections": ["safety"], "experts": [workspace.ben.id]})
     workspace.wait_for(lambda: rows("SELECT collections FROM channel") == [(["safety"],)])
+    assert rows("SELECT trusted_experts FROM channel") == [([workspace.ben.id],)]
 
 
 def test_whoever_is_neither_is_refused_at_submission(workspace: Workspace, connect: Connect, rows: Rows) -> None:

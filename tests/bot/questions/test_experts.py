@@ -7,11 +7,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from bot.app import SlackApp
+from bot.feedback.review_views import APPROVE_REPLY
 from bot.questions.channels import ChannelSettings, save_channel
 from bot.questions.expert_views import ASKED_BEFORE, NO_EXPERTS, NO_EXPERTS_HERE, NOT_FOUND, NOT_YOURS
-from bot.questions.experts import is_worth_keeping
+from bot.questions.experts import NotSaved, _save, is_worth_keeping
 from bot.questions.passages import GONE, NOT_KEPT, ShownPassage, passage_modal
 from retrieval.answering.answer import Done, Event, Question, Text
+from retrieval.indexing.verified import TITLE, UNAPPROVED
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.samples import answer_to
 from tests.slack_workspace import Workspace
@@ -33,11 +36,12 @@ def abstaining(question: Question) -> Iterator[Event]:
     yield Done(answer_to(question.text, "The documents don't say.", abstained=True))
 
 
-def name_expert(workspace: Workspace, database: str, *people: str) -> None:
-    """Makes people the experts of the channel."""
+def name_expert(workspace: Workspace, database: str, *people: str, by_admin: bool = True) -> None:
+    """Makes people the experts of the channel, as an admin does or as its creator."""
     experts = [workspace.state.person(name).id for name in people]
+    settings = ChannelSettings(experts=experts, trusted_experts=experts if by_admin else ())
     with psycopg.connect(database) as conn:
-        save_channel(conn, workspace.maintenance.id, ChannelSettings(experts=experts), "U1")
+        save_channel(conn, workspace.maintenance.id, settings, "U1")
 
 
 def told(workspace: Workspace, text: str) -> Any:
@@ -80,6 +84,71 @@ def test_an_experts_reply_becomes_a_verified_answer(
     ]
     assert rows("SELECT text FROM chunk") == [(REPLY,)]
     assert rows("SELECT count(*) FROM answer") == [(1,)]
+
+
+def saved_by_ben(
+    workspace: Workspace, database: str, connect: Connect, *, by_admin: bool
+) -> tuple[SlackApp, Message, Message]:
+    """The bot, Ben's reply and the offer below it, which he has pressed; Ada is an admin."""
+    name_expert(workspace, database, "ben", by_admin=by_admin)
+    app = connect(abstaining, admins=[workspace.ada.id])
+    question, _ = handed_over(workspace)
+    reply = workspace.post("ben", "maintenance", REPLY, thread_ts=question.ts)
+    offered = offer(workspace, question)
+    workspace.press("ben", offered, "save_reply")
+    workspace.wait_for(lambda: "Saved" in visible_text(offered))
+    return app, reply, offered
+
+
+WHOSE = """
+SELECT d.title, c.audience, v.awaits_admin, (SELECT count(*) FROM training_example)
+FROM verified_answer v JOIN document d ON d.id = v.document_id JOIN collection c ON c.name = v.collection
+"""
+
+
+def test_who_was_named_by_no_admin_speaks_for_the_channel_alone(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """Whoever makes a channel names its experts: their word reaches nobody else, teaches nothing, and is on record."""
+    _, _, offered = saved_by_ben(workspace, database, connect, by_admin=False)
+    assert "once one of my admins approves it" in visible_text(offered)
+    assert rows(WHOSE) == [(UNAPPROVED, [f"channel:{workspace.maintenance.id}"], True, 0)]
+    assert rows("SELECT person, detail->>'awaits_admin' FROM audit WHERE action = 'verified save'") == [
+        (workspace.ben.id, "true")
+    ]
+
+
+def test_an_admin_approves_what_a_channel_s_expert_said(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """From the queue, with one click; then it is for all who could read it, and its author stays on record."""
+    saved_by_ben(workspace, database, connect, by_admin=False)
+    workspace.slash("ada", "maintenance", "/journeyman", "review")
+    listed = workspace.wait_for(lambda: workspace.views(workspace.ada)[:1])[0]
+    workspace.press("ada", listed, APPROVE_REPLY)
+    workspace.wait_for(lambda: rows("SELECT awaits_admin FROM verified_answer") == [(False,)])
+    assert rows(WHOSE) == [(TITLE, ["everyone"], False, 1)]
+    assert rows("SELECT written_by, verified_by FROM verified_answer") == [(workspace.ben.id, workspace.ada.id)]
+    assert rows("SELECT count(*) FROM audit WHERE action = 'review approve' AND allowed") == [(1,)]
+
+
+def test_who_was_named_by_no_admin_replaces_no_approved_answer(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """An admin, or an expert whom one named, has said what holds."""
+    app, reply, _ = saved_by_ben(workspace, database, connect, by_admin=True)
+    name_expert(workspace, database, "ben", by_admin=False)
+    (answer_id,) = rows("SELECT answer_id FROM verified_answer")[0]
+    with pytest.raises(NotSaved, match="approved answer"):
+        _save(answer_id, reply.ts, workspace.ben.id, app.runtime)
+
+
+def test_an_expert_named_by_an_admin_speaks_for_everybody(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """As before: one click, and all who could read the reply find it."""
+    saved_by_ben(workspace, database, connect, by_admin=True)
+    assert rows(WHOSE) == [(TITLE, ["everyone"], False, 1)]
 
 
 def test_who_was_not_asked_cannot_save(workspace: Workspace, connect: Connect, database: str, rows: Rows) -> None:
