@@ -16,6 +16,7 @@ from psycopg import sql
 
 from journeyman.servers.stack import Stack, running_stack
 from migrations import migrate
+from tests import leftovers
 
 pytest_plugins = ["tests.slack_workspace.fixtures"]
 
@@ -28,6 +29,12 @@ for name, value in {
     "HF_HUB_OFFLINE": "1",
 }.items():
     os.environ.setdefault(name, value)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What this run starts ends with it. The workers of pytest-xdist belong to the run that started them."""
+    if not hasattr(config, "workerinput"):
+        leftovers.watch()
 
 
 def on_database(url: str, name: str) -> str:

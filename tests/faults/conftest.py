@@ -19,6 +19,7 @@ from psycopg import Connection
 from journeyman.servers.embedded_redis import EmbeddedRedis
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 900.0  # seconds until a test gives up: not how long anything takes, but on a busy machine everything does
 
 
 class Services:
@@ -90,11 +91,11 @@ def services(database: str) -> Iterator[Services]:
         shutil.rmtree(folder)
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Until it is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Until it is true; fails after PATIENCE, when nobody believes in it any more."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s: {what}"
         time.sleep(0.1)
 
 

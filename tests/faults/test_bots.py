@@ -20,7 +20,7 @@ from journeyman.servers.embedded_postgres import EmbeddedPostgres
 from journeyman.servers.stack import running_stack, runtime_folder
 from retrieval.indexing.sources import register_sources
 from tests.bot_process import BotProcess
-from tests.faults.conftest import ROOT, said, write_documents
+from tests.faults.conftest import PATIENCE, ROOT, said, write_documents
 from tests.finetune.model_server import model_server
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.fixtures import workspace
@@ -29,12 +29,11 @@ from tests.slack_workspace.model import Message
 
 __all__ = ["workspace"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(3000)]
 
 MANIFEST = Path(views.__file__).parent.with_name("manifest.yaml")
 QUESTION = "what colour is the coolant pump P7?"
 REASONS = (views.NO_DATABASE, views.RESTARTED, views.FAILED)
-PATIENCE = 90.0  # seconds, on a busy machine
 
 
 @pytest.fixture

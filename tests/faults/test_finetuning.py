@@ -32,7 +32,7 @@ from tests.faults.conftest import Services, wait_until
 from tests.finetune.rounds_company import company, vote_and_correct
 from workers.app import enqueue_round
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(3000)]
 WANTED = RoundRequest(rank=8, max_steps=60, epochs=200, learning_rate=1e-2, now=True)
 
 
@@ -109,7 +109,7 @@ def test_killed_child_and_killed_worker(services: Services, app: Application) ->
         folder = app.home / "training" / found.adapter
         worker = start_worker(services, app)
         enqueue_round(app.celery(), job)
-        wait_until(lambda: len(steps(folder)) >= 12, 200, "12 steps")
+        wait_until(lambda: len(steps(folder)) >= 12, "12 steps")
         (child,) = trainers(folder)
         print(
             "before:",
@@ -121,14 +121,14 @@ def test_killed_child_and_killed_worker(services: Services, app: Application) ->
             "adapters",
         )
         os.kill(child, signal.SIGKILL)
-        wait_until(lambda: trainers(folder) not in ([], [child]), 60, "another child")
-        wait_until(lambda: len(steps(folder)) >= 25, 200, "25 steps")
+        wait_until(lambda: trainers(folder) not in ([], [child]), "another child")
+        wait_until(lambda: len(steps(folder)) >= 25, "25 steps")
         services.kill(worker)
-        wait_until(lambda: trainers(folder) == [], 30, "the child's end with its worker")
+        wait_until(lambda: trainers(folder) == [], "the child's end with its worker")
         assert 25 <= len(steps(folder)) < 60, "killed too late to prove anything"
         start_worker(services, app)
         enqueue_round(app.celery(), job)  # what the sweep does within a minute
-        wait_until(lambda: (now := of_job(conn, job)) and now.state != "open", 200, "the round's end")
+        wait_until(lambda: (now := of_job(conn, job)) and now.state != "open", "the round's end")
         ended = of_job(conn, job)
         assert ended is not None
         assert ended.state == "inconclusive", ended.reason
@@ -194,12 +194,12 @@ def test_cancelled_at_once(services: Services, app: Application) -> None:
         folder = app.home / "training" / found.adapter
         start_worker(services, app)
         enqueue_round(app.celery(), job)
-        wait_until(lambda: len(steps(folder)) >= 3, 200, "three steps")
+        wait_until(lambda: len(steps(folder)) >= 3, "three steps")
         began = time.monotonic()
         assert cancel_job(conn, job, "UADMIN")
-        wait_until(lambda: trainers(folder) == [], 30, "the end of the child")
+        wait_until(lambda: trainers(folder) == [], "the end of the child")
         took = time.monotonic() - began
-        wait_until(lambda: (now := read_job(conn, job)) and now.state == "cancelled", 30, "the job's end")
+        wait_until(lambda: (now := read_job(conn, job)) and now.state == "cancelled", "the job's end")
         ended = of_job(conn, job)
         assert ended is not None
         assert ended.state == "cancelled"

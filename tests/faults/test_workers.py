@@ -24,12 +24,12 @@ from retrieval.indexing.reindexing import find_target, read_run, request_run
 from retrieval.indexing.sources import register_sources
 from retrieval.searching.search import search
 from tests.bot.samples import answer_to
-from tests.faults.conftest import Services, wait_until, write_documents
+from tests.faults.conftest import PATIENCE, Services, wait_until, write_documents
 from tests.retrieval.embedders.embedding_server import embedding_server
 from tests.workers.work import work
 from workers.app import build_app, enqueue_build, enqueue_reindex
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(3000)]
 
 COUNTS = """
 SELECT (SELECT count(*) FROM document), (SELECT count(DISTINCT (source_id, name)) FROM document),
@@ -109,11 +109,11 @@ def test_worker_is_killed_20_times(services: Services) -> None:
         begun = services.log.read_text().count("job begins") if services.log.exists() else 0
         worker = services.start("worker", "--queues", "ingest")
         enqueue_reindex(app, run.id)  # what the sweep does within a minute
-        wait_until(lambda begun=begun: services.log.read_text().count("job begins") > begun, 30, "the run is begun")
+        wait_until(lambda begun=begun: services.log.read_text().count("job begins") > begun, "the run is begun")
         time.sleep(dice.uniform(0.3, 1.8))
         with services.connect() as conn:
             # Ten deaths without getting on end a run, rightly; on a busy machine the moments are too short to get on.
-            wait_until(lambda: attempts(conn, run.id) < 8, 120, "the run gets on")
+            wait_until(lambda: attempts(conn, run.id) < 8, "the run gets on")
         services.kill(worker)
         killed += 1
         print(f"killed {killed}:", counts(services), f"{time.monotonic() - started:.0f} s")
@@ -123,7 +123,7 @@ def test_worker_is_killed_20_times(services: Services) -> None:
         assert now.state == "running", "the kills came too late to prove anything"
         services.start("worker", "--queues", "ingest")
         enqueue_reindex(app, run.id)
-        wait_until(lambda: (now := read_run(conn, run.id)) and now.state == "done", 120, "the run is done")
+        wait_until(lambda: (now := read_run(conn, run.id)) and now.state == "done", "the run is done")
         (left,) = conn.execute("SELECT count(*) FROM document_attempt").fetchone() or (-1,)
     searcher.stopping.set()
     searcher.join()
@@ -140,7 +140,6 @@ def resident(process: int) -> int:
     return sum(int(found[1]) for text in status if (found := re.search(r"VmRSS:\s+(\d+)", text)))
 
 
-@pytest.mark.timeout(3000)  # 10,000 take longer than a test may otherwise
 def test_memory_stays_flat(services: Services) -> None:
     """2,000 documents (or FAULT_DOCUMENTS) are queued: at the end the worker has no more memory than after the first
     300 and a little.
@@ -154,10 +153,10 @@ def test_memory_stays_flat(services: Services) -> None:
         run = request_run(conn, target, started_by="U1")
         worker = services.start("worker", "--queues", "ingest")
         enqueue_reindex(sender(services), run.id)
-        wait_until(lambda: (now := read_run(conn, run.id)) and now.done > 300, 180, "300 documents are done")
+        wait_until(lambda: (now := read_run(conn, run.id)) and now.done > 300, "300 documents are done")
         early, most = resident(worker.pid), 0
         print(f"before: {early // 1024} MB after 300 documents")
-        deadline = time.monotonic() + 60 + count * 0.25
+        deadline = time.monotonic() + PATIENCE + count * 0.25
         while (now := read_run(conn, run.id)) and now.state == "running":
             assert time.monotonic() < deadline
             most = max(most, resident(worker.pid))
@@ -201,11 +200,11 @@ def test_redis_is_lost_and_starts_empty(services: Services) -> None:
         key = {"JOURNEYMAN_EMBEDDER_URL": server.url, "JOURNEYMAN_EMBEDDER_API_KEY": "sk-1"}
         services.start("worker", "--queues", "ingest,embed,control", **key)
         services.start("beat")
-        wait_until(lambda: (run := read_run(conn, at_work)) and run.done > 5, 60, "the first run is under way")
+        wait_until(lambda: (run := read_run(conn, at_work)) and run.done > 5, "the first run is under way")
         services.lose_redis(30, lambda: answer_and_vote(services, 20))
         answer_and_vote(services, 20)
         for job in (at_work, waiting, build):
-            wait_until(lambda job=job: (now := read_job(conn, job)) and now.state == "done", 150, f"job {job} is done")
+            wait_until(lambda job=job: (now := read_job(conn, job)) and now.state == "done", f"job {job} is done")
         people = conn.execute(PEOPLE).fetchone()
     print("after:", counts(services), people, "answers and votes, 3 of 3 jobs")
     assert counts(services) == (220, 220, 220)

@@ -10,6 +10,7 @@ from tests.slack_workspace.model import Call, Channel, Json, Message, Person, Vi
 from tests.slack_workspace.state import State
 
 Seen = TypeVar("Seen")
+PATIENCE = 120.0  # seconds until a test gives up waiting, on a busy machine
 
 
 def visible_text(message: Message) -> str:
@@ -107,7 +108,7 @@ class Looking:
         """The deliveries of one type of event."""
         return [d for d in self.deliveries if d.event.get("type") == event_type]
 
-    def wait_for(self, predicate: Callable[[], Seen], timeout: float = 20.0) -> Seen:
+    def wait_for(self, predicate: Callable[[], Seen], timeout: float = PATIENCE) -> Seen:
         """Wait until the predicate is true, and return its value. Raises TimeoutError with what was seen."""
         deadline = time.monotonic() + timeout
         while True:
@@ -121,11 +122,11 @@ class Looking:
             with self.state.condition:
                 self.state.condition.wait(min(left, 0.05))
 
-    def wait_for_reply(self, root: Message, timeout: float = 30.0, count: int = 1) -> Message:
+    def wait_for_reply(self, root: Message, timeout: float = PATIENCE, count: int = 1) -> Message:
         """Wait until the app has finished `count` replies under a message, and return the last of them."""
         return self.wait_for(lambda: self.replies_by_app(root)[count - 1 :], timeout)[0]
 
-    def wait_until_settled(self, delivery: Delivery, timeout: float = 10.0) -> Delivery:
+    def wait_until_settled(self, delivery: Delivery, timeout: float = PATIENCE) -> Delivery:
         """Wait until a delivery was acknowledged or given up."""
         self.wait_for(lambda: delivery.settled, timeout)
         return delivery

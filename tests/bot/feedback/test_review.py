@@ -19,7 +19,7 @@ from retrieval.searching.search import search
 from tests.bot.conftest import EMBEDDER, Connect, Rows
 from tests.bot.samples import answer_to
 from tests.slack_workspace import Workspace
-from tests.slack_workspace.looking import visible_text
+from tests.slack_workspace.looking import PATIENCE, visible_text
 from tests.slack_workspace.model import Message, View
 
 MANIFEST = Path("bot/manifest.yaml")
@@ -29,9 +29,15 @@ RIGHT = "Alarm 4 means that the door is open."
 
 @pytest.fixture
 def bot(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> SlackApp:
-    """The bot in a workspace that granted exactly the manifest, with Ada as its admin."""
+    """The bot in a workspace that granted exactly the manifest, with Ada as its admin.
+
+    Slack's three seconds, and Bolt's, are for tests of their own: here they would say how busy the machine is.
+    """
     workspace.install(MANIFEST)
+    workspace.timing.acknowledge = workspace.timing.trigger = PATIENCE
     app = connect()
+    for listener in app._listeners:
+        listener.ack_timeout = int(PATIENCE)
     with pool.connection() as conn:
         conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [workspace.ada.id])
         conn.execute("INSERT INTO collection (name) VALUES ('default')")

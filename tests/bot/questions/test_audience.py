@@ -32,7 +32,7 @@ from bot.feedback.review import Reply, read_answer, save_verified
 from bot.home.figures import read_unanswered
 from bot.questions import readers, views
 from bot.questions.answers import take_over_shared
-from bot.questions.asking_privately import post_shared
+from bot.questions.asking_privately import NOT_FOR_ALL, post_shared
 from bot.questions.channels import ChannelSettings, save_channel
 from bot.questions.experts import begin_request
 from bot.questions.passages import read_passage
@@ -278,8 +278,9 @@ def forged(workspace: Workspace, person: Person, channel: Channel, action_id: st
     """Presses a button of this name and value, as if the bot had shown it here."""
     button = {"type": "button", "action_id": action_id, "value": value, "text": {"type": "plain_text", "text": "Go"}}
     client = WebClient(token=workspace.app.bot_token, base_url=workspace.api_url)
-    client.chat_postMessage(channel=channel.id, text="-", blocks=[{"type": "actions", "elements": [button]}])
-    workspace.press(person, workspace.messages(channel)[-1], action_id)
+    posted = client.chat_postMessage(channel=channel.id, text="-", blocks=[{"type": "actions", "elements": [button]}])
+    (message,) = [message for message in workspace.messages(channel) if message.ts == posted["ts"]]
+    workspace.press(person, message, action_id)
 
 
 def chunk_of(rows: Rows, answer_id: str) -> int:
@@ -651,7 +652,7 @@ def test_a_private_answer_is_shared_where_it_was_asked(bot: Workspace, database:
         "share_answer",
         str(rows("SELECT id FROM answer")[0][0]),
     )
-    bot.wait_until_settled(bot.deliveries[-1])
+    bot.wait_for(lambda: NOT_FOR_ALL in [message.text for message in bot.ephemerals(bot.ada)])
     assert not traces(public(bot, bot.maintenance))
     assert rows("SELECT private, sharing FROM answer") == [(True, False)]
 
