@@ -3,7 +3,7 @@
 #   slim  no torch, for a bot or worker that talks to a model server (JOURNEYMAN_MODEL_URL)
 #   cpu   torch for CPU and the small default model (the default)
 #   gpu   torch for CUDA
-# docker build --target gpu -t journeyman:0.1.0-gpu .
+# docker build --target gpu -t journeyman:0.2.0-gpu .
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build-slim
