@@ -50,3 +50,19 @@ def test_links_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_the_index_of_decisions_lists_each_once_by_its_title() -> None:
+    """docs/decisions/README.md is how a reader finds why something is as it is."""
+    folder = ROOT / "docs/decisions"
+    listed = re.findall(r"^- \[(.+)\]\((\d{4}-[a-z0-9-]+\.md)\)$", (folder / "README.md").read_text(), re.MULTILINE)
+    titles = [(page.read_text().splitlines()[0].removeprefix("# "), page.name) for page in sorted(folder.glob("0*.md"))]
+    assert sorted(listed, key=lambda entry: entry[1]) == titles
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    """The map leads to what is there: each path in docs/architecture.md, in links, tables, text and diagrams."""
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"\b(?:[a-z_]+/)+[a-z0-9_-]+\.(?:py|sql|yaml|yml|md)\b", text))
+    assert len(named) > 10
+    assert not [path for path in sorted(named) if not any((base / path).exists() for base in (ROOT, ROOT / "docs"))]
