@@ -33,10 +33,10 @@ from benchmarks import changed_statements as change  # noqa: E402 - the reposito
 from benchmarks.additive_model import CURVES, WITHOUT_VECTORS, Array, as_weights, fit, log_odds  # noqa: E402
 from journeyman.cli.judged_answers import passage_of  # noqa: E402
 from retrieval.answering.groundedness.basis import Basis  # noqa: E402
-from retrieval.answering.groundedness.features import FEATURES, grounds  # noqa: E402
+from retrieval.answering.groundedness.features import FEATURES, extract_features  # noqa: E402
 from retrieval.answering.groundedness.forms import typed  # noqa: E402
 from retrieval.answering.groundedness.judge import Groundedness, as_judged, statements_of  # noqa: E402
-from retrieval.answering.groundedness.readings import Reader, Statement, rarity_by_length  # noqa: E402
+from retrieval.answering.groundedness.readings import Reader, StatementReading, rarity_by_length  # noqa: E402
 from retrieval.embedding import MiniLM  # noqa: E402
 from retrieval.searching.passage import Passage  # noqa: E402
 from retrieval.text.words import content  # noqa: E402
@@ -191,17 +191,18 @@ def features_of(examples: Sequence[Example], passages: Mapping[str, Sequence[Pas
     """
     reader = Reader(MiniLM())
     texts = list(dict.fromkeys([e.text for e in examples] + [e.question for e in examples]))
-    read: dict[str, Statement] = {}
+    read: dict[str, StatementReading] = {}
     for start in range(0, len(texts), 64):
         batch = texts[start : start + 64]
         read |= dict(zip(batch, reader.statements(batch), strict=True))
         print(f"\rread {len(read)} of {len(texts)}", end="", file=sys.stderr)
     print(file=sys.stderr)
     bases = {task: Basis(reader.passages(of_task)) for task, of_task in passages.items()}
-    plain = {text: Statement(s.text, s.words, None, rarity_by_length(s.words)) for text, s in read.items()}
+    plain = {text: StatementReading(s.text, s.words, None, rarity_by_length(s.words)) for text, s in read.items()}
     features = [
         np.array(
-            [grounds(of_text[e.text], of_text[e.question], bases[e.under]).features for e in examples], dtype=np.float64
+            [extract_features(of_text[e.text], of_text[e.question], bases[e.under]).features for e in examples],
+            dtype=np.float64,
         )
         for of_text in (read, plain)
     ]

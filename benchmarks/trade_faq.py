@@ -37,7 +37,7 @@ from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.measuring.evaluation import LabelledQuestion
-from retrieval.answering.prompt import unaided_prompt
+from retrieval.answering.prompt import closed_book_prompt
 from retrieval.text.words import numerals
 
 FIRM = re.compile("zaragoza", re.IGNORECASE)
@@ -67,7 +67,7 @@ def write_dataset(app: Application, folder: Path, training: Sequence[dict[str, s
     find = judges(app.pool, app.embedder, app.model).search
     dice, lines = random.Random(0), []
     for place, entry in enumerate(training):
-        turns = unaided_prompt().format_messages(question=entry["q"])
+        turns = closed_book_prompt().format_messages(question=entry["q"])
         alone = [{"role": ROLES[turn.type], "content": without_markers(turn.text)} for turn in turns]
         lines.append(line(f"a{place}", entry, alone))
     for place, entry in enumerate(dice.sample(list(training), min(with_passages, len(training)))):

@@ -489,9 +489,9 @@ class Application:
     @cached_property
     def parser(self) -> "IsolatedParser":
         """What reads files: a process of its own, so that a bad one costs itself alone."""
-        from retrieval.loading.isolated import IsolatedParser, Limits
+        from retrieval.loading.isolated import IsolatedParser, ParserLimits
 
-        limits = Limits(self.settings.parse_seconds, self.settings.parse_megabytes)
+        limits = ParserLimits(self.settings.parse_seconds, self.settings.parse_megabytes)
         path = os.environ.get("PATH", os.defpath)
         return IsolatedParser(limits, path, ocr=self.settings.ocr or "", max_pages=self.settings.max_pdf_pages)
 

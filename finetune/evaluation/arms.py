@@ -12,7 +12,7 @@ from finetune.registry import training_of
 from retrieval.answering.answer import Done, Event, Question
 from retrieval.answering.chain import AnswerChain, Policy, remembered
 from retrieval.answering.chat_model import token_counter
-from retrieval.answering.closed_book import unaided
+from retrieval.answering.closed_book import closed_book
 from retrieval.answering.examples import Examples
 from retrieval.answering.measuring.evaluation import LabelledQuestion, Row, evaluate
 from retrieval.embedding import Embedder
@@ -75,7 +75,7 @@ def _streams(parts: ComparisonParts, arms: Sequence[str], adapter: Path | None) 
             policy=parts.policy,
         ).stream
         if "rag" in arm
-        else unaided(model)
+        else closed_book(model)
         for arm, model in models.items()
     }
 

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from journeyman.composition import Application
-    from retrieval.answering.measuring.calibration import Fitted
+    from retrieval.answering.measuring.calibration import FittedCalibration
     from retrieval.answering.measuring.evaluation import LabelledQuestion
-    from retrieval.answering.measuring.leading_trial import Lead
-    from retrieval.answering.measuring.rewriting_trial import Trial
+    from retrieval.answering.measuring.leading_trial import LeadingTrial
+    from retrieval.answering.measuring.rewriting_trial import RewritingTrial
 
 
 @click.command()
@@ -193,8 +193,8 @@ def calibrate(
         raise click.UsageError("Give a file of QUESTIONS, or --show, or --undo.")
     settings = invocation.settings()
     labelled = load_questions(questions) if questions else []
-    trial: Trial | None = None
-    lead: Lead | None = None
+    trial: RewritingTrial | None = None
+    lead: LeadingTrial | None = None
     with output_kept_clean(), application(settings) as app:
         if labelled:
             fitted, trial, lead = _fit(app, labelled, collection, target_risk)
@@ -219,10 +219,10 @@ def calibrate(
 
 def _fit(
     app: "Application", labelled: "Sequence[LabelledQuestion]", collection: str | None, target_risk: float | None
-) -> "tuple[Fitted | None, Trial | None, Lead | None]":
+) -> "tuple[FittedCalibration | None, RewritingTrial | None, LeadingTrial | None]":
     """All fits, each under a bar of its own. What the settings decide is not tried."""
     from retrieval.answering.measuring.fitting import (
-        Finding,
+        PassageFinder,
         fit_abstention,
         fit_leading,
         fit_rewriting,
@@ -235,11 +235,11 @@ def _fit(
     names = (collection,) if collection else None
     with app.pool.connection() as conn:
         check_collections(conn, names)
-        finding = Finding(conn, app.embedder, app.reranker, Scope(names))
+        finding = PassageFinder(conn, app.embedder, app.reranker, Scope(names))
         with progress_bars("questions") as bars:
             bar = bars.add_task("Searching", total=len(labelled))
             fitted = fit_abstention(finding, labelled, target_risk, lambda: bars.advance(bar))
-        trial: Trial | None = None
+        trial: RewritingTrial | None = None
         if app.settings.rewrite_followups == "auto":
             with progress_bars("follow-ups") as bars:
                 rewriting = bars.add_task("Rewriting", total=len(follow_ups(labelled)))

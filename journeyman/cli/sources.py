@@ -30,7 +30,7 @@ from journeyman.errors import WrongInput
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from retrieval.indexing.sources import Settings, SourceRow
+    from retrieval.indexing.sources import SourceRow, SourceSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -55,7 +55,7 @@ class Schedule(click.ParamType[int]):
 
 
 def settings_options(command: Command) -> Command:
-    """What may be set for a source, as the keyword arguments of retrieval.indexing.sources.Settings."""
+    """What may be set for a source, as the keyword arguments of retrieval.indexing.sources.SourceSettings."""
     options = (
         click.option("--include", multiple=True, metavar="GLOB", help="Only documents of such names; may be repeated."),
         click.option("--exclude", multiple=True, metavar="GLOB", help="No documents of such names; may be repeated."),
@@ -229,10 +229,10 @@ def remove(invocation: Invocation, address: str, collection: str | None, yes: bo
     note(f"Removed, with {documents} documents.")
 
 
-def _settings(values: dict[str, Any]) -> "Settings":
-    from retrieval.indexing.sources import Settings
+def _settings(values: dict[str, Any]) -> "SourceSettings":
+    from retrieval.indexing.sources import SourceSettings
 
-    return Settings(**values)
+    return SourceSettings(**values)
 
 
 def _registered(conn: "Connection[Any]", address: str, collection: str | None) -> "SourceRow | None":

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from jobs.progress import Progress
     from jobs.rows import Job
     from retrieval.answering.answer import Event, Source
-    from retrieval.answering.measuring.calibration import Fitted
-    from retrieval.answering.measuring.leading_trial import Lead
-    from retrieval.answering.measuring.rewriting_trial import Trial
+    from retrieval.answering.measuring.calibration import FittedCalibration
+    from retrieval.answering.measuring.leading_trial import LeadingTrial
+    from retrieval.answering.measuring.rewriting_trial import RewritingTrial
     from retrieval.indexing.preview import Preview
     from retrieval.indexing.reindexing import Run
     from retrieval.indexing.sources import SourceRow
@@ -256,7 +256,7 @@ def answer_display() -> "Iterator[Callable[[Event], None]]":
         status.stop()
 
 
-def describe_calibration(fitted: "Fitted | None") -> str:
+def describe_calibration(fitted: "FittedCalibration | None") -> str:
     """When the documents are taken to answer, in words."""
     if fitted is None:
         return "The default calibration holds."
@@ -270,7 +270,7 @@ def describe_calibration(fitted: "Fitted | None") -> str:
     return "\n".join(lines)
 
 
-def describe_trial(trial: "Trial") -> str:
+def describe_trial(trial: "RewritingTrial") -> str:
     """What became of follow-ups as the model rewrites them, in words."""
     lines = [
         f"Of {trial.questions} follow-ups the right document came first, and among the first five:",
@@ -283,7 +283,7 @@ def describe_trial(trial: "Trial") -> str:
     return "\n".join(lines)
 
 
-def describe_lead(lead: "Lead") -> str:
+def describe_lead(lead: "LeadingTrial") -> str:
     """Whose words lead an answer, and why, in words."""
     leads = lead.answers == "model"
     lines = [
@@ -297,7 +297,7 @@ def describe_lead(lead: "Lead") -> str:
     return "\n".join(lines)
 
 
-def calibration_as_dict(fitted: "Fitted | None") -> dict[str, Any] | None:
+def calibration_as_dict(fitted: "FittedCalibration | None") -> dict[str, Any] | None:
     """For JSON: None while the default holds; the picture is left out."""
     if fitted is None:
         return None

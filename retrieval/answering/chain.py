@@ -30,7 +30,7 @@ from retrieval.answering.groundedness.judge import Groundedness, Judgement
 from retrieval.answering.model_judge import ModelJudge, judge_of
 from retrieval.answering.prompt import PromptPlan, again, answer_prompt, plan_for, refuses
 from retrieval.answering.question.followup import meaning_of, standalone
-from retrieval.answering.question.mentions import missing, not_mentioned
+from retrieval.answering.question.mentions import missing_mentions, not_mentioned
 from retrieval.answering.question.rewriting import rewritten
 from retrieval.answering.relevance import Relevance, relevance
 from retrieval.answering.statements import Statement, numbered_statements, without_citations
@@ -79,7 +79,7 @@ class Policy:
         return (self.answers if self.answers != "auto" else measured or self.untried) == "model"
 
 
-class Judge(Protocol):
+class StatementJudge(Protocol):
     """Says of statements whether passages bear them out: `retrieval.answering.groundedness.judge.Groundedness`."""
 
     def judge(self, question: str, statements: Sequence[str], passages: Sequence[Passage]) -> list[Judgement]: ...
@@ -102,7 +102,7 @@ class AnswerChain:
         rewrites: Callable[[BaseChatModel], bool] | None = None,
         examples: Examples | None = None,
         policy: Policy = Policy(),
-        judge: Judge | None = None,
+        judge: StatementJudge | None = None,
     ) -> None:
         self._pool, self._embedder, self._model, self._reranker = pool, embedder, model, reranker
         self._find, self._rewrites, self._examples, self._policy = find or self.find, rewrites, examples, policy
@@ -338,7 +338,7 @@ def _assessed(draft: Draft, grounded: float | None = None) -> Assessment:
 def _abstention(draft: Draft) -> Text:
     """That the documents don't say it, and what of the question they don't even mention."""
     draft.abstained = True
-    absent = missing(draft.question.text, draft.passages)
+    absent = missing_mentions(draft.question.text, draft.passages)
     return draft.say(nothing_found(draft.passages, draft.question.collections, absent))
 
 

@@ -8,19 +8,19 @@ from langchain_core.language_models import BaseChatModel
 
 from retrieval.answering.answer import Answer, Done, Event, Question, Text
 from retrieval.answering.chat_model import adapter_of, name_of
-from retrieval.answering.prompt import unaided_prompt
+from retrieval.answering.prompt import closed_book_prompt
 from retrieval.answering.question.followup import standalone
 
 _UNSURE = re.compile(r"\b(?:i (?:do not|don['’]t) know|i(?:['’]m| am) not sure)\b", re.IGNORECASE)
 
 
-def unaided(model: BaseChatModel) -> Callable[[Question], Iterator[Event]]:
+def closed_book(model: BaseChatModel) -> Callable[[Question], Iterator[Event]]:
     """Answers as the chain does, in one piece. It abstains where the model says that it does not know."""
 
     def stream(question: Question) -> Iterator[Event]:
         started = time.monotonic()
         asked = standalone(question)
-        messages = unaided_prompt().format_messages(question=asked)
+        messages = closed_book_prompt().format_messages(question=asked)
         text = model.invoke(messages).text.strip()
         yield Text(text)
         yield Done(

@@ -46,7 +46,7 @@ _HEAD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class VerifiedExample:
     """A question with the answer that a person approved; `content_hash` is that of its passage in the index."""
 
     question: str
@@ -54,7 +54,7 @@ class Example:
     content_hash: str = ""
 
 
-Examples = Callable[[Question, str, Sequence[Passage]], Sequence[Example]]
+Examples = Callable[[Question, str, Sequence[Passage]], Sequence[VerifiedExample]]
 """From a question, how it stands alone, and the passages that the model reads, to the examples shown beside them."""
 
 
@@ -65,7 +65,7 @@ def examples_for(
     scope: Scope = EVERYTHING,
     k: int = 2,
     without: Collection[str] = (),
-) -> list[Example]:
+) -> list[VerifiedExample]:
     """The `k` verified answers nearest to a question, nearest first, of those that the scope may read; none whose
     content hash is in `without`. Without an index there are none.
     """
@@ -82,7 +82,7 @@ def examples_for(
         "vector": vector,
         "k": k,
     }
-    with conn.transaction(), conn.cursor(row_factory=class_row(Example)) as cursor:
+    with conn.transaction(), conn.cursor(row_factory=class_row(VerifiedExample)) as cursor:
         return cursor.execute(_nearest(model), values).fetchall()
 
 
@@ -91,7 +91,7 @@ def nearest_examples(pool: ConnectionPool[Any], embedder: Embedder, k: int, hidd
     of those in `hidden`, by content hash.
     """
 
-    def found(question: Question, asked: str, passages: Sequence[Passage]) -> Sequence[Example]:
+    def found(question: Question, asked: str, passages: Sequence[Passage]) -> Sequence[VerifiedExample]:
         without = {passage.content_hash for passage in passages} | set(hidden)
         with pool.connection() as conn:
             return examples_for(conn, embedder, asked, question.scope, k, without)
@@ -99,7 +99,7 @@ def nearest_examples(pool: ConnectionPool[Any], embedder: Embedder, k: int, hidd
     return found
 
 
-def exemplified(examples: Sequence[Example]) -> str:
+def exemplified(examples: Sequence[VerifiedExample]) -> str:
     """The part of the prompt that holds them, before the passages; '' without any. No example can close its mark."""
     if not examples:
         return ""

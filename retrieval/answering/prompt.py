@@ -47,7 +47,7 @@ _LARGE_RULES = (
 _HUMAN = "{passages}\n\nQuestion: {question}\nAnswer:"
 _TEMPLATE = ChatPromptTemplate.from_messages([("system", _RULES), ("human", _HUMAN)])
 _LARGE_TEMPLATE = ChatPromptTemplate.from_messages([("system", _LARGE_RULES), ("human", _HUMAN)])
-_UNAIDED = ChatPromptTemplate.from_messages(
+_CLOSED_BOOK = ChatPromptTemplate.from_messages(
     [
         (
             "system",
@@ -128,9 +128,9 @@ def refuses(text: str) -> bool:
     return text.strip().lower().startswith(REFUSAL.rstrip(".").lower())
 
 
-def unaided_prompt() -> ChatPromptTemplate:
+def closed_book_prompt() -> ChatPromptTemplate:
     """What a model is asked that has no documents to read; its variable is `question`."""
-    return _UNAIDED
+    return _CLOSED_BOOK
 
 
 def numbered(passages: Sequence[Passage]) -> str:

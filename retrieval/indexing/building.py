@@ -149,7 +149,7 @@ def build(
     register_vector(conn)
     model = prepare_model(conn, embedder.name, embedder.dimensions)
     with _alone(conn, model), _plans_made_anew(conn):
-        _Run(conn, embedder, model, progress).catch_up()
+        _BuildRun(conn, embedder, model, progress).catch_up()
         index_vectors_beside(conn, model)
         measure_cosines(conn, model)
     return model
@@ -233,7 +233,7 @@ def _lacking(conn: Connection[Any], model: Model, after: int) -> list[tuple[int,
 
 
 @dataclass(slots=True)
-class _Run:
+class _BuildRun:
     """One call of `build`: what it was given and what it counts."""
 
     conn: Connection[Any]

@@ -28,7 +28,7 @@ from retrieval.indexing.tally import EVERYTHING, Extent, IndexReport, Tally, sil
 from retrieval.indexing.word_counts import compact
 from retrieval.loading import PARSER_VERSION, LoadError, load, title_of
 from retrieval.loading.files import of_kinds
-from retrieval.origins import LOCAL, Access, Gone, Item, Listing, Origin, Unreachable, open_origin
+from retrieval.origins import LOCAL, Access, Gone, Listing, Origin, SourceItem, Unreachable, open_origin
 
 _LOCK_CLASS = 0x1DE8
 _LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"
@@ -141,7 +141,7 @@ class _Scan:
             self._swaps.delete(row)
             self._tally.removed(row.chunks, documents=1)
 
-    def _in_order(self, listing: Listing) -> list[Item]:
+    def _in_order(self, listing: Listing) -> list[SourceItem]:
         """What the run is about. What may end this process comes last: the others are done by then, and deaths in a
         row hit several documents.
         """
@@ -154,7 +154,7 @@ class _Scan:
         if names and not self._extent.dry_run:
             end_attempts(self._conn, self._source.id, names)
 
-    def _bring_up_to_date(self, origin: Origin, item: Item, row: DocumentRow | None) -> bool:
+    def _bring_up_to_date(self, origin: Origin, item: SourceItem, row: DocumentRow | None) -> bool:
         """Brings one document up to date, whose row in the index is `row`; True if it is in hand now, and comes to its
         end there.
         """

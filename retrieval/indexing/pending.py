@@ -8,7 +8,7 @@ from pathlib import PurePath
 from retrieval.indexing.chunking import Chunk
 from retrieval.indexing.document_rows import DocumentRow, NewDocument
 from retrieval.loading import PARSER_VERSION
-from retrieval.origins import Fetched, Item
+from retrieval.origins import Fetched, SourceItem
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class FetchedDocument:
     """
 
     source: int
-    item: Item
+    item: SourceItem
     fetched: Fetched
     known: DocumentRow | None
     over: bool = False

@@ -70,7 +70,7 @@ class WrongAddress(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SourceSettings:
     """What may be set for a source. `include` and `exclude` are patterns of documents' names (origins/patterns.py).
     `every_minutes`: None for each scan, 0 for only when somebody asks. `secret` is a secret's name.
     """
@@ -184,7 +184,7 @@ def add_source(
     conn: Connection[Any],
     address: str | Path,
     collection: str = "default",
-    settings: Settings = Settings(),
+    settings: SourceSettings = SourceSettings(),
     audience: Iterable[str] | None = None,
 ) -> SourceRow:
     """Registers one source with its settings, which take the place of those it had; `audience` as above.
@@ -198,12 +198,12 @@ def add_source(
     return row
 
 
-def unregistered(address: str | Path, collection: str, settings: Settings) -> SourceRow:
+def unregistered(address: str | Path, collection: str, settings: SourceSettings) -> SourceRow:
     """A source that is in no table, to look into. Its id is 0."""
     return SourceRow(0, collection, checked(normal_uri(address), settings), **_values(settings))
 
 
-def checked(uri: str, settings: Settings) -> str:
+def checked(uri: str, settings: SourceSettings) -> str:
     """The address, if the settings fit it. Raises WrongAddress."""
     is_sql = kind_of(uri) == "SQL query"
     if is_sql and not (settings.query or "").strip():
@@ -213,7 +213,7 @@ def checked(uri: str, settings: Settings) -> str:
     return uri
 
 
-def _values(settings: Settings) -> dict[str, Any]:
+def _values(settings: SourceSettings) -> dict[str, Any]:
     return {
         "include": list(settings.include),
         "exclude": list(settings.exclude),

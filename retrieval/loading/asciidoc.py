@@ -31,7 +31,7 @@ _CELL = re.compile(r"(?:(?:^|(?<=\s))(?:(\d+)?(?:\.\d+)?([+*]))?[<^>]?(?:\.[<^>]
 
 
 @dataclass(slots=True)
-class _Reader:
+class _AsciidocReader:
     """The lines that are still to be read, and what was said about the block that comes next."""
 
     lines: deque[str]
@@ -61,7 +61,7 @@ def parse_asciidoc(data: bytes) -> ParsedDocument:
     """An AsciiDoc document; its level-0 heading is the title."""
     decoded = decode(data)
     text = decoded.text.replace("\r\n", "\n").expandtabs(4)
-    reader = _Reader(deque(line.rstrip() for line in text.split("\n")))
+    reader = _AsciidocReader(deque(line.rstrip() for line in text.split("\n")))
     reader.outline.note(decoded.note)
     while reader.lines:
         line = reader.lines.popleft()
@@ -80,7 +80,7 @@ def _begins_block(line: str) -> bool:
     return any(match(line) for match in matches)
 
 
-def _read_mark(reader: _Reader, line: str) -> bool:
+def _read_mark(reader: _AsciidocReader, line: str) -> bool:
     """Lines that say something about the text and are none: attributes, comments, directives, frames."""
     if found := _ATTRIBUTE.match(line):
         reader.attributes[found[1].lower()] = filled(found[2] or "", reader.attributes)
@@ -95,7 +95,7 @@ def _read_mark(reader: _Reader, line: str) -> bool:
     return True
 
 
-def _read_framed(reader: _Reader, line: str) -> bool:
+def _read_framed(reader: _AsciidocReader, line: str) -> bool:
     if found := _LISTING.match(line):
         reader.outline.add("code", fenced("\n".join(reader.until(found[1]))))
     elif _TABLE.match(line):
@@ -111,7 +111,7 @@ def _read_framed(reader: _Reader, line: str) -> bool:
     return True
 
 
-def _read_heading(reader: _Reader, line: str) -> bool:
+def _read_heading(reader: _AsciidocReader, line: str) -> bool:
     if found := _HEADING.match(line):
         reader.outline.heading(len(found[1]), reader.words(found[2]))
     elif reader.lines and _is_underlined(line, reader.lines[0]):
@@ -127,7 +127,7 @@ def _is_underlined(line: str, below: str) -> bool:
     return is_rule and abs(len(line) - len(below)) <= 1
 
 
-def _read_text(reader: _Reader, line: str) -> None:
+def _read_text(reader: _AsciidocReader, line: str) -> None:
     admonition = f"{reader.block}: " if _ADMONITION.match(reader.block) else ""
     reader.block = ""
     line = line.removesuffix(" +")
@@ -146,7 +146,7 @@ def _read_text(reader: _Reader, line: str) -> None:
         reader.outline.add("text", admonition + reader.words(f"{line} {reader.paragraph()}"))
 
 
-def _rows(reader: _Reader, lines: list[str]) -> list[list[str]]:
+def _rows(reader: _AsciidocReader, lines: list[str]) -> list[list[str]]:
     """A table's cells by row. A row has as many cells as `cols` says, else as the first line."""
     width = _width(reader.block)
     cells: list[str] = []

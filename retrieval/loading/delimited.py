@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, row_text
 from retrieval.loading.encodings import decode
-from retrieval.loading.headers import Table, headed, is_number
+from retrieval.loading.headers import HeadedTable, headed, is_number
 
 DELIMITERS = "\t|;,"
 """In the order in which they are believed where they split the rows equally well: commas stand in prose and numbers."""
@@ -41,7 +41,7 @@ def parse_csv(data: bytes) -> ParsedDocument:
     return outline.document()
 
 
-def add_table(outline: Outline, table: Table) -> None:
+def add_table(outline: Outline, table: HeadedTable) -> None:
     """What stands above the header, then the rows one by one, then what stands below."""
     for line in table.above:
         outline.add("text", line)

@@ -10,7 +10,7 @@ from typing import Any
 from retrieval.loading.archives import check_archive
 from retrieval.loading.blocks import Outline, ParsedDocument, one_line, table_text
 from retrieval.loading.docx_tables import Place, cells, header_rows, rows
-from retrieval.loading.docx_text import Said, W, Words, is_deleted, parts
+from retrieval.loading.docx_text import ParagraphText, W, Words, is_deleted, parts
 from retrieval.loading.grids import filled, with_one_header
 
 MAX_NESTED = 20
@@ -31,11 +31,11 @@ def parse_docx(data: bytes) -> ParsedDocument:
     from docx import Document
 
     check_archive(data, "DOCX")
-    reader = _Reader(Document(io.BytesIO(data)))
+    reader = _DocxReader(Document(io.BytesIO(data)))
     return reader.read()
 
 
-class _Reader:
+class _DocxReader:
     """Reads the parts of one document in their order."""
 
     def __init__(self, document: Any) -> None:
@@ -87,7 +87,7 @@ class _Reader:
             self._add_paragraph(element, said, depth)
         self._outline.add("text", begun)
 
-    def _add_paragraph(self, paragraph: Any, said: Said, depth: int) -> None:
+    def _add_paragraph(self, paragraph: Any, said: ParagraphText, depth: int) -> None:
         style, text = self._style(paragraph), said.text.strip()
         if style == "title" and not self._title:
             self._title = text
@@ -106,7 +106,7 @@ class _Reader:
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         return "" if style is None else self._names.get(style.get(f"{W}val"), "")
 
-    def _add_hanging(self, said: Said, depth: int) -> None:
+    def _add_hanging(self, said: ParagraphText, depth: int) -> None:
         """The notes, comments and text boxes of a paragraph."""
         for kind, number in said.notes:
             note = self._notes[kind].get(number)
@@ -130,7 +130,7 @@ class _Reader:
             for place in (place for row in grid for place in row if place is not None):
                 self._add(parts(place.element), depth + 1)
             return
-        said: list[Said] = []
+        said: list[ParagraphText] = []
         texts = filled(cells(grid, lambda place: self._cell(place, said)))
         self._outline.add("table", table_text(with_one_header(texts, header_rows(table, grid))))
         for hanging in said:
@@ -138,7 +138,7 @@ class _Reader:
         for row, line in zip(grid, texts, strict=True):
             self._add_inner(row, line, depth)
 
-    def _cell(self, place: Place, said: list[Said]) -> str:
+    def _cell(self, place: Place, said: list[ParagraphText]) -> str:
         """A cell's text; what hangs on its paragraphs goes to `said`."""
         found = [self._words.paragraph(paragraph) for paragraph in place.paragraphs]
         said += [one for one in found if one.notes or one.boxes]

@@ -23,7 +23,7 @@ _UNSEEN = ("strike", "dstrike", "vanish")
 
 
 @dataclass(slots=True)
-class Said:
+class ParagraphText:
     """A paragraph's text, and what hangs on it: the kind and id of its notes in order, and its text boxes."""
 
     text: str = ""
@@ -41,9 +41,9 @@ class Words:
         self._looks: dict[str, Mapping[str, str]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
 
-    def paragraph(self, paragraph: Any) -> Said:
+    def paragraph(self, paragraph: Any) -> ParagraphText:
         """What a paragraph says."""
-        said = Said()
+        said = ParagraphText()
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         self._read(paragraph, said, {} if style is None else self._look(style.get(f"{W}val")))
         return said
@@ -52,7 +52,7 @@ class Words:
         """The number of a foot- or endnote, in the order of their marks."""
         return self._numbers.setdefault(note, len(self._numbers) + 1)
 
-    def _read(self, element: Any, said: Said, look: Mapping[str, str]) -> None:
+    def _read(self, element: Any, said: ParagraphText, look: Mapping[str, str]) -> None:
         for child in element:
             name = child.tag
             if name in _GONE or _is_placeholder(child):
@@ -70,18 +70,18 @@ class Words:
             elif isinstance(name, str):
                 self._read(one_version(child), said, look)
 
-    def _run(self, run: Any, said: Said, look: Mapping[str, str]) -> None:
+    def _run(self, run: Any, said: ParagraphText, look: Mapping[str, str]) -> None:
         look = self._of_run(run, look)
         if any(look.get(name) for name in _UNSEEN):
             return
-        inner = Said()
+        inner = ParagraphText()
         self._read(run, inner, look)
         write = {"superscript": raised, "subscript": lowered}.get(look.get("vertAlign", ""))
         said.text += write(inner.text) if write and inner.text else inner.text
         said.notes += inner.notes
         said.boxes += inner.boxes
 
-    def _note(self, note: tuple[str, str], said: Said) -> None:
+    def _note(self, note: tuple[str, str], said: ParagraphText) -> None:
         said.notes.append(note)
         if note[0] != "comments":
             said.text += f" (note {self.number(note)})"

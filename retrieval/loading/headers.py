@@ -31,7 +31,7 @@ Kind = Literal["missing", "number", "date", "measure", "code", "numbered", "word
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class HeadedTable:
     """Rows under the names of their columns, empty where they have none; `pairs` in place of rows where each line is a
     name with its value. `above` and `below` are lines around it; `notes` say what is a guess.
     """
@@ -44,22 +44,22 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def headed(rows: Sequence[Sequence[str]]) -> Table:
+def headed(rows: Sequence[Sequence[str]]) -> HeadedTable:
     """The table that rows of cells are meant to be; rows without any text are left out."""
     cells = [tuple(cell.strip() for cell in row) for row in rows]
     cells = [row for row in cells if any(row)]
     above, body, below = _framed(cells)
     if not body:
-        return Table((), (), tuple(map(_joined, cells)))
+        return HeadedTable((), (), tuple(map(_joined, cells)))
     frame = (tuple(map(_joined, above)), tuple(map(_joined, below)))
     if _is_pairs(body):
-        return Table((), (), *frame, tuple((row[0], row[1]) for row in body if len(row) > 1 and row[0]))
+        return HeadedTable((), (), *frame, tuple((row[0], row[1]) for row in body if len(row) > 1 and row[0]))
     headers, note = _headers(body)
     columns = _names(body[:headers], max(map(len, body)), _lacks_first(body, headers))
-    return Table(columns, tuple(body[headers:]), *frame, (), (note,) if note else ())
+    return HeadedTable(columns, tuple(body[headers:]), *frame, (), (note,) if note else ())
 
 
-def listed(rows: Sequence[Sequence[str]]) -> Table | None:
+def listed(rows: Sequence[Sequence[str]]) -> HeadedTable | None:
     """Rows of two cells as names with their values, where the first is no header: its value has a figure, or all names
     end with a colon. This is for tables that people lay out by hand; in a delimited file such lines are rows.
     """
@@ -71,7 +71,7 @@ def listed(rows: Sequence[Sequence[str]]) -> Table | None:
         return None
     if kind_of(cells[0][1]) in ("words", "missing") and not all(name.endswith(":") for name in names):
         return None
-    return Table((), (), pairs=tuple((name.rstrip(" :"), row[1]) for name, row in zip(names, cells, strict=True)))
+    return HeadedTable((), (), pairs=tuple((name.rstrip(" :"), row[1]) for name, row in zip(names, cells, strict=True)))
 
 
 def is_number(cell: str) -> bool:

@@ -29,7 +29,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ParserLimits:
     """What parsing one file may take: seconds, and megabytes of address space for its process in all."""
 
     seconds: float = 120.0
@@ -46,7 +46,7 @@ class IsolatedParser:
 
     def __init__(
         self,
-        limits: Limits = Limits(),
+        limits: ParserLimits = ParserLimits(),
         path: str = os.defpath,
         parser: str = "retrieval.loading:load",
         ocr: str = "",

@@ -11,7 +11,7 @@ from typing import Any
 
 from retrieval.loading.archives import OLE_MAGIC, check_archive
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, row_text
-from retrieval.loading.headers import Table, headed, kind_of, listed
+from retrieval.loading.headers import HeadedTable, headed, kind_of, listed
 from retrieval.loading.number_formats import shown
 from retrieval.loading.ods import is_ods, read_ods
 from retrieval.loading.sheet_xml import SheetLooks, WorkbookLooks
@@ -143,7 +143,7 @@ def _add_rows(outline: Outline, rows: Rows) -> None:
     for first, last, area in _areas(rows):
         before = above.get((first, last))
         if before is not None and _goes_on(before, area):
-            table = Table(before.columns, tuple(map(tuple, area)))
+            table = HeadedTable(before.columns, tuple(map(tuple, area)))
         else:
             table = _table(area)
         _add_table(outline, table)
@@ -151,10 +151,12 @@ def _add_rows(outline: Outline, rows: Rows) -> None:
             above[first, last] = _Above(table.columns, tuple(map(kind_of, table.rows[-1])))
 
 
-def _table(area: Rows) -> Table:
+def _table(area: Rows) -> HeadedTable:
     """The table that the cells are; lines where they are of one column, or of a header alone."""
-    table = (listed(area) or headed(area)) if max(map(_count, area)) > 1 else Table((), ())
-    return table if table.rows or table.pairs else Table((), (), tuple(" ".join(filter(None, row)) for row in area))
+    table = (listed(area) or headed(area)) if max(map(_count, area)) > 1 else HeadedTable((), ())
+    return (
+        table if table.rows or table.pairs else HeadedTable((), (), tuple(" ".join(filter(None, row)) for row in area))
+    )
 
 
 def _count(row: Sequence[str]) -> int:
@@ -168,7 +170,7 @@ def _goes_on(before: _Above, area: Rows) -> bool:
     return len(pairs) > 1 and all(one == other for one, other in pairs) and any(one != "words" for one, _ in pairs)
 
 
-def _add_table(outline: Outline, table: Table) -> None:
+def _add_table(outline: Outline, table: HeadedTable) -> None:
     for line in table.above:
         outline.add("text", line)
     for start in range(0, len(table.pairs), PAIRS):

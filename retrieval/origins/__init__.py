@@ -26,9 +26,9 @@ __all__ = [
     "Address",
     "Fetched",
     "Gone",
-    "Item",
     "Listing",
     "Origin",
+    "SourceItem",
     "Unreachable",
     "kind_of",
     "open_origin",
@@ -46,7 +46,7 @@ class Gone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SourceItem:
     """A document of a source, before it is read. `name` is unique in the source and what people are shown; its ending
     says how it is parsed unless the fetched bytes say it. `url` is where a person can open it.
     """
@@ -62,7 +62,7 @@ class Listing:
     names of files that are of no kind that can be read.
     """
 
-    items: Mapping[str, Item]
+    items: Mapping[str, SourceItem]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     unsupported: Sequence[str] = ()
@@ -96,7 +96,7 @@ class Origin(Protocol):
         """All items, in order of their names; `known` are the names in the index. Raises Unreachable."""
         ...
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The item's bytes, or None if they are those of version `since`.
 
         Raises LoadError if this one cannot be read, Gone if it is no more, Unreachable if none can be read.
@@ -239,7 +239,7 @@ class _Guarded:
             tuple(map(_shown, found.unsupported)),
         )
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         with _foreseen(self.uri, LoadError):
             return self.origin.fetch(item, since, max_bytes)
 
@@ -271,7 +271,7 @@ class _Filtered:
         unsupported = [name for name in found.unsupported if is_wanted(name, self.include, self.exclude)]
         return Listing(items, found.unreadable, refused, unsupported)
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         return self.origin.fetch(item, since, max_bytes)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from retrieval.loading.blocks import LoadError
-from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable
+from retrieval.origins import Access, Address, Fetched, Gone, Listing, SourceItem, Unreachable
 from retrieval.origins.http import WebClient, bearer_or_basic, trusted_host
 
 PAGE = 100
@@ -54,10 +54,10 @@ class Space:
             following = _next(self.base, found)
             if len(self.pages) > MAX_PAGES:
                 raise Unreachable(f"the space has more than {MAX_PAGES} pages: register parts of it")
-        items = {title: Item(title, self._address(page)) for title, page in sorted(self.pages.items())}
+        items = {title: SourceItem(title, self._address(page)) for title, page in sorted(self.pages.items())}
         return Listing(items)
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """A page as readers see it, not asked for if its version is that of `since`."""
         page = self.pages[item.name]
         version = f"{page['id']} {page['version']['number']}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retrieval.loading import LoadError
 from retrieval.loading.files import Scan, leads_out, read_file, scan
-from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable
+from retrieval.origins import Access, Address, Fetched, Gone, Listing, SourceItem, Unreachable
 
 SETTLED = 2_000_000_000
 """Nanoseconds after which a file that is changed again has another time: the coarsest clock of a file system, FAT's."""
@@ -37,9 +37,9 @@ class Folder:
         self.files = found.files
         unreadable = dict.fromkeys(found.unreadable, "this folder cannot be read; its documents stay in the index")
         refused = dict.fromkeys(found.refused, "it is a link that leads out of the folder")
-        return Listing({name: Item(name) for name in found.files}, unreadable, refused, found.unsupported)
+        return Listing({name: SourceItem(name) for name in found.files}, unreadable, refused, found.unsupported)
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """A file's bytes; not read if size and times are those of `since`."""
         path = self.files[item.name]
         if path != self.root and leads_out(path, self.root):  # it has become a link since it was listed

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
 from retrieval.loading.files import SKIPPED_FOLDERS
-from retrieval.origins import Access, Address, Fetched, Item, Listing, Unreachable, too_large
+from retrieval.origins import Access, Address, Fetched, Listing, SourceItem, Unreachable, too_large
 from retrieval.origins.addresses import public_addresses
 
 PATIENCE = 600.0
@@ -73,10 +73,10 @@ class Repository:
         hashes = {path: blob for path, blob in files.items() if is_supported(path)}
         sizes = self._sizes(hashes.values())
         self.blobs = {path: _Blob(blob, sizes.get(blob)) for path, blob in hashes.items()}
-        items = {path: Item(path, page_of(self.address, branch, path)) for path in sorted(self.blobs)}
+        items = {path: SourceItem(path, page_of(self.address, branch, path)) for path in sorted(self.blobs)}
         return Listing(items, unsupported=[path for path in files if path not in hashes])
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """A file's bytes, unless its blob is the one known."""
         blob = self.blobs[item.name]
         if blob.hash == since:

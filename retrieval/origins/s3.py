@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
-from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable, too_large
+from retrieval.origins import Access, Address, Fetched, Gone, Listing, SourceItem, Unreachable, too_large
 from retrieval.origins.addresses import public_addresses
 
 ATTEMPTS = 3
@@ -87,9 +87,9 @@ class Bucket:
         others = [
             entry["Key"][cut:] for entry in objects if not (is_supported(entry["Key"]) or entry["Key"].endswith("/"))
         ]
-        return Listing({name: Item(name) for name in sorted(self.found)}, unsupported=others)
+        return Listing({name: SourceItem(name) for name in sorted(self.found)}, unsupported=others)
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """An object's bytes, not asked for if its ETag is that of `since`."""
         from botocore.exceptions import BotoCoreError, ClientError
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from retrieval.loading.blocks import LoadError
-from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable, too_large
+from retrieval.origins import Access, Address, Fetched, Gone, Listing, SourceItem, Unreachable, too_large
 
 MAX_FILE, MAX_CHANNEL, MAX_EXPORT = 100_000_000, 500_000_000, 10_000_000_000
 """Bytes, unpacked, of one day of a channel, of all of its days, which are in memory together without what is not shown,
@@ -84,18 +84,18 @@ class Export:
             raise Unreachable(f"it unpacks to {size / 1e9:.0f} GB, and {MAX_EXPORT / 1e9:.0f} GB are read: split it")
         self.names = _names(self.files.read(USERS)) if self.files.sizes.get(USERS, MAX_FILE) < MAX_FILE else {}
         self.channels = _days_by_channel(self.files.sizes)
-        items: dict[str, Item] = {}
+        items: dict[str, SourceItem] = {}
         unreadable: dict[str, str] = {}
         for channel in self.channels:
             try:
-                items |= {name: Item(name) for name in sorted(self._documents(channel))}
+                items |= {name: SourceItem(name) for name in sorted(self._documents(channel))}
             except LoadError as error:
                 unreadable[channel] = str(error)
         if not items and not unreadable:
             raise Unreachable("it holds no messages: is this an export of Slack?")
         return Listing(items, unreadable)
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The conversations of a day as Markdown."""
         data = self._documents(item.name.rpartition("/")[0]).get(item.name)
         if data is None:
@@ -140,9 +140,9 @@ class Pins:
     def listing(self, known: Collection[str]) -> Listing:
         """The document itself."""
         name = f"pinned in {self.channel}"
-        return Listing({name: Item(name)})
+        return Listing({name: SourceItem(name)})
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The messages as Markdown. Raises Unreachable if Slack does not give them."""
         messages = sorted(filter(_is_persons, self.pinned(self.channel)), key=_time)
         if not messages:

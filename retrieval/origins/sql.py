@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from retrieval.loading.blocks import LoadError
-from retrieval.origins import Access, Address, Fetched, Item, Listing, Unreachable, too_large
+from retrieval.origins import Access, Address, Fetched, Listing, SourceItem, Unreachable, too_large
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
@@ -111,9 +111,9 @@ class Query:
 
     def listing(self, known: Collection[str]) -> Listing:
         """The document itself."""
-        return Listing({self.name: Item(self.name)})
+        return Listing({self.name: SourceItem(self.name)})
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The rows as JSON Lines. Whether they are the same, only reading them shows."""
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 

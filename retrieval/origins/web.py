@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
-from retrieval.origins import Access, Address, Fetched, Gone, Item, Listing, Unreachable
+from retrieval.origins import Access, Address, Fetched, Gone, Listing, SourceItem, Unreachable
 from retrieval.origins.http import Response, WebClient, bearer_or_basic, is_address, trusted_host
 
 MAX_SITEMAP = 50_000_000
@@ -37,9 +37,9 @@ _SUFFIX_OF = {
 
 
 @contextmanager
-def open_page(source: Address, access: Access) -> Iterator["Page"]:
+def open_page(source: Address, access: Access) -> Iterator["WebPage"]:
     """One page."""
-    yield Page(source.uri, _client(source, access))
+    yield WebPage(source.uri, _client(source, access))
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _client(source: Address, access: Access) -> WebClient:
 
 
 @dataclass(slots=True)
-class Page:
+class WebPage:
     """A source of one page."""
 
     url: str
@@ -62,9 +62,9 @@ class Page:
     def listing(self, known: Collection[str]) -> Listing:
         """The page itself, which is asked for when it is fetched."""
         name = name_of(self.url)
-        return Listing({name: Item(name, self.url)})
+        return Listing({name: SourceItem(name, self.url)})
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The page, unless the server says that it has not changed."""
         return fetch_page(self.client, item, since, max_bytes)
 
@@ -90,14 +90,14 @@ class Sitemap:
             if len(seen) > MAX_SITEMAPS or len(found) > MAX_ADDRESSES:
                 raise Unreachable(f"it names more than {MAX_ADDRESSES} pages or {MAX_SITEMAPS} sitemaps: split it")
         odd = {url for url in found if not is_address(url)}
-        items = {name_of(url): Item(name_of(url), url) for url in found.keys() - odd if self._is_here(url)}
+        items = {name_of(url): SourceItem(name_of(url), url) for url in found.keys() - odd if self._is_here(url)}
         if not items:
             raise Unreachable("the sitemap names no page of its own host")
         self.changed = {name_of(url): found[url] for url in found.keys() - odd}
         refused = dict.fromkeys(sorted(odd), "the sitemap names it, but it is no address")
         return Listing(dict(sorted(items.items())), refused=refused)
 
-    def fetch(self, item: Item, since: str | None, max_bytes: int) -> Fetched | None:
+    def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The page, unless the sitemap or the server says that it has not changed."""
         lastmod = self.changed.get(item.name, "")
         if lastmod and since is not None and _version(since).get("lastmod") == lastmod:
@@ -151,7 +151,9 @@ def _unzipped(data: bytes) -> bytes:
     return unzipped
 
 
-def fetch_page(client: WebClient, item: Item, since: str | None, max_bytes: int, lastmod: str = "") -> Fetched | None:
+def fetch_page(
+    client: WebClient, item: SourceItem, since: str | None, max_bytes: int, lastmod: str = ""
+) -> Fetched | None:
     """Asks for a page with the ETag and the time of the version that is known. Raises Gone for 404 and 410."""
     known = _version(since)
     conditions = {"etag": "If-None-Match", "modified": "If-Modified-Since"}

@@ -49,7 +49,7 @@ NEAR = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class StatedValue:
     """What one document states: the sentence or row, and the value in it."""
 
     passage: Passage
@@ -66,8 +66,8 @@ class Said:
 class Disagreement:
     """Two documents that state different values of `what`; `newer` is the one that was changed last."""
 
-    newer: Said
-    older: Said
+    newer: StatedValue
+    older: StatedValue
     what: str
 
     def __str__(self) -> str:
@@ -509,17 +509,17 @@ def _what(one: _Statement, other: _Statement) -> str:
 
 
 def _ordered(one: _Statement, other: _Statement, value: str, other_value: str, what: str) -> Disagreement:
-    first, second = Said(one.passage, one.text, value), Said(other.passage, other.text, other_value)
+    first, second = StatedValue(one.passage, one.text, value), StatedValue(other.passage, other.text, other_value)
     if _age(second) > _age(first):
         first, second = second, first
     return Disagreement(first, second, what)
 
 
-def _age(said: Said) -> float:
+def _age(said: StatedValue) -> float:
     return said.date.timestamp() if said.date else float("-inf")
 
 
-def _named(said: Said) -> str:
+def _named(said: StatedValue) -> str:
     day = said.date.date().isoformat() if said.date else "undated"
     return f"*{said.passage.title}* ({day}) says {said.value}"
 

@@ -14,7 +14,7 @@ from typing import Any
 from psycopg import Connection
 
 from retrieval.answering.evidence.marks import Marks, logit, marks
-from retrieval.answering.question.mentions import missing, names_only_what_is_missing
+from retrieval.answering.question.mentions import missing_mentions, names_only_what_is_missing
 from retrieval.searching.passage import Passage
 
 COMPARED = ("score", "words", "mentioned", "number")
@@ -97,7 +97,7 @@ def assess(
     fitted = calibration.for_marks(found)
     confidence = fitted.confidence(found, grounded=grounded, says_yes=says_yes)
     enough = bool(passages) and confidence >= fitted.threshold and not names_only_what_is_missing(question, passages)
-    return Assessment(confidence, enough, tuple(missing(question, passages)))
+    return Assessment(confidence, enough, tuple(missing_mentions(question, passages)))
 
 
 def calibration(conn: Connection[Any]) -> Calibration:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 
-from retrieval.answering.question.answer_type import asks_for
-from retrieval.answering.question.mentions import missing
+from retrieval.answering.question.answer_type import answer_type
+from retrieval.answering.question.mentions import missing_mentions
 from retrieval.searching.passage import Passage
 from retrieval.text.words import COMMON, WORD
 
@@ -57,13 +57,13 @@ def marks(question: str, passages: Sequence[Passage]) -> Marks:
         score=read[0].score if read else 0.0,
         words=_words(question, read),
         sentence=max((s.similarity + s.overlap for passage in read for s in passage.sentences), default=0.0),
-        mentioned=float(not missing(question, passages)),
+        mentioned=float(not missing_mentions(question, passages)),
         number=float(not _lacks_number(question, read[:NUMBERS])),
     )
 
 
 def _lacks_number(question: str, passages: Sequence[Passage]) -> bool:
-    wanted = asks_for(question)
+    wanted = answer_type(question)
     return wanted.number and not any(wanted.is_in(s.text) for passage in passages for s in passage.sentences)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from retrieval.answering.evidence.marks import READ
 from retrieval.answering.evidence.table_rows import Nearness, quoted_row
-from retrieval.answering.question.answer_type import Wanted, asks_for
+from retrieval.answering.question.answer_type import AnswerType, answer_type
 from retrieval.answering.wording import repeats
 from retrieval.searching.passage import Passage, Sentence
 from retrieval.text.words import numerals
@@ -46,7 +46,7 @@ def choose_quotes(
     `before` is what the conversation was shown already: of that, nothing leads that another sentence can say as well.
     `nearness` tells how near the cells of a table row are to the question.
     """
-    wanted = asks_for(question)
+    wanted = answer_type(question)
     spans = _Spans(passages[:READ], wanted, before)
     spans.choose()
     spans.grow()
@@ -56,7 +56,7 @@ def choose_quotes(
 class _Spans:
     """Quotes in the making: spans of sentence indices within passages, with a budget of words."""
 
-    def __init__(self, passages: Sequence[Passage], wanted: Wanted, before: str) -> None:
+    def __init__(self, passages: Sequence[Passage], wanted: AnswerType, before: str) -> None:
         self._passages = passages
         self._shown = {
             (p, s)

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.answering.groundedness.basis import Basis
-from retrieval.answering.groundedness.forms import Forms, names
+from retrieval.answering.groundedness.forms import FormIndex, names
 from retrieval.answering.groundedness.negation import denies
-from retrieval.answering.groundedness.readings import Statement
+from retrieval.answering.groundedness.readings import StatementReading
 from retrieval.embedding import Vectors
 from retrieval.text.words import COMMON
 
@@ -33,10 +33,10 @@ Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
 
-class Comparison:
+class Alignment:
     """One statement beside the words of its passages."""
 
-    def __init__(self, statement: Statement, question: Statement | None, basis: Basis) -> None:
+    def __init__(self, statement: StatementReading, question: StatementReading | None, basis: Basis) -> None:
         self.statement, self.question, self.basis = statement, question, basis
         self.own = statement.words
         self.rarity = np.array(
@@ -150,7 +150,7 @@ class Comparison:
         """How much each own word stands in the question."""
         if self.question is None:
             return np.zeros(len(self.own), dtype=np.float32)
-        forms = Forms(word.form for word in self.question.words)
+        forms = FormIndex(word.form for word in self.question.words)
         return np.array([max(forms.like(w.form).values(), default=0.0) for w in self.own], dtype=np.float32)
 
     def nearly_best(self) -> set[int]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.answering.groundedness.forms import Forms, Word
-from retrieval.answering.groundedness.negation import Denied, clause_breaks, denying
-from retrieval.answering.groundedness.readings import Reading
+from retrieval.answering.groundedness.forms import FormIndex, WordForm
+from retrieval.answering.groundedness.negation import NegationScope, clause_breaks, denying
+from retrieval.answering.groundedness.readings import PassageReading
 from retrieval.embedding import Vectors
 
 Numbers = npt.NDArray[np.int64]
@@ -19,9 +19,9 @@ Numbers = npt.NDArray[np.int64]
 class Basis:
     """Several passages as one list of words, sentences and windows, to compare statements with."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[PassageReading]) -> None:
         self.readings = readings
-        self.words: list[Word] = [word for reading in readings for word in reading.words]
+        self.words: list[WordForm] = [word for reading in readings for word in reading.words]
         # Every word belongs to a sentence, and a sentence without words says nothing.
         counts = [np.bincount(reading.sentence_of, minlength=len(reading.sentences)) for reading in readings]
         self.sentences = [(p, s) for p, of_passage in enumerate(counts) for s, count in enumerate(of_passage) if count]
@@ -29,21 +29,21 @@ class Basis:
         self.passage_of = np.array([p for p, _ in self.sentences], dtype=np.int64)
         self.starts = np.cumsum([0, *lengths], dtype=np.int64)[:-1]
         self.sentence_of = np.repeat(np.arange(len(self.sentences)), lengths)
-        self.forms = Forms(word.form for word in self.words)
+        self.forms = FormIndex(word.form for word in self.words)
         self.positions: list[Numbers] = [np.zeros(0, dtype=np.int64)] * len(self.forms.order)
         places: dict[int, list[int]] = {}
         for i, word in enumerate(self.words):
             places.setdefault(self.forms.place[word.form], []).append(i)
         for place, at in places.items():
             self.positions[place] = np.array(at)
-        self.contexts = [Forms(word.form for word in reading.context) for reading in readings]
+        self.contexts = [FormIndex(word.form for word in reading.context) for reading in readings]
         self.vectors = _joined(readings)
         self.is_row = np.array([_is_row(readings[p].sentences[s]) for p, s in self.sentences], dtype=bool)
         singles = [(k, k) for k in range(len(self.sentences))]
         pairs = [(k, k + 1) for k in range(len(self.sentences) - 1) if self.passage_of[k] == self.passage_of[k + 1]]
         self.windows = np.array([*singles, *pairs], dtype=np.int64).reshape(-1, 2)
         self.window_vectors = self._window_vectors()
-        self.denied = Denied.of([word.form for word in self.words], self._breaks())
+        self.denied = NegationScope.of([word.form for word in self.words], self._breaks())
         self.denying = denying([word.form for word in self.words])
         self.plain = "\n".join(reading.plain for reading in readings)
 
@@ -67,7 +67,7 @@ class Basis:
         return np.asarray(of_windows / np.maximum(np.linalg.norm(of_windows, axis=1, keepdims=True), 1e-6))
 
 
-def _joined(readings: Sequence[Reading]) -> Vectors | None:
+def _joined(readings: Sequence[PassageReading]) -> Vectors | None:
     parts = [reading.vectors for reading in readings if reading.vectors is not None]
     return np.concatenate(parts) if parts and len(parts) == len(readings) else None
 

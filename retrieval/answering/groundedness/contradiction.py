@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from retrieval.answering.groundedness.alignment import SAME, Comparison
-from retrieval.answering.groundedness.negation import Denied, clause_breaks, denies, denying, opposites
+from retrieval.answering.groundedness.alignment import SAME, Alignment
+from retrieval.answering.groundedness.negation import NegationScope, clause_breaks, denies, denying, opposites
 
 
-def contradiction(c: Comparison) -> dict[str, float]:
+def contradiction(c: Alignment) -> dict[str, float]:
     """Whether a word is denied in the statement and nowhere near its best counterparts, or the other way round."""
     forms = [word.form for word in c.own]
-    denied = Denied.of(forms, clause_breaks(c.statement.text, c.own))
+    denied = NegationScope.of(forms, clause_breaks(c.statement.text, c.own))
     here = c.here
     near = np.isin(c.basis.sentence_of, list(c.nearly_best()))
     there = c.basis.denied
@@ -30,7 +30,7 @@ def contradiction(c: Comparison) -> dict[str, float]:
     return {"denial added": added, "denial dropped": dropped, "opposite": _opposites(c)}
 
 
-def _opposites(c: Comparison) -> float:
+def _opposites(c: Alignment) -> float:
     """How many words the evidence does not have, but has an opposite of."""
     held = c.letters[:, c.here].max(axis=1, initial=0)
     forms = {c.basis.words[k].form for k in np.flatnonzero(c.here)}

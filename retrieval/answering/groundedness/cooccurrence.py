@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from retrieval.answering.groundedness.alignment import SAME, Comparison
+from retrieval.answering.groundedness.alignment import SAME, Alignment
 
 TOGETHER = 4
 """Words that may stand between two of a statement in the passage that has them together."""
 
 
-def company(c: Comparison) -> dict[str, float]:
+def cooccurrence(c: Alignment) -> dict[str, float]:
     """The features of words and values in each other's company."""
     numbers = [i for i in c.values if c.own[i].is_number]
     named = [i for i in c.values if not c.own[i].is_number]
@@ -25,7 +25,7 @@ def company(c: Comparison) -> dict[str, float]:
     }
 
 
-def _pairs(c: Comparison) -> float:
+def _pairs(c: Alignment) -> float:
     """Of its neighbouring words, the share that stand near each other somewhere in the passages."""
     kept = [i for i in range(len(c.own)) if c.rarity[i] >= 0.2]
     total = held = 0.0
@@ -36,7 +36,7 @@ def _pairs(c: Comparison) -> float:
     return held / total if total else 1.0
 
 
-def _name_split(c: Comparison) -> float:
+def _name_split(c: Alignment) -> float:
     """How many names of several words (Castle Street) stand nowhere as a whole, with at most one word between."""
     named = c.named
     asked = c.asked
@@ -53,7 +53,7 @@ def _name_split(c: Comparison) -> float:
     return float(split)
 
 
-def _beside_others(c: Comparison, values: Iterable[int]) -> float:
+def _beside_others(c: Alignment, values: Iterable[int]) -> float:
     """Of the words right and left of a value, the share that none of its places in the passages has so near; the
     largest over these values of its own.
     """
@@ -65,7 +65,7 @@ def _beside_others(c: Comparison, values: Iterable[int]) -> float:
     return worst
 
 
-def _beside(c: Comparison, i: int) -> list[int]:
+def _beside(c: Alignment, i: int) -> list[int]:
     """The places of the nearest words before and after an own word that say something."""
     kept = [j for j in range(max(c.statement.asked, i - 3), min(len(c.own), i + 4)) if c.rarity[j] >= 0.2]
     return [
@@ -73,7 +73,7 @@ def _beside(c: Comparison, i: int) -> list[int]:
     ]
 
 
-def _share_near(c: Comparison, beside: Sequence[int], at: int) -> float:
+def _share_near(c: Alignment, beside: Sequence[int], at: int) -> float:
     """The share of own words that a place has within a few words, in its table row or above it."""
     sentence = c.basis.sentence_of[at]
     first, last = max(0, at - 5), at + 6
@@ -85,12 +85,12 @@ def _share_near(c: Comparison, beside: Sequence[int], at: int) -> float:
     return float((near >= 0.6).mean())
 
 
-def _value_out_of_company(c: Comparison) -> float:
+def _value_out_of_company(c: Alignment) -> float:
     """The largest share of a value's neighbours that none of its places in the passages has near."""
     return max((_out_of_company(c, i) for i in c.values), default=0.0)
 
 
-def _out_of_company(c: Comparison, i: int) -> float:
+def _out_of_company(c: Alignment, i: int) -> float:
     """Of the words around a value of its own, the share that none of its places in the passages has near."""
     near = [j for j in range(max(c.statement.asked, i - 5), min(len(c.own), i + 6)) if j != i and c.rarity[j] >= 0.2]
     if not near or not len(c.held_at[i]):
@@ -98,14 +98,14 @@ def _out_of_company(c: Comparison, i: int) -> float:
     weight = c.rarity[near]
     best = 0.0
     for at in c.held_at[i]:
-        company = c.credit[near, max(0, at - 12) : at + 13].max(axis=1)
+        cooccurrence = c.credit[near, max(0, at - 12) : at + 13].max(axis=1)
         passage = c.basis.passage_of[c.basis.sentence_of[at]]
-        company = np.maximum(company, c.context[near, passage])
-        best = max(best, float(weight @ company / weight.sum()))
+        cooccurrence = np.maximum(cooccurrence, c.context[near, passage])
+        best = max(best, float(weight @ cooccurrence / weight.sum()))
     return 1 - best
 
 
-def _value_apart(c: Comparison) -> float:
+def _value_apart(c: Alignment) -> float:
     """How much better the rest of the statement is covered away from one of its values than beside it."""
     gap = 0.0
     rows = c.basis.is_row[c.basis.windows[:, 0]] & (c.basis.windows[:, 0] != c.basis.windows[:, 1])

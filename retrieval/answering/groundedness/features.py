@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retrieval.answering.groundedness.alignment import SAME, Comparison, Floats, mean
+from retrieval.answering.groundedness.alignment import SAME, Alignment, Floats, mean
 from retrieval.answering.groundedness.basis import Basis
 from retrieval.answering.groundedness.contradiction import contradiction
-from retrieval.answering.groundedness.cooccurrence import company
+from retrieval.answering.groundedness.cooccurrence import cooccurrence
 from retrieval.answering.groundedness.missing import missing
-from retrieval.answering.groundedness.readings import Statement
+from retrieval.answering.groundedness.readings import StatementReading
 
 FEATURES = (
     "nearness",
@@ -44,7 +44,7 @@ FEATURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Grounds:
+class Features:
     """A statement's features in the order of FEATURES, and its evidence: windows as (passage, first sentence, last)."""
 
     features: Floats
@@ -52,20 +52,20 @@ class Grounds:
     by_vectors: bool
 
 
-def grounds(statement: Statement, question: Statement | None, basis: Basis) -> Grounds:
+def extract_features(statement: StatementReading, question: StatementReading | None, basis: Basis) -> Features:
     """The features of a statement beside its passages; with none, everything is missing."""
-    c = Comparison(statement, question, basis)
+    c = Alignment(statement, question, basis)
     if not len(basis.windows) or not c.own:
-        return Grounds(_as_array(_nothing(c)), (), c.cosines is not None)
-    values = _held(c) | missing(c) | contradiction(c) | company(c)
-    return Grounds(_as_array(values), tuple(_window(basis, w) for w in c.chosen), c.cosines is not None)
+        return Features(_as_array(_nothing(c)), (), c.cosines is not None)
+    values = _held(c) | missing(c) | contradiction(c) | cooccurrence(c)
+    return Features(_as_array(values), tuple(_window(basis, w) for w in c.chosen), c.cosines is not None)
 
 
 def _as_array(values: dict[str, float]) -> Floats:
     return np.array([values[name] for name in FEATURES], dtype=np.float32)
 
 
-def _nothing(c: Comparison) -> dict[str, float]:
+def _nothing(c: Alignment) -> dict[str, float]:
     return dict.fromkeys(FEATURES, 0.0) | {"worst word": 1.0, "missing mass": c.total}
 
 
@@ -75,7 +75,7 @@ def _window(basis: Basis, w: int) -> tuple[int, int, int]:
     return passage, start, basis.sentences[last][1]
 
 
-def _held(c: Comparison) -> dict[str, float]:
+def _held(c: Alignment) -> dict[str, float]:
     """How near the windows are and how much of the statement they hold, by vectors and by letters."""
     covered = c.held_in_windows[:, c.chosen].max(axis=1)
     letters = c.in_windows(c.letters_by_sentence)[:, c.chosen].max(axis=1)
@@ -92,19 +92,19 @@ def _held(c: Comparison) -> dict[str, float]:
     }
 
 
-def _words_in_context(c: Comparison) -> float:
+def _words_in_context(c: Alignment) -> float:
     if c.cosines is None or not c.cosines.size:
         return 0.0
     weight = c.rarity + 0.1
     return float(weight @ c.cosines.max(axis=1) / weight.sum())
 
 
-def _about_the_question(c: Comparison) -> float:
+def _about_the_question(c: Alignment) -> float:
     if c.question is None or c.question.vectors is None or c.statement.vectors is None:
         return 0.0
     return float(mean(c.question.vectors) @ mean(c.statement.vectors)) if len(c.question.words) else 0.0
 
 
-def _cover_of_the_new(c: Comparison, covered: Floats) -> float:
+def _cover_of_the_new(c: Alignment, covered: Floats) -> float:
     weight = c.rarity * (c.asked < SAME)
     return float(weight @ covered / weight.sum()) if weight.sum() > 0 else 1.0

@@ -70,7 +70,7 @@ UNITS = {form: line.split()[0] for line in _UNITS.replace("\n", "|").split("|") 
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class WordForm:
     """A run of letters or a number: its form to compare by, where it stands in its text, and how it was written."""
 
     form: str
@@ -83,9 +83,9 @@ class Word:
         return self.form[0].isdigit()
 
 
-def words(text: str) -> list[Word]:
+def words(text: str) -> list[WordForm]:
     """The words and numbers of a text in order; "v4" is two of them, "400-hour" too."""
-    return [Word(_form(found[0].strip()), found.start(), found.end(), found[0]) for found in _WORD.finditer(text)]
+    return [WordForm(_form(found[0].strip()), found.start(), found.end(), found[0]) for found in _WORD.finditer(text)]
 
 
 def _form(written: str) -> str:
@@ -110,7 +110,7 @@ def letters_in_threes(form: str) -> frozenset[str]:
     return frozenset(framed[i : i + 3] for i in range(len(framed) - 2))
 
 
-class Forms:
+class FormIndex:
     """The different forms of some text, to find those that are like another word."""
 
     def __init__(self, forms: Iterable[str]) -> None:
@@ -191,7 +191,7 @@ def holds(text: str, code: str) -> bool:
     return False
 
 
-def names(text: str, found: Sequence[Word]) -> set[int]:
+def names(text: str, found: Sequence[WordForm]) -> set[int]:
     """The places of the words with a capital that does not come from standing first in a sentence or a line.
 
     Where nearly all words up to a colon or the end have one, as in headings, it says nothing.
@@ -210,7 +210,7 @@ def names(text: str, found: Sequence[Word]) -> set[int]:
     return named | {i for i, word in enumerate(found) if len(word.written) > 1 and word.written.isupper()}
 
 
-def _parts(text: str, found: Sequence[Word]) -> list[list[int]]:
+def _parts(text: str, found: Sequence[WordForm]) -> list[list[int]]:
     """The places of the words between colons and ends of lines and sentences."""
     parts: list[list[int]] = [[]]
     for i, word in enumerate(found):

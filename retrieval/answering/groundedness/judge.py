@@ -1,8 +1,8 @@
 """How likely it is that passages bear out a statement: what a model writes is shown only where they do.
 
-A statement is laid beside the sentences of the passages (`grounds`); what speaks for it and against it is added up to a
-calibrated probability with fitted weights (`benchmarks/groundedness.py`). No model is asked; a model as judge may add
-what it thinks.
+A statement is aligned with the sentences of the passages; what speaks for it and against it (`extract_features`) is
+added up to a calibrated probability with fitted weights (`benchmarks/groundedness.py`). No model is asked; a model as
+judge may add what it thinks.
 """
 
 import json
@@ -20,9 +20,9 @@ import numpy as np
 
 from retrieval.answering.groundedness.alignment import Floats
 from retrieval.answering.groundedness.basis import Basis
-from retrieval.answering.groundedness.features import FEATURES, Grounds, grounds
+from retrieval.answering.groundedness.features import FEATURES, Features, extract_features
 from retrieval.answering.groundedness.forms import signed
-from retrieval.answering.groundedness.readings import Reader, Reading, Statement
+from retrieval.answering.groundedness.readings import PassageReading, Reader, StatementReading
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder
 from retrieval.searching.passage import Passage
@@ -66,7 +66,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class AdditiveModel:
     """An additive model: each feature adds what its curve, straight between its points, has at the feature's value.
 
     `threshold` is the probability from which a statement is shown; `judge` weighs the log odds of a model's yes.
@@ -89,18 +89,18 @@ class Weights:
 
 
 @cache
-def fitted() -> Mapping[str, Weights]:
+def fitted_models() -> Mapping[str, AdditiveModel]:
     """The weights in the package: "vectors" for a model that knows the words, "letters" for words alone."""
     kept = json.loads(
         (files("retrieval") / "answering" / "groundedness" / "groundedness_weights.json").read_text(encoding="utf-8")
     )
-    return {name: read_weights(kept[name]) for name in ("vectors", "letters")}
+    return {name: read_model(kept[name]) for name in ("vectors", "letters")}
 
 
-def read_weights(kept: Mapping[str, Any]) -> Weights:
+def read_model(kept: Mapping[str, Any]) -> AdditiveModel:
     """Weights from JSON."""
     curves = {name: (tuple(curve["at"]), tuple(curve["adds"])) for name, curve in kept["curves"].items()}
-    return Weights(kept["bias"], curves, kept["threshold"], kept.get("judge", 0.0))
+    return AdditiveModel(kept["bias"], curves, kept["threshold"], kept.get("judge", 0.0))
 
 
 def statements_of(answer: str) -> list[str]:
@@ -126,10 +126,10 @@ class Groundedness:
     little each. Safe from several threads.
     """
 
-    def __init__(self, embedder: Embedder, weights: Mapping[str, Weights] | None = None) -> None:
+    def __init__(self, embedder: Embedder, weights: Mapping[str, AdditiveModel] | None = None) -> None:
         self._reader = Reader(embedder)
         self._weights = weights
-        self._known: OrderedDict[tuple[int, ...], tuple[Sequence[Reading], Basis]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, ...], tuple[Sequence[PassageReading], Basis]] = OrderedDict()
         self._looking = threading.Lock()
 
     def judge(
@@ -158,14 +158,14 @@ class Groundedness:
     def _judgement(
         self,
         text: str,
-        statement: Statement,
-        question: Statement,
+        statement: StatementReading,
+        question: StatementReading,
         basis: Basis,
         passages: Sequence[Passage],
         judged: float | None,
     ) -> Judgement:
-        found = grounds(statement, question, basis)
-        weights = (self._weights or fitted())["vectors" if found.by_vectors else "letters"]
+        found = extract_features(statement, question, basis)
+        weights = (self._weights or fitted_models())["vectors" if found.by_vectors else "letters"]
         probability = weights.probability(found.features, judged) if found.windows else 0.0
         rests_on = tuple(dict.fromkeys(window[0] for window in found.windows))
         evidence = _evidence(found, basis, passages)
@@ -179,7 +179,7 @@ class Groundedness:
             evidence=evidence,
         )
 
-    def _basis(self, readings: Sequence[Reading]) -> Basis:
+    def _basis(self, readings: Sequence[PassageReading]) -> Basis:
         """The readings put together, from memory where they were before."""
         key = tuple(map(id, readings))
         with self._looking:
@@ -203,7 +203,7 @@ def as_judged(text: str, question: str) -> str:
     return text if len(content(text)) >= TERSE else f"{question.strip()} {text}".strip()
 
 
-def _of_its_own(statement: Statement, text: str) -> Statement:
+def _of_its_own(statement: StatementReading, text: str) -> StatementReading:
     """A terse answer's own words count in full, those of its question, which may be anybody's, less."""
     words = sum(word.start < len(statement.text) - len(text) for word in statement.words)
     rarity = np.append(statement.rarity[:words] * ASKED, statement.rarity[words:])
@@ -214,7 +214,7 @@ def _above(passages: Sequence[Passage], places: Sequence[int]) -> list[str]:
     return [f"{passages[place].title} {passages[place].heading}" for place in places]
 
 
-def _evidence(found: Grounds, basis: Basis, passages: Sequence[Passage]) -> tuple[Evidence, ...]:
+def _evidence(found: Features, basis: Basis, passages: Sequence[Passage]) -> tuple[Evidence, ...]:
     return tuple(
         Evidence(p, _span(passages[p], basis.readings[p].sentences[first : last + 1]))
         for p, first, last in found.windows

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from retrieval.answering.groundedness.alignment import CONTEXT, SAME, Comparison
+from retrieval.answering.groundedness.alignment import CONTEXT, SAME, Alignment
 from retrieval.answering.groundedness.forms import COUNTS, UNITS, holds, typed
 from retrieval.text.words import COMMON
 
@@ -12,7 +12,7 @@ ACRONYM = 0.7
 """How rare a word in capitals is at least: its letters may be a common word's."""
 
 
-def missing(c: Comparison) -> dict[str, float]:
+def missing(c: Alignment) -> dict[str, float]:
     held_anywhere = np.maximum(c.letters.max(axis=1), c.context.max(axis=1) / CONTEXT)
     held_here = np.maximum(c.letters_by_sentence[:, c.sentences].max(axis=1), c.context.max(axis=1) / CONTEXT)
     number = c.numbers
@@ -35,12 +35,12 @@ def missing(c: Comparison) -> dict[str, float]:
     }
 
 
-def _codes(c: Comparison) -> set[str]:
+def _codes(c: Alignment) -> set[str]:
     """Its codes but for those that it has from its question."""
     return typed(c.statement.text) - (typed(c.question.text) if c.question else set())
 
 
-def _unit_differs(c: Comparison) -> float:
+def _unit_differs(c: Alignment) -> float:
     worst = 0.0
     for i, (word, following) in enumerate(pairwise(c.own)):
         gap = c.statement.text[word.end : following.start]
@@ -54,7 +54,7 @@ def _unit_differs(c: Comparison) -> float:
     return worst
 
 
-def _mismatch(c: Comparison, i: int) -> float:
+def _mismatch(c: Alignment, i: int) -> float:
     """How much the words after a number differ from those after the same number in the passages, at the best place.
 
     The second word counts where the first is the same (500 operating hours, 500 operating days).
@@ -70,7 +70,7 @@ def _mismatch(c: Comparison, i: int) -> float:
     return 0.0 if best is None else 1 - best
 
 
-def _like_near(c: Comparison, i: int, at: int) -> float:
+def _like_near(c: Alignment, i: int, at: int) -> float:
     """How like an own word is to one of the three after a place, or the one before; a unit to one of its kind."""
     near = [k for k in (at + 1, at + 2, at + 3, at - 1) if 0 <= k < len(c.basis.words)]
     if not near:
@@ -81,7 +81,7 @@ def _like_near(c: Comparison, i: int, at: int) -> float:
     return float(any(UNITS.get(c.basis.words[k].form) == kind for k in near))
 
 
-def _goes_on(c: Comparison, i: int) -> bool:
+def _goes_on(c: Alignment, i: int) -> bool:
     """Whether a word that says something follows in the same clause."""
     if i + 1 >= len(c.own) or c.own[i + 1].form in COMMON or c.own[i + 1].is_number:
         return False

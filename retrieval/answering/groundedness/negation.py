@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.answering.groundedness.forms import Word
+from retrieval.answering.groundedness.forms import WordForm
 
 REACH = 12
 """Words before and after a denial that it may speak of."""
@@ -76,7 +76,7 @@ def opposites(form: str) -> frozenset[str]:
     return found | made | bare
 
 
-def clause_breaks(text: str, of_text: Sequence[Word]) -> list[bool]:
+def clause_breaks(text: str, of_text: Sequence[WordForm]) -> list[bool]:
     """Whether a clause ends before each word of a text."""
     if not of_text:
         return []
@@ -130,12 +130,12 @@ def _before_in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
+class NegationScope:
     """Which words a denial is near to, and which it may still speak of."""
 
     near: npt.NDArray[np.bool_]
     wide: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, forms: Sequence[str], breaks: Sequence[bool]) -> "Denied":
+    def of(cls, forms: Sequence[str], breaks: Sequence[bool]) -> "NegationScope":
         return cls(_near(forms, breaks), _wide(forms, breaks))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.answering.groundedness.forms import Word, squeezed, words
+from retrieval.answering.groundedness.forms import WordForm, squeezed, words
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.chunking import embedding_text, size
@@ -34,29 +34,29 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PassageReading:
     """A passage's words in order. `sentence_of` gives each word's sentence, `vectors` its unit vector, (words,
     dimensions), None where the embedder has none; `context` are the words of its title and headings; `plain` is all of
     it to look codes up in.
     """
 
     sentences: tuple[str, ...]
-    words: tuple[Word, ...]
+    words: tuple[WordForm, ...]
     sentence_of: Numbers
     vectors: Vectors | None
-    context: tuple[Word, ...]
+    context: tuple[WordForm, ...]
     plain: str
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class StatementReading:
     """A statement's words with their vectors, (words, dimensions), None where the model does not know its language, and
     how rare each word is, from 0 to about 1.2. `capitals` says whether one makes a name, as it does not in German.
     So many words before it are its question's, with which a terse answer is judged.
     """
 
     text: str
-    words: tuple[Word, ...]
+    words: tuple[WordForm, ...]
     vectors: Vectors | None
     rarity: Vectors
     capitals: bool = True
@@ -68,9 +68,12 @@ class Reader:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._known: OrderedDict[tuple[str, ...], Reading] = OrderedDict()
+        self._known: OrderedDict[tuple[str, ...], PassageReading] = OrderedDict()
         self._looking = threading.Lock()
-        self._asked: tuple[tuple[str, str], Statement] = (("", ""), Statement("", (), None, np.zeros(0, np.float32)))
+        self._asked: tuple[tuple[str, str], StatementReading] = (
+            ("", ""),
+            StatementReading("", (), None, np.zeros(0, np.float32)),
+        )
 
     @property
     def model(self) -> Any:
@@ -78,7 +81,7 @@ class Reader:
         model = pinned(self._embedder)
         return model if hasattr(model, "token_vectors") and hasattr(model, "tokens") else None
 
-    def passages(self, passages: Sequence[Passage]) -> list[Reading]:
+    def passages(self, passages: Sequence[Passage]) -> list[PassageReading]:
         """A reading of each, from memory where it was read before."""
         model = self.model
         keys = [_key(passage, model) for passage in passages]
@@ -95,7 +98,7 @@ class Reader:
                 self._known.popitem(last=False)
         return [found[key] for key in keys]
 
-    def question(self, text: str) -> Statement:
+    def question(self, text: str) -> StatementReading:
         """A reading of a question, from memory while its statements follow each other."""
         name, (known, reading) = getattr(self.model, "name", ""), self._asked
         if known != (name, text):
@@ -103,17 +106,17 @@ class Reader:
             self._asked = ((name, text), reading)
         return reading
 
-    def statements(self, texts: Sequence[str]) -> list[Statement]:
+    def statements(self, texts: Sequence[str]) -> list[StatementReading]:
         """A reading of each."""
         model = self.model
         found = [tuple(words(text)) for text in texts]
         if model is None:
-            return [Statement(t, w, None, rarity_by_length(w)) for t, w in zip(texts, found, strict=True)]
+            return [StatementReading(t, w, None, rarity_by_length(w)) for t, w in zip(texts, found, strict=True)]
         tokens, vectors = model.tokens(texts), model.token_vectors(texts)
         return [
-            Statement(text, of_text, _of_words(of_text, 0, t.spans, v), _rarity(of_text, t))
+            StatementReading(text, of_text, _of_words(of_text, 0, t.spans, v), _rarity(of_text, t))
             if _knows(of_text, t)
-            else Statement(text, of_text, None, rarity_by_length(of_text), capitals=False)
+            else StatementReading(text, of_text, None, rarity_by_length(of_text), capitals=False)
             for text, of_text, t, v in zip(texts, found, tokens, vectors, strict=True)
         ]
 
@@ -123,13 +126,13 @@ def _key(passage: Passage, model: Any) -> tuple[str, ...]:
     return (name, passage.title, passage.heading, passage.before, passage.text, passage.after, passage.kind)
 
 
-def _read(passage: Passage, model: Any) -> Reading:
+def _read(passage: Passage, model: Any) -> PassageReading:
     texts = _sentences(passage)
     of_texts = [words(text) for text in texts]
     above = " > ".join(filter(None, (passage.title, passage.heading)))
     found = tuple(word for of_text in of_texts for word in of_text)
     vectors = _vectors(passage, texts, of_texts, model) if model else None
-    return Reading(
+    return PassageReading(
         sentences=tuple(texts),
         words=found,
         sentence_of=np.repeat(np.arange(len(texts)), [len(of_text) for of_text in of_texts]),
@@ -144,7 +147,7 @@ def _sentences(passage: Passage) -> list[str]:
     return [*split(passage.before, "text"), *texts, *split(passage.after, "text")]
 
 
-def _vectors(passage: Passage, texts: Sequence[str], of_texts: Sequence[Sequence[Word]], model: Any) -> Vectors:
+def _vectors(passage: Passage, texts: Sequence[str], of_texts: Sequence[Sequence[WordForm]], model: Any) -> Vectors:
     """The vectors of all words, each sentence read among its neighbours and under its title."""
     parts: list[Vectors] = []
     for block in _blocks(texts):
@@ -170,7 +173,7 @@ def _blocks(texts: Sequence[str]) -> list[list[int]]:
     return blocks
 
 
-def _of_words(of_text: Sequence[Word], start: int, spans: Sequence[tuple[int, int]], vectors: Vectors) -> Vectors:
+def _of_words(of_text: Sequence[WordForm], start: int, spans: Sequence[tuple[int, int]], vectors: Vectors) -> Vectors:
     """The unit vectors of words from those of the tokens that they consist of; zero for one that was cut off."""
     found = np.zeros((len(of_text), vectors.shape[1]), dtype=np.float32)
     t = 0
@@ -186,7 +189,7 @@ def _of_words(of_text: Sequence[Word], start: int, spans: Sequence[tuple[int, in
     return np.asarray(found / np.maximum(lengths, 1e-6))
 
 
-def _knows(of_text: Sequence[Word], tokens: Any) -> bool:
+def _knows(of_text: Sequence[WordForm], tokens: Any) -> bool:
     """Whether the model's vocabulary has the words of a text, or only their letters, which say nothing of its sense."""
     common = [word for word in of_text if not word.is_number and not word.written[0].isupper()]
     telling = [word for word in common if len(word.form) >= TELLING] or common
@@ -199,7 +202,7 @@ _FIRST_WHOLE_WORD = 1996
 _LEAST_RARE, _RAREST = 3.0, 9.5
 
 
-def _rarity(of_text: Sequence[Word], tokens: Any) -> Vectors:
+def _rarity(of_text: Sequence[WordForm], tokens: Any) -> Vectors:
     """From the place of a word's pieces in the vocabulary, which is ordered by frequency."""
     found = np.zeros(len(of_text), dtype=np.float32)
     t = 0
@@ -229,7 +232,7 @@ _SAYING_LITTLE = frozenset(  # German, Hebrew, Swedish, French, Spanish
 """Words without a subject of their own in languages other than English, whose are in retrieval.text.words."""
 
 
-def rarity_by_length(of_text: Sequence[Word]) -> Vectors:
+def rarity_by_length(of_text: Sequence[WordForm]) -> Vectors:
     """Without a vocabulary: short words say little, numbers much."""
     return np.array([1.0 if w.is_number else _by_length(w.form) for w in of_text], dtype=np.float32)
 

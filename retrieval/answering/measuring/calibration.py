@@ -52,7 +52,7 @@ class TooFewQuestions(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedCalibration:
     """A calibration with what it promises: of questions like those it was fitted on, `coverage` is the share that is
     answered and `risk` the share of those that should not have been. `curve` is the risk at each coverage, and `marks`
     are what the weights are of.
@@ -81,7 +81,7 @@ def calibrate(
     questions: Sequence[LabelledQuestion],
     target_risk: float | None = None,
     progress: Callable[[], None] = lambda: None,
-) -> Fitted:
+) -> FittedCalibration:
     """Fits weights and threshold to the questions; `find` searches for one.
 
     With `target_risk` as many questions are answered as keep the share of answers that should not have been given at or
@@ -107,7 +107,7 @@ def calibrate(
     answered = judged >= threshold
     curve = risk_coverage(judged, answerable)
     coverage, risk = float(answered.mean()), float((1 - answerable[answered]).mean()) if answered.any() else 0.0
-    return Fitted(
+    return FittedCalibration(
         marks=names,
         weights=fit(features, answerable, prior),
         threshold=threshold,
@@ -190,7 +190,7 @@ def chart(curve: Array, coverage: float, risk: float) -> bytes | None:
     return drawn.getvalue()
 
 
-def store(conn: Connection[Any], fitted: Fitted) -> None:
+def store(conn: Connection[Any], fitted: FittedCalibration) -> None:
     """From the next question on this calibration holds, in every process."""
     with conn.transaction():
         conn.execute(
@@ -210,9 +210,9 @@ def store(conn: Connection[Any], fitted: Fitted) -> None:
         )
 
 
-def latest(conn: Connection[Any]) -> Fitted | None:
+def latest(conn: Connection[Any]) -> FittedCalibration | None:
     """The calibration that holds; None while it is the default."""
-    with conn.cursor(row_factory=class_row(Fitted)) as cursor:
+    with conn.cursor(row_factory=class_row(FittedCalibration)) as cursor:
         return cursor.execute(_LATEST).fetchone()
 
 

@@ -8,11 +8,11 @@ from retrieval.answering.abilities import note_ability
 from retrieval.answering.answer import Question, Text
 from retrieval.answering.chain import AnswerChain, passages_for
 from retrieval.answering.chat_model import adapter_of, name_of
-from retrieval.answering.measuring.calibration import Fitted, calibrate, store
+from retrieval.answering.measuring.calibration import FittedCalibration, calibrate, store
 from retrieval.answering.measuring.evaluation import LabelledQuestion
 from retrieval.answering.measuring.leading_trial import LEAST as LEAST_LED
-from retrieval.answering.measuring.leading_trial import Lead, tellable, try_leading
-from retrieval.answering.measuring.rewriting_trial import LEAST, Trial, follow_ups, try_rewrites
+from retrieval.answering.measuring.leading_trial import LeadingTrial, tellable, try_leading
+from retrieval.answering.measuring.rewriting_trial import LEAST, RewritingTrial, follow_ups, try_rewrites
 from retrieval.answering.question.followup import meaning_of, standalone
 from retrieval.embedding import Embedder
 from retrieval.searching.passage import Passage
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PassageFinder:
     """What finds passages: an index, its embedder, what reorders, and which collections are searched."""
 
     conn: "Connection[Any]"
@@ -42,11 +42,11 @@ class Finding:
 
 
 def fit_abstention(
-    finding: Finding,
+    finding: PassageFinder,
     questions: Sequence[LabelledQuestion],
     target_risk: float | None,
     progress: Callable[[], None],
-) -> Fitted:
+) -> FittedCalibration:
     """Fits abstention to labelled questions, and has the chain go by it from now on."""
     fitted = calibrate(finding.passages, questions, target_risk, progress)
     store(finding.conn, fitted)
@@ -54,11 +54,11 @@ def fit_abstention(
 
 
 def fit_rewriting(
-    finding: Finding,
+    finding: PassageFinder,
     model: "Callable[[], BaseChatModel]",
     questions: Sequence[LabelledQuestion],
     progress: Callable[[], None],
-) -> Trial | None:
+) -> RewritingTrial | None:
     """Whether a model rewrites follow-ups better than the plain way, which the chain goes by from now on; None if the
     questions cannot tell. The model is loaded only where they can.
     """
@@ -79,7 +79,7 @@ def fit_leading(
     questions: Sequence[LabelledQuestion],
     collections: Sequence[str] | None,
     progress: Callable[[], None],
-) -> Lead | None:
+) -> LeadingTrial | None:
     """Whose words lead an answer, which the chain goes by from now on; None if the questions cannot tell.
 
     `chain` answers by `model`, whose words lead in it.

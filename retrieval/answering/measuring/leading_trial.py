@@ -27,7 +27,7 @@ Ask = Callable[[LabelledQuestion], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Lead:
+class LeadingTrial:
     """What came out over so many `questions`: how much of a right answer stands in an answer of `quotes` alone and in
     one that the `model` leads, the paired `gain` of the second, the share of these that show `own` words, and the
     median of `seconds` that one took.
@@ -58,7 +58,7 @@ def tellable(questions: Sequence[LabelledQuestion]) -> list[LabelledQuestion]:
 
 def try_leading(
     led: Ask, quoted: Ask, questions: Sequence[LabelledQuestion], progress: Callable[[], None] = lambda: None
-) -> Lead | None:
+) -> LeadingTrial | None:
     """Asks each question that is `tellable` both ways; None where they are fewer than `LEAST`."""
     chosen = tellable(questions)
     if len(chosen) < LEAST:
@@ -72,7 +72,7 @@ def try_leading(
         of_model.append(held(text, labelled))
         own.append(bool(written_by_model(text)))
         progress()
-    return Lead(
+    return LeadingTrial(
         questions=len(chosen),
         quotes=mean(of_quotes),
         model=mean(of_model),

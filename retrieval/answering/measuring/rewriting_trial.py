@@ -26,7 +26,7 @@ Find = Callable[[LabelledQuestion, str], Sequence[Passage]]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class RewritingTrial:
     """What came out over so many `questions` with a history: hit@1 and hit@5, by document, of the plain way and of the
     model's; `gain` in the reciprocal rank of the first right document, paired; the share of questions that the model's
     words were taken for; and the median of `seconds` that it took for one.
@@ -59,7 +59,7 @@ def try_rewrites(
     model: BaseChatModel,
     questions: Sequence[LabelledQuestion],
     progress: Callable[[], None] = lambda: None,
-) -> Trial | None:
+) -> RewritingTrial | None:
     """Searches each follow-up among the questions in both ways; None where they are fewer than `LEAST`."""
     chosen = follow_ups(questions)
     if len(chosen) < LEAST:
@@ -75,7 +75,7 @@ def try_rewrites(
         plain.append(_rank(find(labelled, before), labelled))
         ours.append(_rank(find(labelled, asked), labelled) if asked != before else plain[-1])
         progress()
-    return Trial(
+    return RewritingTrial(
         questions=len(chosen),
         plain=_hits(plain),
         model=_hits(ours),

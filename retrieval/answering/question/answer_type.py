@@ -7,7 +7,7 @@ from retrieval.text.words import COMMON, NUMBER_WORDS, WORD, numerals
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AnswerType:
     """What kind of answer a question asks for.
 
     `of` is the noun that is counted or identified, if it is named; `given` are the numbers and identifiers that the
@@ -50,13 +50,13 @@ _WHICH = re.compile(
 _NAMED = frozenset("pin port percent percentage".split())
 
 
-def asks_for(question: str) -> Wanted:
+def answer_type(question: str) -> AnswerType:
     """Whether the question can only be answered with a number, judged by its interrogative (English only)."""
     given = numerals(question)
     if found := _HOW.search(question):
         noun = (found[2] or "").lower()
-        return Wanted(True, noun if noun and noun not in COMMON else None, given)
+        return AnswerType(True, noun if noun and noun not in COMMON else None, given)
     if found := _WHICH.search(question):
         noun = found[1].lower()
-        return Wanted(True, noun if noun in _NAMED else None, given)
-    return Wanted(False, None, given)
+        return AnswerType(True, noun if noun in _NAMED else None, given)
+    return AnswerType(False, None, given)

@@ -41,7 +41,7 @@ _AMONG = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Mention:
     """A thing that a question names: as it is written, and in the one way that all ways of writing it have in common.
 
     `kind`: "code" (A106), "numbered" (alarm 3) or "name".
@@ -52,34 +52,34 @@ class Named:
     kind: str
 
 
-def named(question: str) -> list[Named]:
+def mentions_in(question: str) -> list[Mention]:
     """The codes, numbered things and proper names of a question, each once: codes before names."""
-    found: dict[str, Named] = {}
+    found: dict[str, Mention] = {}
     for one in (*_codes(question), *_numbered(question), *_names(question)):
         found.setdefault(one.key, one)
     return list(found.values())
 
 
-def missing(question: str, passages: Sequence[Passage]) -> list[str]:
+def missing_mentions(question: str, passages: Sequence[Passage]) -> list[str]:
     """What the question names and no passage holds, titles and headings included, as the question has it.
 
     A numbered thing counts where the passages number such things, too (alarm 4): else it may be an amount.
     """
     held = _held(passages)
-    return [one.text for one in named(question) if _is_missing(one, held)]
+    return [one.text for one in mentions_in(question) if _is_missing(one, held)]
 
 
 def names_only_what_is_missing(question: str, passages: Sequence[Passage]) -> bool:
     """Whether the question names codes or numbered things and none of them stands in the passages."""
     held = _held(passages)
-    codes = [one for one in named(question) if one.kind != "name"]
+    codes = [one for one in mentions_in(question) if one.kind != "name"]
     absent = [one for one in codes if _is_missing(one, held)]
     return bool(absent) and not any(one.key in held.keys for one in codes)
 
 
-def nearest_named(absent: str, passages: Sequence[Passage]) -> str | None:
+def nearest_mention(absent: str, passages: Sequence[Passage]) -> str | None:
     """What in the passages is called most like it: the same letters with another number; None if nothing is."""
-    one = next(iter(named(f"- {absent}")), None)
+    one = next(iter(mentions_in(f"- {absent}")), None)
     if one is None or one.kind == "name":
         return None
     neighbours = _held(passages).neighbours(one.key)
@@ -92,12 +92,12 @@ def nearest_named(absent: str, passages: Sequence[Passage]) -> str | None:
 def not_mentioned(absent: Sequence[str], passages: Sequence[Passage]) -> str:
     """What an abstention says of them: `The documents don't mention A106; the nearest is A101.`"""
     text = "The documents don't mention " + " or ".join(absent)
-    nearest = next(filter(None, (nearest_named(one, passages) for one in absent)), None)
+    nearest = next(filter(None, (nearest_mention(one, passages) for one in absent)), None)
     return f"{text}; the nearest is {nearest}." if nearest else f"{text}."
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _PassageMentions:
     """What passages name: their codes and numbered things by key, as they are first written; and all of their words."""
 
     keys: dict[str, str]
@@ -114,12 +114,12 @@ class _Held:
         )
 
 
-def _held(passages: Sequence[Passage]) -> _Held:
+def _held(passages: Sequence[Passage]) -> _PassageMentions:
     return _held_in(tuple(f"{one.title}\n{one.heading}\n{one.reading}" for one in passages))
 
 
 @lru_cache(maxsize=64)
-def _held_in(texts: tuple[str, ...]) -> _Held:
+def _held_in(texts: tuple[str, ...]) -> _PassageMentions:
     keys: dict[str, str] = {}
     for text in texts:
         for one in (*_codes(text), *_numbered(text, amounts=True)):
@@ -127,16 +127,16 @@ def _held_in(texts: tuple[str, ...]) -> _Held:
         for identifier in identifiers(text):  # a table's cells among them
             keys.setdefault(_key(identifier), identifier)
     words = frozenset(_bare(word.lower()) for text in texts for word in WORD.findall(text))
-    return _Held(keys, words)
+    return _PassageMentions(keys, words)
 
 
-def _is_missing(one: Named, held: _Held) -> bool:
+def _is_missing(one: Mention, held: _PassageMentions) -> bool:
     if one.kind == "name":
         return not held.has_name(_bare(one.text.lower()))
     return one.key not in held.keys and (one.kind == "code" or bool(held.neighbours(one.key)))
 
 
-def _codes(text: str) -> Iterator[Named]:
+def _codes(text: str) -> Iterator[Mention]:
     """What is written in one, with letters and digits, and is no amount; its parts, too, if they are such (G28/G30)."""
     for found in _TOKEN.finditer(text):
         token = _HEBREW_PREFIX.sub("", found[0])
@@ -144,7 +144,7 @@ def _codes(text: str) -> Iterator[Named]:
         if _is_code(token):
             several = "/" in token and len(parts) > 1
             for part in parts if several else [token]:
-                yield Named(part, _key(part), "code")
+                yield Mention(part, _key(part), "code")
 
 
 def _is_code(token: str) -> bool:
@@ -155,16 +155,16 @@ def _is_code(token: str) -> bool:
     return True
 
 
-def _numbered(text: str, *, amounts: bool = False) -> Iterator[Named]:
+def _numbered(text: str, *, amounts: bool = False) -> Iterator[Mention]:
     """`alarm 3`. In a question an amount is told by the unit after it."""
     for found in _NUMBERED.finditer(text):
         word, after = found["word"].lower(), (found["after"] or "").lower()
         if word not in COMMON and (amounts or not is_unit(after)):
             text_of_it = found[0][: found.end("number") - found.start()]
-            yield Named(text_of_it, _bare(word) + found["number"], "numbered")
+            yield Mention(text_of_it, _bare(word) + found["number"], "numbered")
 
 
-def _names(question: str) -> Iterator[Named]:
+def _names(question: str) -> Iterator[Mention]:
     nouns_have_capitals = bool(_NOUNS_HAVE_CAPITALS.search(question))
     if question.upper() == question or _is_in_title_case(question):
         return
@@ -172,7 +172,7 @@ def _names(question: str) -> Iterator[Named]:
         name = re.sub(r"[’']s$", "", found["name"])
         leads = _LEADS_TO_NAME.search(question[: found.start()])
         if name.lower() not in COMMON and not _is_code(name) and (leads or not nouns_have_capitals):
-            yield Named(name, _bare(name.lower()), "name")
+            yield Mention(name, _bare(name.lower()), "name")
 
 
 def _is_in_title_case(question: str) -> bool:

@@ -14,10 +14,9 @@ from typing import Any
 
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, one_line, row_text
 from retrieval.loading.grids import with_one_header
-from retrieval.loading.headers import Table as Columns
-from retrieval.loading.headers import headed, listed
+from retrieval.loading.headers import HeadedTable, headed, listed
 from retrieval.loading.pdf.furniture import drop_furniture
-from retrieval.loading.pdf.geometry import Line, Page, Table
+from retrieval.loading.pdf.geometry import Line, Page, PageTable
 from retrieval.loading.pdf.hyphens import unbroken, words_in
 from retrieval.loading.pdf.layout import reading_order
 from retrieval.loading.pdf.reading import Sheet, read_sheets
@@ -66,7 +65,7 @@ def parse_pdf(data: bytes, ocr: str = "", max_pages: int | None = None) -> Parse
     _join_tables(pages)
     outline = Outline()
     outline.note(f"{_numbers(pictures)} only pictures: {reason}" if pictures else "")
-    _Writer(outline, pages).write()
+    _BlockWriter(outline, pages).write()
     return outline.document(fallback=_declared_title(reader))
 
 
@@ -103,7 +102,7 @@ def _page(number: int, sheet: Sheet) -> Page:
         if place == 0:
             rows = with_tables(without_struck(rows, across), across, upright)
         items = reading_order(rows, across if place == 0 else ())
-        page.items += [item for item in items if isinstance(item, Table) or item.text.strip()]
+        page.items += [item for item in items if isinstance(item, PageTable) or item.text.strip()]
     return page
 
 
@@ -153,14 +152,18 @@ def _join_tables(pages: Sequence[Page]) -> None:
     for page in pages:
         if last is not None and page.items and last.items:
             above, below = last.items[-1], page.items[0]
-            if isinstance(above, Table) and isinstance(below, Table) and len(above.cells[0]) == len(below.cells[0]):
+            if (
+                isinstance(above, PageTable)
+                and isinstance(below, PageTable)
+                and len(above.cells[0]) == len(below.cells[0])
+            ):
                 last.items[-1] = _continued(above, below)
                 del page.items[0]
         if page.items:
             last = page
 
 
-def _continued(above: Table, below: Table) -> Table:
+def _continued(above: PageTable, below: PageTable) -> PageTable:
     """Both tables as one, without the header that is repeated. A first row with a single cell, not the first, goes on
     with the last row above.
     """
@@ -169,10 +172,10 @@ def _continued(above: Table, below: Table) -> Table:
     rest = [list(row) for row in below.cells[len(list(same)) :]]
     if rest and not rest[0][0] and sum(map(bool, rest[0])) == 1:
         rows[-1] = [f"{one}\n{other}".strip() for one, other in zip(rows[-1], rest.pop(0), strict=True)]
-    return Table(rows + rest, above.headers)
+    return PageTable(rows + rest, above.headers)
 
 
-class _Writer:
+class _BlockWriter:
     """Writes the lines and tables of all pages as blocks."""
 
     def __init__(self, outline: Outline, pages: Sequence[Page]) -> None:
@@ -203,7 +206,7 @@ class _Writer:
         usual, columns = _usual_step(page.lines), _Columns(page.lines)
         self._last = None
         for item in page.items:
-            if isinstance(item, Table):
+            if isinstance(item, PageTable):
                 self._close()
                 self._add_table(item)
                 self._last = None
@@ -235,12 +238,12 @@ class _Writer:
             return 0
         return self._levels.get(_type(line), 0)
 
-    def _add_table(self, table: Table) -> None:
+    def _add_table(self, table: PageTable) -> None:
         """A passage for each row, under the names of its columns."""
         cells = [[" ".join(unbroken(cell.split("\n"), self._known)) for cell in row] for row in table.cells]
         headers = table.headers or _spanned_headers(cells)
         named = with_one_header(cells, headers) if headers else []
-        found = Columns(tuple(named[0]), tuple(map(tuple, named[1:]))) if named else listed(cells) or headed(cells)
+        found = HeadedTable(tuple(named[0]), tuple(map(tuple, named[1:]))) if named else listed(cells) or headed(cells)
         lines = (" ".join(filter(None, found.columns)),) if not (found.rows or found.pairs) else ()
         for line in (*found.above, *lines):
             self._outline.add("text", line)

@@ -32,7 +32,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PageTable:
     """A table's rows, and how many at the top are marked as its header (bold type); 0 if none is."""
 
     cells: Cells
@@ -40,7 +40,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class PageWord:
     """A word between two gaps, or a whole table in the place of one. Its text is in the order in which it stands."""
 
     text: str
@@ -49,10 +49,10 @@ class Word:
     y: float
     size: float
     bold: bool = False
-    table: Table | None = None
+    table: PageTable | None = None
 
 
-Row = list[Word]
+Row = list[PageWord]
 """Words on one baseline from left to right."""
 
 
@@ -74,7 +74,7 @@ class Page:
     """A page in reading order, and the notes that are pinned to it."""
 
     number: int
-    items: list[Line | Table] = field(default_factory=list)
+    items: list[Line | PageTable] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -83,6 +83,6 @@ class Page:
         return [item for item in self.items if isinstance(item, Line)]
 
 
-def extent(words: Sequence[Word]) -> tuple[float, float]:
+def extent(words: Sequence[PageWord]) -> tuple[float, float]:
     """Where words begin and end."""
     return min(word.x0 for word in words), max(word.x1 for word in words)

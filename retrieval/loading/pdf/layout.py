@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 
 from retrieval.loading.pdf.cells import bold_rows, wrapped_rows
-from retrieval.loading.pdf.geometry import Line, Row, Rule, Table, extent
+from retrieval.loading.pdf.geometry import Line, PageTable, Row, Rule, extent
 from retrieval.loading.pdf.tables import cell_text
 from retrieval.loading.pdf.words import line_of
 
@@ -44,11 +44,11 @@ Gap = tuple[float, float]
 """Where a strip without words begins and ends."""
 
 
-def reading_order(rows: list[Row], across: Sequence[Rule] = (), depth: int = 0) -> list[Line | Table]:
+def reading_order(rows: list[Row], across: Sequence[Rule] = (), depth: int = 0) -> list[Line | PageTable]:
     """The lines and tables of a page, or a part of it, in the order in which they are read. `across` are its rules, for
     tables that have such between their rows alone.
     """
-    items: list[Line | Table] = []
+    items: list[Line | PageTable] = []
     for band in _bands(rows):
         columns = band.columns(COLUMN_GUTTER * _usual_size(band.rows))
         if len(columns) > 1 and depth < MAX_DEPTH and _are_prose(columns):
@@ -61,7 +61,7 @@ def reading_order(rows: list[Row], across: Sequence[Rule] = (), depth: int = 0) 
     return items
 
 
-def _items(row: Row) -> list[Line | Table]:
+def _items(row: Row) -> list[Line | PageTable]:
     """A row as a line, and the tables in it after that."""
     words = [word for word in row if word.table is None]
     return [*([line_of(words)] if words else []), *(word.table for word in row if word.table is not None)]
@@ -197,7 +197,7 @@ def _breaks(column: Sequence[Row]) -> list[float]:
     return [row[0].y for row, step in zip(column[1:], steps, strict=True) if step > APART * usual]
 
 
-def _table(band: _Band, across: Sequence[Rule]) -> Table | None:
+def _table(band: _Band, across: Sequence[Rule]) -> PageTable | None:
     """The rows as a table of three columns or more, or of two below names in bold; None for mere lines."""
     band = _Band(band.rows, [gutter for gutter in band.gutters if _stands_out(gutter, band)])
     cells = band.cells()
@@ -215,7 +215,7 @@ def _table(band: _Band, across: Sequence[Rule]) -> Table | None:
     rows = wrapped_rows([row[0].y for row in band.rows], cells, _between(band.rows, across))
     if len(rows) < 2:
         return None
-    return Table([[cell_text(cell) for cell in row] for row in rows], min(headers, 1))
+    return PageTable([[cell_text(cell) for cell in row] for row in rows], min(headers, 1))
 
 
 def _is_column(cells: Sequence[Row], *, headers: int) -> bool:

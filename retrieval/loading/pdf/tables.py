@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from retrieval.loading.pdf.cells import bold_rows, wrapped_rows
-from retrieval.loading.pdf.geometry import Cells, Row, Rule, Table, Word
+from retrieval.loading.pdf.geometry import Cells, PageTable, PageWord, Row, Rule
 from retrieval.loading.pdf.words import line_of
 
 NEAR = 3.0
@@ -30,7 +30,7 @@ def without_struck(rows: list[Row], across: Sequence[Rule]) -> list[Row]:
     lines = sorted(across, key=lambda rule: rule.at)
     places = [rule.at for rule in lines]
 
-    def is_struck(word: Word) -> bool:
+    def is_struck(word: PageWord) -> bool:
         low, high = (word.y + share * word.size for share in STRIKE)
         first, last = bisect_right(places, low), bisect_right(places, high)
         width = word.x1 - word.x0
@@ -49,7 +49,7 @@ def with_tables(rows: list[Row], across: Sequence[Rule], upright: Sequence[Rule]
             continue
         rows = [[word for word in row if not grid.holds(word)] for row in rows]
         left, right, bottom, top = grid.xs[0], grid.xs[-1], grid.ys[-1], grid.ys[0]
-        rows.append([Word("", left, right, (bottom + top) / 2, top - bottom, table=table)])
+        rows.append([PageWord("", left, right, (bottom + top) / 2, top - bottom, table=table)])
         rows = sorted((row for row in rows if row), key=lambda row: -row[0].y)
     return rows
 
@@ -63,12 +63,12 @@ class _Grid:
     across: list[Rule]
     upright: list[Rule]
 
-    def holds(self, word: Word) -> bool:
+    def holds(self, word: PageWord) -> bool:
         """Whether a word stands within."""
         x, y = (word.x0 + word.x1) / 2, word.y + 0.3 * word.size
         return word.table is None and self.xs[0] <= x <= self.xs[-1] and self.ys[-1] <= y <= self.ys[0]
 
-    def table(self, rows: Sequence[Row]) -> Table | None:
+    def table(self, rows: Sequence[Row]) -> PageTable | None:
         """The table with these words, None where it has less than two rows and columns with any."""
         columns, lines = len(self.xs) - 1, len(self.ys) - 1
         if columns < 2 or lines < 2 or columns * lines > MAX_CELLS:
@@ -98,15 +98,15 @@ class _Grid:
         tall = [sum(len(found) > 2 for (line, _), found in words.items() if line == at) for at in range(lines)]
         return max(tall) > 1 and len(words.get((tall.index(max(tall)), 0), ())) > 2 and lines <= MAX_OPEN
 
-    def _rows_told_by_lines(self, rows: Sequence[Row]) -> Table:
+    def _rows_told_by_lines(self, rows: Sequence[Row]) -> PageTable:
         cells = [
             [[word for word in row if self._place(word)[1] == at] for at in range(len(self.xs) - 1)] for row in rows
         ]
         found = wrapped_rows([row[0].y for row in rows], cells, ())
         headers = min(bold_rows(cells), 1)
-        return Table([[cell_text(cell) for cell in row] for row in found], headers)
+        return PageTable([[cell_text(cell) for cell in row] for row in found], headers)
 
-    def _place(self, word: Word) -> tuple[int, int]:
+    def _place(self, word: PageWord) -> tuple[int, int]:
         x, y = (word.x0 + word.x1) / 2, word.y + 0.3 * word.size
         column = min(max(bisect_right(self.xs, x) - 1, 0), len(self.xs) - 2)
         line = sum(at > y for at in self.ys) - 1
@@ -141,13 +141,13 @@ def cell_text(rows: Sequence[Row]) -> str:
     return "\n".join(line_of(row).text for row in rows)
 
 
-def _tidy(cells: Cells, bold: Sequence[bool]) -> Table:
+def _tidy(cells: Cells, bold: Sequence[bool]) -> PageTable:
     """A table without its empty rows and columns, and how many of its first rows are set in bold."""
     kept = [line for line, row in enumerate(cells) if any(row)]
     columns = [column for column in range(len(cells[0])) if any(row[column] for row in cells)]
     marked = [bold[line] for line in kept]
     headers = marked.index(False) if False in marked else 0
-    return Table([[cells[line][column] for column in columns] for line in kept], headers)
+    return PageTable([[cells[line][column] for column in columns] for line in kept], headers)
 
 
 def _runs(rules: Iterable[Rule], at: float, start: float, end: float) -> bool:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from statistics import median
 
 from retrieval.loading.pdf.bidi import as_read
-from retrieval.loading.pdf.geometry import Glyph, Line, Row, Word
+from retrieval.loading.pdf.geometry import Glyph, Line, PageWord, Row
 from retrieval.loading.scripts import lowered, raised
 
 SAME_LINE = 0.25
@@ -54,7 +54,7 @@ def _main_type(row: Row) -> tuple[float, float]:
     return max(sizes, key=lambda key: (sizes[key], key))
 
 
-def _in_script(word: Word, size: float, base: float) -> str:
+def _in_script(word: PageWord, size: float, base: float) -> str:
     if word.size < SMALL * size and abs(word.y - base) > 0.1 * size:
         return raised(word.text) if word.y > base else lowered(word.text)
     return word.text
@@ -121,7 +121,7 @@ def _is_shadow(last: Glyph, glyph: Glyph) -> bool:
     return last.text == glyph.text and glyph.x0 - last.x0 < 0.25 * (last.x1 - last.x0) and last.x1 > last.x0
 
 
-def _word(glyphs: Sequence[Glyph]) -> Word:
+def _word(glyphs: Sequence[Glyph]) -> PageWord:
     text = "".join([glyph.text for glyph in glyphs])
     first = glyphs[0]
     size = first.size
@@ -130,4 +130,4 @@ def _word(glyphs: Sequence[Glyph]) -> Word:
         size = max(sizes, key=lambda size: (sizes[size], size))
     bold = sum(glyph.bold for glyph in glyphs) * 2 > len(glyphs)
     text = text if text.isascii() else unicodedata.normalize("NFC", text)
-    return Word(text, first.x0, max([glyph.x1 for glyph in glyphs]), first.y, size, bold)
+    return PageWord(text, first.x0, max([glyph.x1 for glyph in glyphs]), first.y, size, bold)

@@ -16,7 +16,7 @@ from retrieval.answering.answer import Answer, Done, Question, Reading, Searchin
 from retrieval.answering.chain import AnswerChain, Policy
 from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS, written_by_model
 from retrieval.answering.evidence.confidence import DEFAULT, assess
-from retrieval.answering.measuring.calibration import Fitted, store, take_back
+from retrieval.answering.measuring.calibration import FittedCalibration, store, take_back
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
@@ -131,7 +131,7 @@ def test_what_the_documents_do_not_say(pool: ConnectionPool[Any]) -> None:
 def test_a_calibration_decides_what_is_enough(pool: ConnectionPool[Any]) -> None:
     """From the next question on, until it is taken back."""
     asked = "How often is the bearing greased?"
-    never = Fitted(DEFAULT.weights, 1.0, 0.0, 3, 3, 0.0, 0.0, (0.0,), None)
+    never = FittedCalibration(DEFAULT.weights, 1.0, 0.0, 3, 3, 0.0, 0.0, (0.0,), None)
     with pool.connection() as conn:
         store(conn, never)
     assert answer(pool, saying("x"), asked).abstained
@@ -327,7 +327,7 @@ def test_where_the_search_is_not_sure_what_is_written_may_tell(pool: ConnectionP
     passages, fitted = AnswerChain(pool, EMBEDDER, saying()).find(Question(asked), asked)
     sure = assess(asked, passages, calibration=fitted).confidence
     with pool.connection() as conn:
-        store(conn, Fitted(fitted.weights, sure + 0.01, 0.0, 3, 3, 0.0, 0.0, (0.0,), None))
+        store(conn, FittedCalibration(fitted.weights, sure + 0.01, 0.0, 3, 3, 0.0, 0.0, (0.0,), None))
     assert answer(pool, saying("x"), asked).abstained
     assert answer(pool, saying("Order it from Jena.", "It was built in Jena."), asked, MODEL).abstained
     told = answer(pool, saying("You should grease the bearing every 400 hours."), asked, MODEL)

@@ -10,7 +10,7 @@ from retrieval.collections import OtherAudience
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import (
     MissingPath,
-    Settings,
+    SourceSettings,
     WrongAddress,
     add_source,
     due_sources,
@@ -70,8 +70,8 @@ def test_paths_are_paths(tmp_path: Path) -> None:
 
 def test_settings_are_kept_and_replaced(conn: Connection, tmp_path: Path) -> None:
     """Adding a source again sets it anew; its documents stay."""
-    first = add_source(conn, tmp_path, "shop", Settings(["*.md"], ["old/"], 60))
-    again = add_source(conn, tmp_path, "shop", Settings(exclude=["*.txt"], every_minutes=0))
+    first = add_source(conn, tmp_path, "shop", SourceSettings(["*.md"], ["old/"], 60))
+    again = add_source(conn, tmp_path, "shop", SourceSettings(exclude=["*.txt"], every_minutes=0))
     assert first.id == again.id
     assert list_sources(conn) == [again]
     assert (again.include, again.exclude, again.every_minutes) == ([], ["*.txt"], 0)
@@ -82,7 +82,7 @@ def test_a_query_is_for_sql_alone(conn: Connection, tmp_path: Path) -> None:
     with pytest.raises(WrongAddress, match="needs a query"):
         add_source(conn, "sql:plant/alarms")
     with pytest.raises(WrongAddress, match="Only a SQL source"):
-        add_source(conn, tmp_path, settings=Settings(query="SELECT 1"))
+        add_source(conn, tmp_path, settings=SourceSettings(query="SELECT 1"))
     assert list_sources(conn) == []
 
 
@@ -91,7 +91,7 @@ def test_each_source_has_its_own_schedule(conn: Connection, tmp_path: Path) -> N
     schedules = {"always": None, "manual": 0, "hour": 60, "day": 1440}
     for name, minutes in schedules.items():
         (tmp_path / name).mkdir()
-        add_source(conn, tmp_path / name, settings=Settings(every_minutes=minutes))
+        add_source(conn, tmp_path / name, settings=SourceSettings(every_minutes=minutes))
 
     def due() -> list[str]:
         return [Path(source.uri).name for source in due_sources(conn)]
@@ -110,7 +110,7 @@ def test_a_source_that_cannot_be_read_waits_for_its_time_too(conn: Connection, t
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "pump.md").write_text("# Pump\n\nThe pump is blue.\n")
-    source = add_source(conn, folder, settings=Settings(every_minutes=60))
+    source = add_source(conn, folder, settings=SourceSettings(every_minutes=60))
     index_sources(conn, HashEmbedder(), [source], max_bytes=1000)
     (before,) = list_sources(conn)
     folder.rename(tmp_path / "away")

@@ -20,11 +20,11 @@ from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import register_sources
 from retrieval.loading import LoadError, load
 from retrieval.loading.blocks import Block, ParsedDocument
-from retrieval.loading.isolated import IsolatedParser, Limits
+from retrieval.loading.isolated import IsolatedParser, ParserLimits
 from tests.retrieval.indexing.test_index import HashEmbedder
 
 PARSER = "tests.retrieval.loading.parsers:parse"
-LIMITS = Limits(seconds=1.5, megabytes=400)
+LIMITS = ParserLimits(seconds=1.5, megabytes=400)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def bad() -> Iterator[IsolatedParser]:
 @pytest.fixture(scope="module")
 def good() -> Iterator[IsolatedParser]:
     """The real parsers with the limits that they have in use, but less time."""
-    with IsolatedParser(Limits(seconds=20)) as parser:
+    with IsolatedParser(ParserLimits(seconds=20)) as parser:
         yield parser
 
 

@@ -6,7 +6,7 @@ import pytest
 from psycopg import Connection
 
 from retrieval.indexing.index import index_sources
-from retrieval.indexing.sources import Settings, add_source
+from retrieval.indexing.sources import SourceSettings, add_source
 from retrieval.indexing.tally import IndexReport
 from retrieval.origins import Access
 from tests.retrieval.indexing.test_index import HashEmbedder
@@ -26,7 +26,7 @@ def index(conn: Connection, embedder: HashEmbedder) -> Index:
 
     def run(uri: str, access: Access, limit: int = 1_000_000, **settings: object) -> IndexReport:
         embedder.texts.clear()
-        source = add_source(conn, uri, settings=Settings(**settings))  # type: ignore[arg-type]
+        source = add_source(conn, uri, settings=SourceSettings(**settings))  # type: ignore[arg-type]
         return index_sources(conn, embedder, [source], max_bytes=limit, access=access)
 
     return run

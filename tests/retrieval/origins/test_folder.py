@@ -6,7 +6,7 @@ import pytest
 from psycopg import Connection
 
 from retrieval.loading.files import scan
-from retrieval.origins import Access, Gone, Item
+from retrieval.origins import Access, Gone, SourceItem
 from retrieval.origins.folder import Folder
 from tests.retrieval.origins.conftest import Index, counts, documents
 
@@ -72,4 +72,4 @@ def test_a_file_that_becomes_a_link_before_it_is_read_is_gone(folder: Path) -> N
     (folder / "pump.md").unlink()
     (folder / "pump.md").symlink_to(folder.parent / "private" / "wages.md")
     with pytest.raises(Gone):
-        opened.fetch(Item("pump.md"), None, 1000)
+        opened.fetch(SourceItem("pump.md"), None, 1000)

@@ -9,7 +9,7 @@ from psycopg import Connection
 from structlog.testing import capture_logs
 
 from retrieval.indexing.index import index_sources
-from retrieval.indexing.sources import Settings, add_source
+from retrieval.indexing.sources import SourceSettings, add_source
 from retrieval.indexing.tally import IndexReport
 from retrieval.origins import Access
 from tests.retrieval.indexing.test_index import HashEmbedder
@@ -30,7 +30,7 @@ def scan(conn: Connection, tmp_path: Path, web: Access) -> Scan:
     (tmp_path / "after" / "night.md").write_text("Nobody works alone at night.\n")
 
     def run(uri: str, access: Access = web, **settings: object) -> IndexReport:
-        odd = add_source(conn, uri, settings=Settings(**settings))  # type: ignore[arg-type]
+        odd = add_source(conn, uri, settings=SourceSettings(**settings))  # type: ignore[arg-type]
         after = add_source(conn, tmp_path / "after")
         report = index_sources(conn, HashEmbedder(), [odd, after], max_bytes=1_000_000, access=access)
         assert documents(conn)["night.md"] == "Nobody works alone at night."

@@ -8,7 +8,7 @@ import pytest
 from retrieval.answering.evidence.confidence import assess
 from retrieval.answering.evidence.quotes import MAX_QUOTED_WORDS, MAX_QUOTES, choose_quotes
 from retrieval.answering.groundedness.judge import Groundedness
-from retrieval.answering.question.answer_type import asks_for
+from retrieval.answering.question.answer_type import answer_type
 from retrieval.answering.wording import holds, repeats, says_something
 from retrieval.embedding import MiniLM
 from retrieval.searching.passage import Passage
@@ -80,13 +80,13 @@ def test_rows_of_another_code_are_not_quoted() -> None:
 )
 def test_what_kind_of_answer_is_asked_for(question: str, number: bool, of: str | None) -> None:
     """The interrogative says it; other languages than English ask for nothing in particular."""
-    wanted = asks_for(question)
+    wanted = answer_type(question)
     assert (wanted.number, wanted.of) == (number, of)
 
 
 def test_a_number_that_the_question_gave_is_no_answer() -> None:
     """The 38 of "error 38" is not the maximum that is asked for, nor is a number in a column's name."""
-    wanted = asks_for("error 38: what is the highest tool number?")
+    wanted = answer_type("error 38: what is the highest tool number?")
     assert not wanted.is_in("Code in v1.1: 38\nMeaning: tool number above the maximum")
     assert wanted.is_in("The highest tool number is 255.")
 

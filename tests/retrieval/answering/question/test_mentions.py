@@ -5,7 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from retrieval.answering.question.mentions import missing, names_only_what_is_missing, nearest_named, not_mentioned
+from retrieval.answering.question.mentions import (
+    missing_mentions,
+    names_only_what_is_missing,
+    nearest_mention,
+    not_mentioned,
+)
 from retrieval.searching.passage import Passage
 from tests.retrieval.samples import passage
 
@@ -39,8 +44,8 @@ ALL = (ALARMS, NUMBERED, ROW, MODELS, SETTINGS, SEALS, GERMAN, HEBREW)
 )
 def test_what_no_passage_holds_is_missing(question: str, absent: list[str], nearest: str | None) -> None:
     """And what comes nearest is a thing of the same kind, however both are written."""
-    assert missing(question, ALL) == absent
-    assert nearest_named(absent[0], ALL) == nearest
+    assert missing_mentions(question, ALL) == absent
+    assert nearest_mention(absent[0], ALL) == nearest
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_what_no_passage_holds_is_missing(question: str, absent: list[str], near
 )
 def test_what_a_passage_holds_in_any_way_of_writing_is_not(question: str) -> None:
     """Nor are amounts, and the nouns of a language that gives all of them capitals."""
-    assert missing(question, ALL) == []
+    assert missing_mentions(question, ALL) == []
 
 
 @pytest.mark.parametrize(
