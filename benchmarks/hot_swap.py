@@ -33,8 +33,8 @@ from pydantic import PrivateAttr
 
 from bot.app import build_app
 from finetune import registry
-from finetune.chat_model import ROLES, Phi3Chat, load_chat_model
-from finetune.loading import load_model
+from finetune.model.chat_model import ROLES, Phi3Chat, load_chat_model
+from finetune.model.loading import load_model
 from finetune.serving import Serving
 from finetune.training.process import run
 from finetune.training.run import ADAPTER, file_sha256

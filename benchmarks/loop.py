@@ -37,9 +37,9 @@ from finetune import registry
 from finetune.dataset.learning import judges
 from finetune.dataset.rows import PassageRow
 from finetune.evaluation.scores import facts
-from finetune.round_parts import RoundRequest
-from finetune.round_rows import of_job
-from finetune.rounds import request_round
+from finetune.rounds.parts import RoundRequest
+from finetune.rounds.rows import of_job
+from finetune.rounds.run import request_round
 from jobs.execution import carry_out_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application

@@ -24,11 +24,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from finetune.comparison.arms import compare_arms
+from finetune.comparison.report import ARMS, Comparison, Written, compare
 from finetune.dataset.general import general_questions
 from finetune.dataset.guards import without_markers
 from finetune.dataset.learning import judges, like, prompt
-from finetune.evaluation.arms import compare_arms
-from finetune.evaluation.comparison import ARMS, Comparison, Written, compare
 from finetune.evaluation.gate import Guard, Outcome, decide
 from finetune.evaluation.scores import chrf, facts
 from finetune.evaluation.scoring import bare

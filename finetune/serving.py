@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from finetune.adapters import KEPT
 from finetune.errors import ModelUnusable
+from finetune.model.adapters import KEPT
 from finetune.registry import find, in_use
 from retrieval.answering.chat_model import unload
 

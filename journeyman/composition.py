@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from bot.app import SlackApp
     from bot.operations import ModelState
+    from finetune.comparison.arms import ComparisonParts
     from finetune.dataset.rows import Dataset, Options
     from finetune.dataset.storage import Stored
-    from finetune.evaluation.arms import ComparisonParts
     from finetune.evaluation.judging import Judge
-    from finetune.round_parts import RoundParts, RoundRequest
+    from finetune.rounds.parts import RoundParts, RoundRequest
     from finetune.serving import Serving
     from jobs.progress import Progress
     from journeyman.observing.metrics import Metrics
@@ -309,7 +309,7 @@ class Application:
 
     def comparison_parts(self) -> "ComparisonParts":
         """What answers in a comparison."""
-        from finetune.evaluation.arms import ComparisonParts
+        from finetune.comparison.arms import ComparisonParts
 
         shown = self.examples(self.settings.examples or USUAL_EXAMPLES)
         return ComparisonParts(
@@ -365,7 +365,7 @@ class Application:
         if settings.judge_url is None:
             return None
         from finetune.evaluation.judging import Judge
-        from finetune.remote import remote_chat_model
+        from finetune.model.remote import remote_chat_model
 
         model = remote_chat_model(
             settings.judge_url, settings.judge_model, reveal(settings.judge_api_key), JUDGE_TOKENS
@@ -374,7 +374,7 @@ class Application:
 
     def round_parts(self) -> "RoundParts":
         """What a round of fine-tuning works with."""
-        from finetune.round_parts import Machine, RoundParts, RoundPolicy
+        from finetune.rounds.parts import Machine, RoundParts, RoundPolicy
         from journeyman.failures import explain
 
         settings = self.settings
@@ -417,7 +417,7 @@ class Application:
 
     def usual_request(self) -> "RoundRequest":
         """What a round that the schedule starts is to do."""
-        from finetune.round_parts import RoundRequest
+        from finetune.rounds.parts import RoundRequest
 
         return RoundRequest(method=self.settings.finetune_method)
 
@@ -653,12 +653,12 @@ class Application:
 
     def finetune(self, conn: "Connection[Any]", job_id: int, tell: "Callable[[Progress], None]") -> dict[str, Any]:
         """Do the round of fine-tuning that a job is about, or go on with it; returns how it ended."""
-        from finetune.rounds import carry_out_round
+        from finetune.rounds.run import carry_out_round
 
         return carry_out_round(self.round_parts(), conn, job_id, tell)
 
     def _request_round(self, conn: "Connection[Any]") -> int:
-        from finetune.rounds import request_round
+        from finetune.rounds.run import request_round
 
         return request_round(conn, self.usual_request(), "schedule").job_id or 0
 
@@ -670,7 +670,7 @@ class Application:
 
     def start_round(self, person: str, request: "RoundRequest") -> int:
         """Have a worker do a round of fine-tuning, as soon as one comes; returns its number."""
-        from finetune.rounds import request_round
+        from finetune.rounds.run import request_round
         from workers.app import enqueue_round
 
         with self.connect() as conn:

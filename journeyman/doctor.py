@@ -145,7 +145,7 @@ def model(settings: Settings) -> str:
             "pip install 'journeyman[model]', or set JOURNEYMAN_MODEL_URL to a model server.",
         )
     if settings.model == EMBEDDED_MODEL:
-        from finetune.base_model import embedded_source
+        from finetune.model.base_model import embedded_source
 
         built = embedded_model_folder(settings.home).exists()
         embedded_source()

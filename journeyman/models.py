@@ -25,14 +25,14 @@ def embedding_api(settings: Settings) -> "Api":
 def build_model(settings: Settings) -> "BaseChatModel":
     """The chat model that the settings name: a server's, the embedded one, a local folder's or the hub's."""
     if settings.model_url:
-        from finetune.remote import remote_chat_model
+        from finetune.model.remote import remote_chat_model
 
         named = None if settings.model == EMBEDDED_MODEL else settings.model
         key = reveal(settings.model_api_key)
         return remote_chat_model(settings.model_url, named, key, settings.max_answer_tokens)
     if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: no look-ups for a model that lies here
-    from finetune.chat_model import load_chat_model
+    from finetune.model.chat_model import load_chat_model
 
     return load_chat_model(
         model_place(settings),
@@ -49,7 +49,7 @@ def model_place(settings: Settings) -> str | Path:
     """The folder or hub id of the settings' model; the embedded one is built when it is first asked for."""
     if settings.model != EMBEDDED_MODEL:
         return settings.model
-    from finetune.base_model import build_embedded_model
+    from finetune.model.base_model import build_embedded_model
 
     return build_embedded_model(embedded_model_folder(settings.home))
 

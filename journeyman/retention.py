@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from bot.events import forget_events
 from finetune.dataset.freezing import sweep
-from finetune.round_rows import ended_rounds
+from finetune.rounds.rows import ended_rounds
 from jobs.rows import forget_jobs
 
 TRAINING_DAYS = 7

@@ -112,7 +112,7 @@ def redis_url(stack: Stack) -> str:
 @pytest.fixture(scope="session")
 def embedded_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the default model, built once for all tests (half a minute): read it, or link its files."""
-    from finetune.base_model import build_embedded_model
+    from finetune.model.base_model import build_embedded_model
 
     return build_embedded_model(tmp_path_factory.mktemp("models") / "embedded")
 

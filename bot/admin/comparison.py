@@ -6,7 +6,7 @@ from bot.admin.commands import Command, Word
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import escape, plain
 from bot.slack.workspace import SLACK_ERRORS, error_code
-from finetune.evaluation.comparison_rows import StoredComparison, latest
+from finetune.comparison.rows import StoredComparison, latest
 
 log = structlog.get_logger(__name__)
 

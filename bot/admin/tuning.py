@@ -24,7 +24,7 @@ from finetune.registry import Adapter, NotPossible, Switch, adapters, in_use
 from finetune.registry import find as find_adapter
 from finetune.registry import promote as promote_adapter
 from finetune.registry import rollback as roll_back
-from finetune.round_rows import Round, open_round, rounds, with_number
+from finetune.rounds.rows import Round, open_round, rounds, with_number
 from jobs.rows import cancel_job
 
 log = structlog.get_logger(__name__)

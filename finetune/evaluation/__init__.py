@@ -1,1 +1,1 @@
-"""Whether an adapter answers better: evaluation runs, scores, judges, the gate, comparisons."""
+"""Whether an adapter answers better: evaluation runs, scores, judges, the gate."""

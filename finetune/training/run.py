@@ -19,10 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-from finetune.adapters import LORA_TARGETS
 from finetune.files import ADAPTER_FILES, WEIGHTS, file_sha256
-from finetune.libraries import quiet_transformers
-from finetune.loading import LoadedModel, load_model, resolve_device, resolve_dtype
+from finetune.model.adapters import LORA_TARGETS
+from finetune.model.libraries import quiet_transformers
+from finetune.model.loading import LoadedModel, load_model, resolve_device, resolve_dtype
 from finetune.training.examples import preferences, read_lines, supervised
 from finetune.training.spec import Step, Trained, TrainingFailed, TrainingSpec
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from finetune.loading import Device, Dtype, Quantize
+from finetune.model.loading import Device, Dtype, Quantize
 
 Method = Literal["sft", "kto", "dpo"]
 LEARNING_RATES: dict[Method, float] = {"sft": 2e-4, "kto": 5e-6, "dpo": 5e-6}

@@ -17,7 +17,7 @@ from journeyman.cli.terminal import note, output_kept_clean, print_json, progres
 from journeyman.errors import WrongInput
 
 if TYPE_CHECKING:
-    from finetune.evaluation.comparison import Comparison
+    from finetune.comparison.report import Comparison
 
 CHANGES = 5
 
@@ -51,9 +51,9 @@ def compare(
     Example:
       journeyman compare examples/questions/company.jsonl --arms base,rag --chart arms.png
     """
+    from finetune.comparison.arms import compare_arms
+    from finetune.comparison.rows import store
     from finetune.dataset.storage import verified_passages
-    from finetune.evaluation.arms import compare_arms
-    from finetune.evaluation.comparison_rows import store
     from finetune.registry import adapter_folder
     from journeyman.composition import application
     from retrieval.answering.measuring.evaluation import load_questions
@@ -88,7 +88,7 @@ def chosen_arms(asked: str | None, *, adapter: bool, examples: bool = False) -> 
     """The names in `asked`, separated by commas; None: all that can be had, with an `adapter` and verified answers as
     `examples`. Raises WrongInput.
     """
-    from finetune.evaluation.comparison import ARMS, EXAMPLES
+    from finetune.comparison.report import ARMS, EXAMPLES
 
     if asked is None:
         return [arm for arm in ARMS if (adapter or "finetuned" not in arm) and (examples or arm != EXAMPLES)]

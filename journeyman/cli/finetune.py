@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from finetune.loading import Quantize
-    from finetune.round_rows import Round
+    from finetune.model.loading import Quantize
+    from finetune.rounds.rows import Round
     from finetune.training.spec import Method, Trained
     from jobs.progress import Progress
 
@@ -63,8 +63,8 @@ def finetune(
     """
     from dataclasses import asdict, replace
 
-    from finetune.round_rows import of_job, open_round, rounds
-    from finetune.rounds import measure_costs, request_round
+    from finetune.rounds.rows import of_job, open_round, rounds
+    from finetune.rounds.run import measure_costs, request_round
     from jobs.execution import carry_out_job
     from jobs.rows import cancel_job
     from journeyman.composition import application
@@ -140,7 +140,7 @@ def finetune(
 
 def describe_costs(measured: "Mapping[Quantize, Trained | str]", max_steps: int | None) -> str:
     """LoRA and QLoRA side by side: memory, speed, how long the whole would take."""
-    from finetune.round_costs import COST_NAMES, duration, estimate
+    from finetune.rounds.costs import COST_NAMES, duration, estimate
 
     lines = [f"{'':<7}{'memory':>9}{'tokens/s':>10}{'the whole':>11}"]
     for quantize, one in measured.items():

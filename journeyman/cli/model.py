@@ -41,7 +41,7 @@ def list_adapters(invocation: Invocation, as_json: bool) -> None:
     from dataclasses import asdict
 
     from finetune.registry import adapters, in_use
-    from finetune.round_rows import rounds
+    from finetune.rounds.rows import rounds
     from journeyman.composition import application
 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:

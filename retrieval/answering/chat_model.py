@@ -1,7 +1,7 @@
 """What a chat model speaks here, beyond what LangChain asks of each: one surface, in this one place.
 
-`finetune.chat_model.Phi3Chat` and `finetune.remote.RemoteChat` speak it. Any other chat model of LangChain answers,
-too: the functions say what holds for one that lacks a part of it.
+`finetune.model.chat_model.Phi3Chat` and `finetune.model.remote.RemoteChat` speak it. Any other chat model of LangChain
+answers, too: the functions say what holds for one that lacks a part of it.
 """
 
 import json

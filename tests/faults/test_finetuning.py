@@ -17,9 +17,9 @@ import pytest
 
 from finetune import registry
 from finetune.files import file_sha256
-from finetune.round_parts import RoundRequest
-from finetune.round_rows import of_job, rounds
-from finetune.rounds import request_round
+from finetune.rounds.parts import RoundRequest
+from finetune.rounds.rows import of_job, rounds
+from finetune.rounds.run import request_round
 from finetune.training.process import run
 from finetune.training.spec import TrainingFailed, TrainingSpec
 from jobs.execution import carry_out_job
@@ -29,7 +29,7 @@ from journeyman.composition import Application
 from retrieval.answering.answer import Question
 from tests.conftest import clone
 from tests.faults.conftest import Services, wait_until
-from tests.finetune.rounds_company import company, vote_and_correct
+from tests.finetune.rounds.company import company, vote_and_correct
 from workers.app import enqueue_round
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(3000)]

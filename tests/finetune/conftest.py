@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from finetune.chat_model import Phi3Chat, load_chat_model
+from finetune.model.chat_model import Phi3Chat, load_chat_model
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + '<|end|>\n' }}"

@@ -12,12 +12,12 @@ import pytest
 from langchain_core.messages import HumanMessage
 from psycopg_pool import ConnectionPool
 
-from finetune.chat_model import Phi3Chat, load_chat_model
+from finetune.model.chat_model import Phi3Chat, load_chat_model
 from finetune.registry import TrainedAdapter, add, promote, rollback
 from finetune.serving import Serving
 from retrieval.answering.answer import Question
 from tests.finetune.conftest import tiny_model, tiny_tokenizer
-from tests.finetune.test_loading import write_adapter
+from tests.finetune.model.test_loading import write_adapter
 
 pytestmark = pytest.mark.slow
 TOKENS = 16

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from finetune.round_verdict import give_way
+from finetune.rounds.verdict import give_way
 from journeyman.composition import Application
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings

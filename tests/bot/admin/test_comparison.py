@@ -3,8 +3,8 @@
 import psycopg
 
 from bot.admin.comparison import NONE_YET
-from finetune.evaluation.comparison import Written, compare
-from finetune.evaluation.comparison_rows import store
+from finetune.comparison.report import Written, compare
+from finetune.comparison.rows import store
 from tests.bot.conftest import Connect
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text

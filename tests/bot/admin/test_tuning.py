@@ -12,7 +12,7 @@ from bot.admin import tuning
 from bot.operations import Operations
 from bot.slack.workspace import web_client
 from finetune.registry import TrainedAdapter, add, in_use, promote
-from finetune.round_rows import begin, end, note_cost
+from finetune.rounds.rows import begin, end, note_cost
 from jobs.rows import finish_job, request_job
 from tests.bot.admin.test_installation import told
 from tests.bot.conftest import Connect, Rows

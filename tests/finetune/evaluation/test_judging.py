@@ -8,7 +8,7 @@ import pytest
 from finetune.dataset.rows import AnswerRow, VoteRow
 from finetune.evaluation.gate import Guard
 from finetune.evaluation.judging import Judge, agreement, calibrated, guards, safely
-from finetune.remote import remote_chat_model
+from finetune.model.remote import remote_chat_model
 from tests.finetune.model_server import model_server
 
 

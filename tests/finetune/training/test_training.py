@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from finetune.chat_model import load_chat_model
 from finetune.files import file_sha256
+from finetune.model.chat_model import load_chat_model
 from finetune.training.examples import IGNORED, preferences, supervised, tokenized
 from finetune.training.process import probe, run
 from finetune.training.run import CHECKPOINTS, PROGRESS, RESULT, is_whole, train
 from finetune.training.spec import Step, TrainingFailed, TrainingSpec
 from tests.finetune.conftest import tiny_tokenizer
+from tests.finetune.model.likelihood import mean_log_likelihood
 from tests.finetune.training.conftest import said, turns
 
 pytestmark = pytest.mark.slow
@@ -71,8 +72,8 @@ def test_every_method_trains_all_four_projections(
     assert trained.peak_megabytes > 100
     base = load_chat_model(spec.model, device="cpu", max_tokens=12)
     tuned = load_chat_model(spec.model, device="cpu", max_tokens=12, adapter=folder / "adapter")
-    asked = "How often is the belt of the saw checked?"
-    assert tuned.log_likelihood([(asked, "Every 500 hours.")]) != base.log_likelihood([(asked, "Every 500 hours.")])
+    pair = "How often is the belt of the saw checked?", "Every 500 hours."
+    assert mean_log_likelihood(tuned, *pair) != mean_log_likelihood(base, *pair)
     scales = {part.scaling["adapter1"] for part in tuned._loaded.model.modules() if isinstance(part, LoraLayer)}
     assert scales == {8 / 4**0.5 if rslora else 8 / 4}
 

@@ -7,13 +7,13 @@ import psycopg
 import pytest
 from pgvector.psycopg import register_vector
 
-from finetune.evaluation.comparison_rows import latest
+from finetune.comparison.rows import latest
 from finetune.registry import TrainedAdapter, add, promote
 from retrieval.embedding import MiniLM
 from retrieval.indexing.verified import prepare, put_verified
 from tests.finetune.conftest import tiny_phi3, write_tiny  # noqa: F401 - fixtures
+from tests.finetune.model.test_loading import write_adapter
 from tests.finetune.model_server import model_server
-from tests.finetune.test_loading import write_adapter
 from tests.journeyman.conftest import Run, one_sentence
 
 QUESTIONS = [

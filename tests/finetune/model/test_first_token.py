@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from finetune.chat_model import Phi3Chat
 from finetune.errors import PromptTooLong
-from finetune.first_token import probability_of_yes
+from finetune.model.chat_model import Phi3Chat
+from finetune.model.first_token import probability_of_yes
 
 QUESTION = [HumanMessage("Is the spindle greased? yes or no:")]
 

@@ -16,9 +16,9 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from finetune import first_token
-from finetune.control_tokens import broken
 from finetune.errors import ModelUnusable
+from finetune.model import first_token
+from finetune.model.control_tokens import broken
 
 SECONDS = 120  # to the first byte of an answer, and between two of them
 LISTING_SECONDS = 10

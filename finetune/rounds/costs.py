@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune.evaluation.comparison import cheaper
+from finetune.comparison.report import cheaper
 from finetune.evaluation.gate import Outcome
-from finetune.loading import Quantize
+from finetune.model.loading import Quantize
 from finetune.training.spec import Step, Trained
 
 COST_NAMES: Mapping[Quantize, str] = {"none": "LoRA", "4bit": "QLoRA"}

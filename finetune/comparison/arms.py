@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.comparison.report import EXAMPLES, Comparison, Written, compare
 from finetune.dataset.learning import like
-from finetune.evaluation.comparison import EXAMPLES, Comparison, Written, compare
 from finetune.evaluation.scoring import about_tokens, worth
 from finetune.registry import training_of
 from retrieval.answering.answer import Done, Event, Question

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.evaluation.comparison import BOTH, EXAMPLES, Comparison, Written, compare
+from finetune.comparison.report import BOTH, EXAMPLES, Comparison, Written, compare
 
 
 def arm(right: int, of: int = 40, *, refused: int = 0, unanswerable: int = 0, seconds: float = 1.0) -> list[Written]:

@@ -8,7 +8,7 @@ from psycopg import Connection
 
 from bot.questions.answers import begin_answer
 from finetune.dataset.storage import verified_passages
-from finetune.round_rows import learnt_from
+from finetune.rounds.rows import learnt_from
 from retrieval.answering.answer import Question
 from retrieval.embedding import MiniLM
 from retrieval.indexing.sources import VERIFIED

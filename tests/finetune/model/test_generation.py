@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from finetune.generation import StopStrings, TextDecoder
+from finetune.model.generation import StopStrings, TextDecoder
 from tests.finetune.conftest import tiny_tokenizer
 
 

@@ -14,17 +14,18 @@ from typing import Any
 import structlog
 from psycopg import Connection
 
-from finetune import registry, round_rows
+from finetune import registry
 from finetune.dataset.freezing import DatasetUnusable, find
 from finetune.dataset.rows import Options
 from finetune.dataset.storage import Stored
 from finetune.evaluation.run import items_of
 from finetune.files import WEIGHTS, file_sha256
-from finetune.loading import Quantize
-from finetune.round_costs import COST_NAMES, estimate, seconds_left, told_estimate, told_step
-from finetune.round_parts import RoundParts, RoundRequest
-from finetune.round_rows import Round, State
-from finetune.round_verdict import evaluate_adapter, list_adapter, switch_to
+from finetune.model.loading import Quantize
+from finetune.rounds import rows as round_rows
+from finetune.rounds.costs import COST_NAMES, estimate, seconds_left, told_estimate, told_step
+from finetune.rounds.parts import RoundParts, RoundRequest
+from finetune.rounds.rows import Round, State
+from finetune.rounds.verdict import evaluate_adapter, list_adapter, switch_to
 from finetune.training.process import probe, run
 from finetune.training.run import ADAPTER
 from finetune.training.spec import Step, Trained, TrainingFailed, TrainingSpec

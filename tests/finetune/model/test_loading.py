@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from finetune.chat_model import end_token_ids, load_chat_model
 from finetune.errors import ModelUnusable
-from finetune.loading import load_model, resolve_device, resolve_dtype
+from finetune.model.chat_model import end_token_ids, load_chat_model
+from finetune.model.loading import load_model, resolve_device, resolve_dtype
+from tests.finetune.model.likelihood import mean_log_likelihood
 
 PROMPT = "How often is the spindle greased?"
 
@@ -99,7 +100,7 @@ def test_adapter_is_applied(tiny_phi3: Path, tmp_path: Path, targets: list[str],
     tuned = load_chat_model(tiny_phi3, device="cpu", quantize=quantize, adapter=folder)
     assert tuned.adapter == "house-7"
     assert tuned.invoke(PROMPT).text != plain.invoke(PROMPT).text
-    assert tuned.log_likelihood([(PROMPT, " weekly")]) != plain.log_likelihood([(PROMPT, " weekly")])
+    assert mean_log_likelihood(tuned, PROMPT, " weekly") != mean_log_likelihood(plain, PROMPT, " weekly")
 
 
 def test_adapter_computes_what_peft_computes(tiny_phi3: Path, tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_unusable_folders(copy: Path, damage: Callable[[Path], None], reason: st
 def test_what_adapters_need_is_there_before_the_first(tiny_phi3: Path) -> None:
     """peft takes seconds to import: they are spent with the model's loading, not while answers wait for a switch."""
     code = (
-        "import sys; from finetune.loading import load_model;"
+        "import sys; from finetune.model.loading import load_model;"
         "load_model(sys.argv[1], device='cpu'); print('peft' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tiny_phi3)], capture_output=True, text=True, check=True)

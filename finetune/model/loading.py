@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from finetune.adapters import Adapters
 from finetune.errors import ModelUnusable
-from finetune.libraries import first_line, quiet_transformers, require_libraries
+from finetune.model.adapters import Adapters
+from finetune.model.libraries import first_line, quiet_transformers, require_libraries
 
 if TYPE_CHECKING:
     import torch

@@ -20,12 +20,11 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
 
-from finetune import first_token
-from finetune.control_tokens import breaking, broken
 from finetune.errors import PromptTooLong
-from finetune.generation import Decoding, StopStrings, TextDecoder, stream_tokens
-from finetune.likelihood import mean_log_likelihoods, split_pair
-from finetune.loading import Device, Dtype, LoadedModel, Quantize, load_model
+from finetune.model import first_token
+from finetune.model.control_tokens import breaking, broken
+from finetune.model.generation import Decoding, StopStrings, TextDecoder, stream_tokens
+from finetune.model.loading import Device, Dtype, LoadedModel, Quantize, load_model
 
 LONG_PROMPT = 200
 """Tokens of a prompt from which on the time to its first token tells how fast the model reads."""
@@ -134,20 +133,6 @@ class Phi3Chat(BaseChatModel):
     def count_tokens(self, text: str) -> int:
         """The number of the model's tokens in `text`."""
         return len(self._tokens(text))
-
-    def log_likelihood(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """For each (context, continuation): the mean natural log probability of a token of the continuation.
-
-        Texts are taken as they are, so a context may be a rendered prompt. Waits for its turn as a generation
-        does. Raises ValueError for an empty side, PromptTooLong for a pair longer than the model's context.
-        """
-        texts = [split_pair(self._loaded.tokenizer, context, continuation) for context, continuation in pairs]
-
-        def score() -> list[float]:
-            self._ready()
-            return mean_log_likelihoods(self._loaded.model, texts)
-
-        return self._worker.submit(score).result()
 
     def probability_of_yes(self, messages: Sequence[BaseMessage]) -> float | None:
         """How likely the model's answer begins with yes rather than no, in [0, 1]; a server may give None here.

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from finetune.chat_model import Phi3Chat, load_chat_model
 from finetune.errors import PromptTooLong
+from finetune.model.chat_model import Phi3Chat, load_chat_model
 
 QUESTION = [SystemMessage("Be brief."), HumanMessage("How often is the spindle greased?")]
 QUESTIONS = [[HumanMessage(text)] for text in ("What is checked?", "Which mill?", "Who greases it?")]
@@ -219,7 +219,7 @@ def test_threads_get_their_own_answers_in_order(tiny_chat: Phi3Chat) -> None:
 def test_importing_loads_no_torch() -> None:
     """Importing the package costs no torch: only loading a model does."""
     code = (
-        "import sys, finetune.base_model, finetune.chat_model, finetune.remote;"
+        "import sys, finetune.model.base_model, finetune.model.chat_model, finetune.model.remote;"
         "print([name for name in ('torch', 'transformers', 'peft') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -230,7 +230,7 @@ def test_importing_loads_no_torch() -> None:
 def test_console_stays_quiet(tiny_phi3: Path) -> None:
     """Loading and answering write nothing to standard output or standard error."""
     code = (
-        "import sys; from finetune.chat_model import load_chat_model as load; folder = sys.argv[1];"
+        "import sys; from finetune.model.chat_model import load_chat_model as load; folder = sys.argv[1];"
         "load(folder, device='cpu', max_tokens=8).invoke('Hello');"
         "load(folder, device='cpu', quantize='4bit').invoke('Hello', max_tokens=8, temperature=1)"
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from finetune.errors import ModelUnusable
 from finetune.files import ADAPTER_FILES, WEIGHTS
-from finetune.libraries import first_line, quiet_transformers
+from finetune.model.libraries import first_line, quiet_transformers
 
 LORA_TARGETS = frozenset({"qkv_proj", "o_proj", "gate_up_proj", "down_proj"})
 """Phi-3's own four projections; only they may be adapted."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.dataset.rows import Options
 from finetune.evaluation.judging import Judge
-from finetune.loading import Device, Dtype, Quantize
+from finetune.model.loading import Device, Dtype, Quantize
 from finetune.training.spec import Method, TrainingSpec
 from retrieval.answering.chain import Policy
 from retrieval.answering.examples import Examples

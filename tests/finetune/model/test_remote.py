@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from finetune.errors import ModelUnusable
-from finetune.remote import remote_chat_model
+from finetune.model.remote import remote_chat_model
 
 QUESTION = [SystemMessage("Be brief."), HumanMessage("How often?")]
 WORDS = ["Every ", "250 ", "hours — ", "geprüft."]
@@ -232,7 +232,7 @@ def test_a_broken_answer_is_no_answer(server: ModelServer) -> None:
 def test_needs_no_torch(server: ModelServer) -> None:
     """A host that talks to a model server answers without torch and transformers."""
     code = (
-        "import sys; from finetune.remote import remote_chat_model;"
+        "import sys; from finetune.model.remote import remote_chat_model;"
         "remote_chat_model(sys.argv[1], 'phi-3', None, 5).invoke('Hello');"
         "print([name for name in ('torch', 'transformers', 'peft') if name in sys.modules])"
     )

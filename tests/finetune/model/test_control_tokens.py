@@ -2,7 +2,7 @@
 
 import pytest
 
-from finetune.control_tokens import breaking, broken
+from finetune.model.control_tokens import breaking, broken
 from tests.finetune.conftest import tiny_tokenizer
 
 SPELLINGS = [

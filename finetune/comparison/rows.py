@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from finetune.evaluation.comparison import Comparison
+from finetune.comparison.report import Comparison
 
 _STORE = """
 INSERT INTO comparison (questions, model, adapter, report, chart)

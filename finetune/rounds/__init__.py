@@ -1,0 +1,1 @@
+"""Rounds of fine-tuning: requested, carried out from votes to verdict, and kept as rows."""
