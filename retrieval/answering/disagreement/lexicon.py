@@ -1,13 +1,15 @@
-"""Words that set statements apart, and words that mean the same action: what comparing two statements needs to know.
+"""Contrasts and synonyms: words that set two claims apart (front, rear), and words that mean the same act.
 
-Small lists of English, German and Hebrew. They only keep statements from being compared, or let differently worded ones
-be; where a language is missing, the words themselves have to match.
+Small lists of English, German and Hebrew. They only keep claims from being compared, or let differently worded ones
+be; where a language is missing, the words themselves have to match. The antonyms by which a statement contradicts its
+passages are others, for these lists decide and those are weighed (retrieval/answering/groundedness/negation.py).
 """
 
-import re
 from functools import lru_cache
 
-_ASIDE = """
+from retrieval.text.stems import stem
+
+_CONTRASTS = """
 front rear back | left right center centre middle | upper lower top bottom | inner outer | inlet outlet intake exhaust
 main pilot auxiliary spare backup | summer winter spring autumn | day night early late | morning evening afternoon noon
 monday tuesday wednesday thursday friday saturday sunday weekday weekend holiday | hot cold warm cool
@@ -25,14 +27,14 @@ warm kalt heiß | ein aus | groß klein | montag dienstag mittwoch donnerstag fr
 vorlauf rücklauf | mitarbeiter auszubildende azubi leiharbeiter besucher | mindest höchst | erste zweite dritte
 קדמי אחורי | ימין שמאל | עליון תחתון | קיץ חורף | יום לילה בוקר ערב | חדש ישן | חם קר | ראשון שני שלישי
 """
-"""Each line or group between bars: of one thing only one of them holds."""
-_MARKED = frozenset(
+"""Groups of words, one a line or between bars: of one thing only one word of a group holds."""
+_SPECIAL = frozenset(
     "front rear left right upper lower inner outer second third fourth summer winter indoor outdoor apprentice trainee "
     "contractor visitor intern child children part-time pilot auxiliary spare backup emergency ambient secondary "
     "vorder hinter sommer winter azubi auszubildende besucher קיץ חורף אחורי קדמי".split()
 )
-"""Those that tell of a special case even where the other statement has none of the group."""
-_ALIKE = """
+"""Words that tell of a special case even where the other claim has none of their group."""
+_SYNONYMS = """
 change replace renew exchange swap changed changing replaced replacement renewed renewal swapped wechseln gewechselt
 wechsel tauschen getauscht austausch ersetzen ersetzt erneuern erneuert להחליף מחליפים החלפה החלפת מוחלף
 | check inspect test verify examine checked inspected tested verified inspection prüfen geprüft prüfung kontrollieren
@@ -84,32 +86,29 @@ kontrolliert kontrolle לבדוק בודקים בדיקה בדיקת נבדק נ
 | responsible responsibility charge verantwortlich zuständig
 | valid validity expire expires expired gültig
 """
-"""Each group: words for the same act or measure."""
+"""Groups of words for the same act or measure; the stem of the first stands for all of them."""
 
 SHORTEST = 4
-"""Letters of a stem that tells an act: `car` may be what is left of `carried`."""
+"""Letters that a stem has at the least to tell an act: `car` may be what is left of `carried`."""
 _MEASURES = (
     "high deep wide long thick distance age price capacity speed pressure temperature torque weigh interval last "
     "warranty "
 )
-_ENDINGS = re.compile(r"(?:ingly|edly|ings|ing|ies|ied|ers|ed|es|en|er|em|ly|s|e|n)$")
-_HEBREW = re.compile(r"[א-ת]")
-_DOUBLED = re.compile(r"([bdglmnprt])\1$")
 
 
-def apart(one: frozenset[str], other: frozenset[str]) -> bool:
+def contrast(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether the stems hold different ones of a group, as `front` and `rear`."""
-    return any((mine := one & group) and (theirs := other & group) and not mine & theirs for group in _groups_aside())
+    return any((mine := one & group) and (theirs := other & group) and not mine & theirs for group in _contrasts())
 
 
-def special(words: frozenset[str]) -> frozenset[str]:
+def special_cases(words: frozenset[str]) -> frozenset[str]:
     """The stems among these that tell of a special case."""
-    return words & _marked()
+    return words & _special_stems()
 
 
 @lru_cache(maxsize=1)
-def _marked() -> frozenset[str]:
-    return frozenset(map(canonical, _MARKED))
+def _special_stems() -> frozenset[str]:
+    return frozenset(map(canonical, _SPECIAL))
 
 
 @lru_cache(maxsize=8192)
@@ -138,33 +137,19 @@ def _act_stems() -> frozenset[str]:
     return frozenset(_acts().values())
 
 
-@lru_cache(maxsize=8192)
-def stem(word: str) -> str:
-    """Without its ending; a Hebrew word without the letter that stands before it. A word with digits is left as it
-    is.
-    """
-    if any(map(str.isdigit, word)):
-        return word
-    if _HEBREW.search(word):
-        bare = word[1:] if len(word) > 3 and word[0] in "והבלכמש" else word
-        return re.sub(r"(?:ים|ות|ית|ה|ת)$", "", bare) if len(bare) > 4 else bare
-    cut = _ENDINGS.sub("", word) if len(word) > 4 else word.removesuffix("s") if len(word) > 3 else word
-    return _DOUBLED.sub(r"\1", cut) if len(cut) >= 3 else word
-
-
 @lru_cache(maxsize=1)
-def _groups_aside() -> tuple[frozenset[str], ...]:
-    lines = [group for line in _ASIDE.strip().split("\n") for group in line.split("|")]
+def _contrasts() -> tuple[frozenset[str], ...]:
+    lines = [group for line in _CONTRASTS.strip().split("\n") for group in line.split("|")]
     return tuple(frozenset(map(canonical, group.split())) for group in lines)
 
 
 @lru_cache(maxsize=1)
 def _acts() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for group in _ALIKE.split("|"):
+    stems: dict[str, str] = {}
+    for group in _SYNONYMS.split("|"):
         words = group.split()
         for word in words:
-            found.setdefault(word, stem(words[0]))
+            stems.setdefault(word, stem(words[0]))
             if len(stem(word)) >= SHORTEST:
-                found.setdefault(stem(word), stem(words[0]))
-    return found
+                stems.setdefault(stem(word), stem(words[0]))
+    return stems

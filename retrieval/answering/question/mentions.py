@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from retrieval.answering.disagreement.lexicon import stem
 from retrieval.searching.passage import Passage
 from retrieval.text.lexemes import identifiers
+from retrieval.text.stems import stem
 from retrieval.text.values import is_unit
 from retrieval.text.words import COMMON, WORD
 
