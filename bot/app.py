@@ -8,11 +8,12 @@ delays an acknowledgement.
 import logging
 import secrets
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event as Flag
 from threading import Thread, current_thread, main_thread
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import psycopg
 import structlog
@@ -206,7 +207,7 @@ def run_http(app: SlackApp, host: str, port: int, *, stop: Flag | None = None) -
     stop = stop or stop_on_signals()
     sockets: dict[int, wasyncore.dispatcher] = {}
     server = create_server(
-        SlackRequestHandler(app),
+        _with_a_time(SlackRequestHandler(app)),
         map=sockets,
         host=host,
         port=port,
@@ -229,6 +230,19 @@ def run_http(app: SlackApp, host: str, port: int, *, stop: Flag | None = None) -
         serving_thread.pull_trigger(partial(wasyncore.close_all, sockets))
         serving.join(STOP_GRACE)
         log.info("slack_disconnected")
+
+
+def _with_a_time(handler: WSGIApplication) -> WSGIApplication:
+    """Answers a request whose time is no number with 401, as what Slack did not sign; the framework would fail."""
+
+    def handle(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        sent_at = str(environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", "0"))
+        if sent_at.isascii() and sent_at.isdigit():
+            return handler(environ, start_response)
+        start_response("401 Unauthorized", [("Content-Type", "text/plain")])
+        return [b"This is not signed by Slack."]
+
+    return handle
 
 
 def _stop_listening(sockets: dict[int, wasyncore.dispatcher]) -> None:

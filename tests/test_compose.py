@@ -264,3 +264,19 @@ def test_dashboard_shows_metrics_that_exist() -> None:
     found = {re.sub("_(total|bucket|sum|count|info)$", "", name) for name in shown}
     assert found <= names
     assert {f"journeyman_{name}" for name in EXPECTED} <= found
+
+
+@pytest.mark.parametrize(
+    ("login", "starts"), [("", False), (":", False), ("ada:", False), (":secret", False), ("ada:secret", True)]
+)
+def test_flower_does_not_start_without_a_password(tmp_path: Path, login: str, starts: bool) -> None:
+    """An empty one would let everybody in who reaches it."""
+    (tmp_path / "flower_basic_auth").write_text(login)
+    (tmp_path / "celery").write_text("#!/bin/sh\necho started\n")
+    (tmp_path / "celery").chmod(0o755)
+    shell, option, script, name = SERVICES["flower"]["entrypoint"]
+    script = script.replace("$$", "$").replace("/run/secrets", str(tmp_path))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run([shell, option, script, name], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout == "started\n") is starts
+    assert starts or "name:password" in done.stderr

@@ -28,7 +28,8 @@ def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
     fields = [{"type": "mrkdwn", "text": f"*{label}*\n{value}"} for label, value in _counts(run).items()]
     blocks = [section(f"{head}\n{_state(run, now)}"), {"type": "section", "fields": fields}]
     blocks += [_cancel_button(run)] if run.is_open else _ending(run)
-    return Message(f"{_title(run)}: {_state(run, now)}", blocks)
+    # The text is what a screen reader and a notification say: no picture of twenty signs.
+    return Message(f"{_title(run)}: {_state(run, now).removeprefix(_bar(run)).strip()}", blocks)
 
 
 def already_running(run: Run, *, named: bool = True) -> str:

@@ -103,6 +103,9 @@ class IsolatedParser:
         timer.start()
         try:
             return self._exchange(process, about, data)
+        except _TooMuchText:
+            self._end()
+            raise LoadError(f"its text is longer than {MAX_ANSWER / 1_000_000:g} MB") from None
         except (OSError, EOFError, ValueError):
             timer.cancel()
             code = self._end()
@@ -116,7 +119,7 @@ class IsolatedParser:
             timer.cancel()
 
     def _exchange(self, process: "subprocess.Popen[bytes]", about: dict[str, Any], data: bytes) -> dict[str, Any]:
-        """One request and its answer. Raises OSError, EOFError or ValueError if the process fails."""
+        """One request and its answer. Raises OSError, EOFError or ValueError if the process fails, _TooMuchText."""
         if process.stdin is None or process.stdout is None:
             raise OSError("a process without its pipes")
         write_part(process.stdin, json.dumps(about).encode())
@@ -124,7 +127,7 @@ class IsolatedParser:
         process.stdin.flush()
         size = int.from_bytes(_read_all(process.stdout, 8))
         if size > MAX_ANSWER:
-            raise ValueError("too much text")
+            raise _TooMuchText
         answer: dict[str, Any] = json.loads(_read_all(process.stdout, size))
         return answer
 
@@ -162,6 +165,10 @@ class IsolatedParser:
         code = process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
         return code
+
+
+class _TooMuchText(Exception):
+    """The parser has more to tell than is taken of it."""
 
 
 def _environment(path: str, folder: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """How the bot connects: signed HTTP, wrong tokens, an occupied port, lost connections. What an operator is told."""
 
+import http.client
 import socket
 import threading
 from typing import Any
@@ -32,6 +33,20 @@ def test_over_http_only_slack_is_heard(workspace: Workspace, connect: Connect, r
     workspace.press("ada", reply, "answer_feedback", "negative")
     workspace.wait_for(lambda: workspace.ephemerals(workspace.ada))
     assert rows("SELECT vote FROM feedback") == [(-1,)]
+
+
+@pytest.mark.parametrize("sent_at", ["soon", "-1", "1e9", "", "\u0661"])
+def test_over_http_a_request_with_a_strange_time_is_refused(
+    workspace: Workspace, connect: Connect, sent_at: str
+) -> None:
+    """As any that Slack did not sign: it is no failure of ours."""
+    port = free_port()
+    connect(http_port=port)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"X-Slack-Request-Timestamp": sent_at.encode(), "X-Slack-Signature": "v0=00"}
+    connection.request("POST", "/slack/events", body=b"{}", headers=headers)
+    assert connection.getresponse().status == 401
+    connection.close()
 
 
 def test_over_http_a_stop_closes_every_connection(workspace: Workspace, pool: ConnectionPool[Any]) -> None:

@@ -87,7 +87,7 @@ def test_an_answer_without_end_is_not_taken(bad: IsolatedParser, monkeypatch: py
     """A small file may have a parser write more than we have memory for."""
     monkeypatch.setattr("retrieval.loading.isolated.MAX_ANSWER", 10_000)
     assert len(bad("file", b"chatter 9000").blocks[0].text) == 9000
-    with pytest.raises(LoadError):
+    with pytest.raises(LoadError, match=r"its text is longer than 0\.01 MB"):
         bad("file", b"chatter 11000")
     assert bad("next", b"ok").title == "next"
 
