@@ -10,7 +10,7 @@ ARMS = {"candidate": "this one", "active": "active then", "base": "base"}
 COLOURS = ("#1f6f9f", "#e0912f", "#9aa5ad")
 
 
-def card(name: str, lineage: Mapping[str, Any], metrics: Mapping[str, Any], decision: str, reason: str) -> str:
+def model_card(name: str, lineage: Mapping[str, Any], metrics: Mapping[str, Any], decision: str, reason: str) -> str:
     """The card as Markdown, with the front matter that Hugging Face reads."""
     lines = [
         "---",

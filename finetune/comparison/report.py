@@ -77,7 +77,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ScoreChange:
     """A question to which two arms gave answers of different worth."""
 
     id: str
@@ -107,11 +107,11 @@ class Comparison:
         """What to do, in a few sentences."""
         return f"{_advice(self)}{_of_examples(self)} This rests on {self.questions} questions{_hedge(self)}."
 
-    def changes(self, arm: str, over: str) -> list[Change]:
+    def changes(self, arm: str, over: str) -> list[ScoreChange]:
         """The questions whose answers became better or worse, the greatest changes first."""
         pairs = zip(self.answers[over], self.answers[arm], strict=True)
         changed = [
-            Change(after.id, after.question, before.score, after.score)
+            ScoreChange(after.id, after.question, before.score, after.score)
             for before, after in pairs
             if abs(after.score - before.score) >= CHANGED
         ]

@@ -78,7 +78,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class GuardCheck:
     """A guard that was looked at: the candidate's mean, the active arm's, and over how many questions."""
 
     guard: Guard
@@ -101,7 +101,7 @@ class Verdict:
     decision: Decision
     reason: str
     gain: Interval
-    checks: Sequence[Check] = ()
+    checks: Sequence[GuardCheck] = ()
     over_examples: Interval | None = None
 
 
@@ -138,7 +138,7 @@ def decide(
 
 
 def _judged(
-    gain: Interval, chance: float, checks: Sequence[Check], clusters: int, margin: float, least: int
+    gain: Interval, chance: float, checks: Sequence[GuardCheck], clusters: int, margin: float, least: int
 ) -> Verdict:
     if clusters < least:
         return Verdict("inconclusive", f"Too few questions: {clusters} of at least {least} clusters.", gain, checks)
@@ -203,18 +203,18 @@ def _paired(candidate: Sequence[Outcome], active: Sequence[Outcome]) -> list[tup
     return [(outcome, theirs[key]) for key, outcome in ours.items()]
 
 
-def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> Check:
+def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> GuardCheck:
     seen = [
         (ours.scores[guard.score], theirs.scores[guard.score], ours.group)
         for ours, theirs in pairs
         if guard.set in (None, ours.set) and guard.score in ours.scores and guard.score in theirs.scores
     ]
     if not seen:
-        return Check(guard, 0.0, 0.0, 0)
+        return GuardCheck(guard, 0.0, 0.0, 0)
     means = np.mean([pair[:2] for pair in seen], axis=0)
     gain = paired_gain([ours - theirs for ours, theirs, _ in seen], [group for *_, group in seen])
-    return Check(guard, float(means[0]), float(means[1]), len(seen), gain)
+    return GuardCheck(guard, float(means[0]), float(means[1]), len(seen), gain)
 
 
-def _told(check: Check) -> str:
+def _told(check: GuardCheck) -> str:
     return f"{check.guard.name} {check.candidate:.3f}, before {check.active:.3f}"

@@ -85,7 +85,7 @@ USUAL_WORDS = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class EvaluationItem:
     """A question of the examination; `right` is an answer that a person approved, `expect` what a right one holds."""
 
     id: str
@@ -100,14 +100,14 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class FewShotModel:
     """A model that is shown examples beside the passages that it reads."""
 
     model: Any
     examples: Examples
 
 
-def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[LabelledQuestion]") -> list[Item]:
+def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[LabelledQuestion]") -> list[EvaluationItem]:
     """The questions of a dataset's held-out side and of a golden set, with those that are derived from them."""
     learnt = [_item(line, HELD_OUT, clusters) for line in _lines(folder / "test.sft.jsonl")]
     corrected = [_item(line, REGRESSION, clusters) for line in _lines(folder / "regression.jsonl")]
@@ -116,7 +116,7 @@ def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[Labell
     held_out = {item.question: replace(item, set=HELD_OUT) for item in corrected}
     held_out |= {item.question: item for item in learnt if item.right != REFUSAL}
     chosen = [
-        Item(
+        EvaluationItem(
             labelled.id,
             GOLDEN if labelled.answerable else UNANSWERABLE,
             labelled.question,
@@ -132,7 +132,7 @@ def items_of(folder: Path, clusters: Mapping[str, str], golden: "Sequence[Labell
         items.append(replace(item, set=DISTRACTED, given=other.question, prompt=()))
         items.append(replace(item, set=UNANSWERABLE, given=other.question, prompt=()))
     general = enumerate(general_questions())
-    return items + [Item(f"g{number}", GENERAL, one.question, expect=one.expect) for number, one in general]
+    return items + [EvaluationItem(f"g{number}", GENERAL, one.question, expect=one.expect) for number, one in general]
 
 
 def per_author_cap(clusters: Mapping[str, str], writers: Mapping[str, str]) -> dict[str, str]:
@@ -147,7 +147,7 @@ def per_author_cap(clusters: Mapping[str, str], writers: Mapping[str, str]) -> d
     return {example: writers[example] if writers.get(example) in loud else name for example, name in clusters.items()}
 
 
-def guards_for(items: Sequence[Item]) -> list[Guard]:
+def guards_for(items: Sequence[EvaluationItem]) -> list[Guard]:
     """Those that every adapter must pass, and those that these questions tell about besides."""
     told = {(PRIMARY, item.set) for item in items}
     told |= {(score, item.set) for item in items if item.right is not None for score in ("chrf", "similarity")}
@@ -178,7 +178,7 @@ class EvaluationRun:
         pool: "ConnectionPool[Any]",
         embedder: "Embedder",
         find: Find,
-        items: Sequence[Item],
+        items: Sequence[EvaluationItem],
         folder: Path,
         *,
         rewrite: Callable[[Question], str] = standalone,
@@ -217,13 +217,13 @@ class EvaluationRun:
         return outcomes
 
     def _answers(
-        self, item: Item, arms: Mapping[str, Any], advance: Callable[[str], None]
+        self, item: EvaluationItem, arms: Mapping[str, Any], advance: Callable[[str], None]
     ) -> Iterator[tuple[str, dict[str, float]]]:
         for arm, model in arms.items():
             yield arm, self._scores(item, model)
             advance(arm)
 
-    def _scores(self, item: Item, model: Any) -> dict[str, float]:
+    def _scores(self, item: EvaluationItem, model: Any) -> dict[str, float]:
         if item.set == GENERAL:
             text = _bare(model).invoke([("human", item.question)], max_tokens=GENERAL_TOKENS).text
             return {"general": facts(text, item.expect)}
@@ -233,7 +233,7 @@ class EvaluationRun:
             return {PRIMARY: answer_score(self._borne_out(item, model), expect=item.expect, right=item.right)}
         return self._served(item, model)
 
-    def _served(self, item: Item, model: Any) -> dict[str, float]:
+    def _served(self, item: EvaluationItem, model: Any) -> dict[str, float]:
         """Of an answer that a person would have been given."""
         answer, written = self._answer(item, model)
         scores = {PRIMARY: worth(answer.text, expect=item.expect, right=item.right, abstained=answer.abstained)}
@@ -247,7 +247,7 @@ class EvaluationRun:
             return scores
         return scores | self._told(item, model, answer, written) | {"tokens": _tokens(model, answer.prompt, written)}
 
-    def _answer(self, item: Item, model: Any) -> tuple[Answer, str]:
+    def _answer(self, item: EvaluationItem, model: Any) -> tuple[Answer, str]:
         """What is shown, and what the model wrote; a question that stands in several sets is answered once."""
         asked = self._asked(item)
         if (id(model), asked) not in self._said:
@@ -266,7 +266,7 @@ class EvaluationRun:
             judge=self._grounds,
         )
 
-    def _told(self, item: Item, model: Any, answer: Answer, written: str) -> dict[str, float]:
+    def _told(self, item: EvaluationItem, model: Any, answer: Answer, written: str) -> dict[str, float]:
         """What the model itself wrote, before and after anything of it was checked."""
         said = [without_citations(statement)[0] for statement in statements([written])]
         read = self._read(answer, self._chain(_bare(model)).plan)
@@ -312,7 +312,7 @@ class EvaluationRun:
         known = {passage.chunk_id for passage in read}
         return [*read, *(passage for passage in order if passage.chunk_id not in known)]
 
-    def _borne_out(self, item: Item, model: Any) -> str:
+    def _borne_out(self, item: EvaluationItem, model: Any) -> str:
         """What the model writes to passages that are not the best ones for the question, as far as they bear it out.
 
         Not through the chain: there the evidence would be judged, and quoted, before the model, the same for all arms.
@@ -333,7 +333,7 @@ class EvaluationRun:
 
         return _kept(_bare(model).invoke(messages).text, is_borne_out)
 
-    def _passages(self, item: Item) -> Sequence[Passage]:
+    def _passages(self, item: EvaluationItem) -> Sequence[Passage]:
         own = self._found(self._asked(item))
         if item.given is None:
             return own
@@ -344,7 +344,7 @@ class EvaluationRun:
         mine = {passage.content_hash for passage in own}
         return [*[one for one in foreign if one.content_hash not in mine][:DISTRACTORS], *own]
 
-    def _answers_in(self, passage: Passage, item: Item) -> bool:
+    def _answers_in(self, passage: Passage, item: EvaluationItem) -> bool:
         """Whether a right answer to the question stands in the passage."""
         if item.right is not None and self._grounds.judge(item.question, [item.right], [passage])[0].shown:
             return True
@@ -353,7 +353,7 @@ class EvaluationRun:
     def _found(self, asked: str) -> Sequence[Passage]:
         return self._find(Question(asked, principals=EVERYONE.principals), asked)[0]
 
-    def _asked(self, item: Item) -> str:
+    def _asked(self, item: EvaluationItem) -> str:
         return self._rewrite(Question(item.question, tuple(item.history)))
 
 
@@ -419,11 +419,11 @@ def _kept(text: str, is_borne_out: Callable[[str], bool]) -> str:
 
 
 def _bare(model: Any) -> Any:
-    return model.model if isinstance(model, Shown) else model
+    return model.model if isinstance(model, FewShotModel) else model
 
 
 def _examples_of(model: Any) -> Examples | None:
-    return model.examples if isinstance(model, Shown) else None
+    return model.examples if isinstance(model, FewShotModel) else None
 
 
 def _tokens(model: Any, *texts: str) -> float:
@@ -437,13 +437,13 @@ def _shown(answer: Answer) -> int:
     return len(list(statements([written_by_model(answer.text)])))
 
 
-def _item(line: Mapping[str, Any], kind: str, clusters: Mapping[str, str]) -> Item:
+def _item(line: Mapping[str, Any], kind: str, clusters: Mapping[str, str]) -> EvaluationItem:
     right = bare(line["completion"][0]["content"])
     cluster = clusters.get(line["example"], line["example"])
-    return Item(line["example"], kind, line["question"], cluster, right, prompt=line["prompt"])
+    return EvaluationItem(line["example"], kind, line["question"], cluster, right, prompt=line["prompt"])
 
 
-def _pairs(items: Sequence[Item]) -> list[tuple[Item, Item]]:
+def _pairs(items: Sequence[EvaluationItem]) -> list[tuple[EvaluationItem, EvaluationItem]]:
     """Each with the next one that is about something else."""
     pairs = []
     for place, item in enumerate(items):

@@ -95,14 +95,14 @@ def _write(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 generation_config=config,
-                streamer=_Writer(written),
+                streamer=_TokenStreamer(written),
                 stopping_criteria=[lambda ids, scores: torch.full(ids.shape[:1], closed.is_set(), device=ids.device)],
             )
     finally:
         written.put(None)
 
 
-class _Writer:
+class _TokenStreamer:
     """A transformers streamer: gets the prompt first, which is not for the reader, then new tokens."""
 
     def __init__(self, written: "SimpleQueue[int | None]") -> None:

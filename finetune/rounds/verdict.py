@@ -22,7 +22,7 @@ from finetune.evaluation.run import (
     JUDGED,
     SHOWN,
     EvaluationRun,
-    Shown,
+    FewShotModel,
     documents_alone,
     figures,
     guards_for,
@@ -30,7 +30,7 @@ from finetune.evaluation.run import (
     per_author_cap,
 )
 from finetune.lineage import base_hashes, machine
-from finetune.model_card import CARD, CHART, SCORES, card, loss_chart, scores_chart
+from finetune.model_card import CARD, CHART, SCORES, loss_chart, model_card, scores_chart
 from finetune.rounds import rows as round_rows
 from finetune.rounds.costs import beside_examples
 from finetune.rounds.parts import RoundParts, RoundPolicy
@@ -75,7 +75,7 @@ def evaluate_adapter(
     if active is not None:
         arms["active"] = model.with_adapter(parts.adapters / active)
     if examples is not None:
-        arms[SHOWN] = Shown(model, examples)
+        arms[SHOWN] = FewShotModel(model, examples)
     done, total = 0, len(items) * len(arms)
 
     def advance(arm: str) -> None:
@@ -139,7 +139,7 @@ def list_adapter(
     }
     lineage |= {"dataset": kept.id, "model": parts.base}  # ids, where the spec has folders of this machine
     folder = parts.adapters / row.adapter
-    _write(folder / CARD, card(row.adapter, lineage, metrics, verdict.decision, verdict.reason).encode())
+    _write(folder / CARD, model_card(row.adapter, lineage, metrics, verdict.decision, verdict.reason).encode())
     if chart := loss_chart(trained.losses):
         _write(folder / CHART, chart)
     if chart := scores_chart(metrics["sets"]):

@@ -45,10 +45,10 @@ def train(folder: Path, wait: Callable[[], None] = lambda: None) -> Trained:
     with _alone(folder) if _is_first(spec) else nullcontext():
         if (folder / RESULT).is_file():
             return Trained(**json.loads((folder / RESULT).read_text("utf-8")))
-        return _Run(folder, spec, wait).carry_out()
+        return _TrainingRun(folder, spec, wait).carry_out()
 
 
-class _Run:
+class _TrainingRun:
     def __init__(self, folder: Path, spec: TrainingSpec, wait: Callable[[], None]) -> None:
         self._folder, self._spec, self._wait = folder, spec, wait
         self._device = resolve_device(spec.device)

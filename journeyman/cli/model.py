@@ -78,7 +78,7 @@ def show(invocation: Invocation, name: str, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
-    from finetune.model_card import card
+    from finetune.model_card import model_card
     from finetune.registry import find
     from journeyman.composition import application
 
@@ -87,7 +87,7 @@ def show(invocation: Invocation, name: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(adapter) | {"erased": adapter.erased})
         return
-    click.echo(card(adapter.name, adapter.lineage, adapter.metrics, adapter.decision, adapter.reason), nl=False)
+    click.echo(model_card(adapter.name, adapter.lineage, adapter.metrics, adapter.decision, adapter.reason), nl=False)
     if adapter.erased:
         click.echo(f"\n{adapter.erased}")
 

@@ -26,9 +26,9 @@ from finetune.evaluation.run import (
     REQUIRED,
     SHOWN,
     UNANSWERABLE,
+    EvaluationItem,
     EvaluationRun,
-    Item,
-    Shown,
+    FewShotModel,
     documents_alone,
     figures,
     guards_for,
@@ -79,7 +79,7 @@ GOLDEN_SET = [
 def test_sets_of_an_examination(dataset: Path) -> None:
     """Derived questions take the passages of another cluster; the golden set adds its own; each question once a set."""
     items = items_of(dataset, {"a": "1", "b": "1", "c": "2", "d": "2", "s": "3", "r": "3"}, GOLDEN_SET)
-    sets: dict[str, list[Item]] = {}
+    sets: dict[str, list[EvaluationItem]] = {}
     for item in items:
         sets.setdefault(item.set, []).append(item)
     assert set(sets) == {HELD_OUT, REGRESSION, GOLDEN, UNANSWERABLE, DISTRACTED, GENERAL}
@@ -174,7 +174,7 @@ def pool(database: str, tmp_path: Path) -> Iterator[ConnectionPool[Any]]:
         yield opened
 
 
-ASKED = Item("a", HELD_OUT, "How often is the bearing of the pump greased?", "1", GREASED)
+ASKED = EvaluationItem("a", HELD_OUT, "How often is the bearing of the pump greased?", "1", GREASED)
 LOCKED = "By whom is the front door locked with the red key?"
 
 
@@ -188,7 +188,9 @@ def noted(where: list[str], said: str) -> Callable[[str], str]:
     return say
 
 
-def sat(pool: ConnectionPool[Any], folder: Path, items: Sequence[Item], **arms: Saying) -> dict[str, dict[str, float]]:
+def sat(
+    pool: ConnectionPool[Any], folder: Path, items: Sequence[EvaluationItem], **arms: Saying
+) -> dict[str, dict[str, float]]:
     """The scores of the first item by arm."""
     with pool.connection() as conn:
         hidden = verified_passages(conn, VERIFIED)
@@ -234,7 +236,9 @@ def test_a_model_must_refuse_by_itself(pool: ConnectionPool[Any], tmp_path: Path
     assert scores == {"copies": {"refused": 0}, "refuses": {"refused": 1}}
     assert "front door" in seen[0]
     assert "every 400 hours" not in seen[0]
-    silent = Item("s", UNANSWERABLE, "Where is it?", prompt=[{"role": "user", "content": "The red key is in hall 3."}])
+    silent = EvaluationItem(
+        "s", UNANSWERABLE, "Where is it?", prompt=[{"role": "user", "content": "The red key is in hall 3."}]
+    )
     copied = sat(pool, tmp_path / "2", [silent], copies=Saying(say=lambda _: "The red key is in hall 3."))
     assert copied["copies"]["refused"] == 0
 
@@ -290,12 +294,12 @@ def test_a_refusal_is_known_by_its_words(text: str, nothing: bool) -> None:
 class Counted(EvaluationRun):
     """Scores by counting, and breaks off when it is told to."""
 
-    def __init__(self, items: list[Item], folder: Path, limit: int) -> None:
+    def __init__(self, items: list[EvaluationItem], folder: Path, limit: int) -> None:
         nothing: Any = None
         super().__init__(nothing, nothing, nothing, items, folder)
         self.asked, self.limit = 0, limit
 
-    def _scores(self, item: Item, model: Any) -> dict[str, float]:
+    def _scores(self, item: EvaluationItem, model: Any) -> dict[str, float]:
         if self.asked == self.limit:
             raise KeyboardInterrupt
         self.asked += 1
@@ -306,7 +310,7 @@ def test_an_examination_goes_on_where_it_was(tmp_path: Path) -> None:
     """Answers that were given are not asked for again; a question that not all arms answered, or whose line was half
     written, is, so that all read the same passages.
     """
-    items = [Item(str(number), HELD_OUT, "?" * number) for number in range(5)]
+    items = [EvaluationItem(str(number), HELD_OUT, "?" * number) for number in range(5)]
     arms = {"candidate": None, "base": None}
     with pytest.raises(KeyboardInterrupt):
         Counted(items, tmp_path, 7).run("beside base", arms)
@@ -352,7 +356,7 @@ def test_an_arm_that_is_shown_examples(pool: ConnectionPool[Any], tmp_path: Path
         hidden = verified_passages(conn, VERIFIED)
     items = [ASKED, replace(ASKED, set=DISTRACTED, given=LOCKED)]
     exam = EvaluationRun(pool, EMBEDDER, documents_alone(pool, EMBEDDER, None, hidden), items, tmp_path)
-    outcomes = exam.run("test", {"base": model, SHOWN: Shown(model, examples)})
+    outcomes = exam.run("test", {"base": model, SHOWN: FewShotModel(model, examples)})
     assert ["with love" in text for text in read] == [False, True, False, True]
     assert outcomes[SHOWN][0].scores["answer"] == pytest.approx(1)
     assert outcomes[SHOWN][0].scores["tokens"] > outcomes["base"][0].scores["tokens"]
@@ -363,7 +367,7 @@ def test_an_answer_that_is_asked_about_is_no_example(pool: ConnectionPool[Any], 
     read: list[str] = []
     with pool.connection() as conn:
         hidden = verified_passages(conn, VERIFIED)
-    shown: Any = Shown(Saying(say=noted(read, GREASED)), nearest_examples(pool, EMBEDDER, 2, hidden))
+    shown: Any = FewShotModel(Saying(say=noted(read, GREASED)), nearest_examples(pool, EMBEDDER, 2, hidden))
     sat(pool, tmp_path, [ASKED], examples=shown)
     assert "<example>" not in read[0]
 
