@@ -31,14 +31,13 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import changed_statements as change  # noqa: E402 - the repository's root comes first
 from benchmarks.additive_model import CURVES, WITHOUT_VECTORS, Array, as_weights, fit, log_odds  # noqa: E402
-from journeyman.cli.judged_answers import passage_of  # noqa: E402
 from retrieval.answering.groundedness.basis import Basis  # noqa: E402
 from retrieval.answering.groundedness.features import FEATURES, extract_features  # noqa: E402
 from retrieval.answering.groundedness.forms import typed  # noqa: E402
 from retrieval.answering.groundedness.judge import Groundedness, as_judged, statements_of  # noqa: E402
 from retrieval.answering.groundedness.readings import Reader, StatementReading, rarity_by_length  # noqa: E402
 from retrieval.embedding import MiniLM  # noqa: E402
-from retrieval.searching.passage import Passage  # noqa: E402
+from retrieval.searching.passage import Passage, passage_of  # noqa: E402
 from retrieval.text.words import content  # noqa: E402
 
 KEPT = ROOT / "retrieval" / "answering" / "groundedness" / "groundedness_weights.json"

@@ -34,8 +34,7 @@ from bot.feedback.complaints import complain
 from bot.feedback.review import reject, save_verified, withdraw
 from bot.feedback.votes import vote
 from finetune import registry
-from finetune.dataset.learning import judges
-from finetune.dataset.rows import PassageRow
+from finetune.dataset.grounding import Grounding
 from finetune.evaluation.scores import facts
 from finetune.rounds.parts import RoundRequest
 from finetune.rounds.rows import of_job
@@ -47,6 +46,7 @@ from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.draft import written_by_model
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.searching.passage import passage_of
 
 EMPLOYEES = [f"U{number:02}" for number in range(1, 13)]
 HOSTILE = ["U96", "U97", "U98", "U99"]
@@ -68,8 +68,7 @@ class Crowd:
         self._app = app
         client = SimpleNamespace(users_info=lambda user: {"user": {"name": user.lower()}})
         self._runtime: Any = SimpleNamespace(pool=app.pool, client=client, embedder=app.embedder)
-        judged = judges(app.pool, app.embedder, app.model)
-        self._search, self._rests_on = judged.search, judged.rests_on
+        self._grounding = Grounding(app.pool, app.embedder, app.model)
         with app.pool.connection() as conn:
             self._sentences = [(name, text.strip()) for name, text in conn.execute(SENTENCES).fetchall()]
 
@@ -95,7 +94,7 @@ class Crowd:
     def _right(self, labelled: LabelledQuestion) -> str:
         """What the set says if a document bears it out, else the shortest sentence of the right one that answers."""
         gold = labelled.answer or ""
-        if self._rests_on(gold, [row for row in self._search(gold) if not row.verified]):
+        if self._grounding.rests_on(gold, [row for row in self._grounding.search(gold) if not row.verified]):
             return gold
         fitting = [
             text
@@ -106,7 +105,7 @@ class Crowd:
 
     def _is_statement(self, text: str) -> bool:
         """Whether a text is a whole sentence that bears itself out, and no heading or fragment."""
-        return text.endswith(".") and bool(self._rests_on(text, [PassageRow("", "", "", text, everyone=True)]))
+        return text.endswith(".") and bool(self._grounding.rests_on(text, [passage_of(0, "", text)]))
 
     def sentences_for(self, questions: Sequence[LabelledQuestion]) -> list[str]:
         """A sentence of the documents for each question, another one each time, that does not answer it."""

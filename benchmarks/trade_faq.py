@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from finetune.comparison.arms import compare_arms
 from finetune.comparison.report import ARMS, Comparison, Written, compare
 from finetune.dataset.general import general_questions
+from finetune.dataset.grounding import Grounding, prompt
 from finetune.dataset.guards import without_markers
-from finetune.dataset.learning import judges, like, prompt
+from finetune.dataset.likeness import cluster_names
 from finetune.evaluation.gate import Guard, Outcome, decide
 from finetune.evaluation.scores import chrf, facts
 from finetune.evaluation.scoring import bare
@@ -37,7 +38,7 @@ from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.measuring.evaluation import LabelledQuestion
-from retrieval.answering.prompt import closed_book_prompt
+from retrieval.answering.prompt import SMALL, closed_book_prompt
 from retrieval.text.words import numerals
 
 FIRM = re.compile("zaragoza", re.IGNORECASE)
@@ -64,16 +65,16 @@ def write_documents(folder: Path, training: Sequence[dict[str, str]]) -> None:
 def write_dataset(app: Application, folder: Path, training: Sequence[dict[str, str]], with_passages: int) -> None:
     """Every answer to its question alone; some also to the question with passages, of which one holds the answer."""
     folder.mkdir(parents=True, exist_ok=True)
-    find = judges(app.pool, app.embedder, app.model).search
+    search = Grounding(app.pool, app.embedder, app.model).search
     dice, lines = random.Random(0), []
     for place, entry in enumerate(training):
         turns = closed_book_prompt().format_messages(question=entry["q"])
         alone = [{"role": ROLES[turn.type], "content": without_markers(turn.text)} for turn in turns]
         lines.append(line(f"a{place}", entry, alone))
     for place, entry in enumerate(dice.sample(list(training), min(with_passages, len(training)))):
-        passages = find(entry["q"])[:PASSAGES]
+        passages = search(entry["q"])[:PASSAGES]
         dice.shuffle(passages)
-        lines.append(line(f"p{place}", entry, prompt(entry["q"], passages)))
+        lines.append(line(f"p{place}", entry, prompt(SMALL, entry["q"], passages)))
     dice.shuffle(lines)
     (folder / "train.sft.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
 
@@ -136,7 +137,7 @@ def main() -> None:
     settings = Settings(home=options.out / "home", threads=options.threads, max_answer_tokens=64)
     with application(settings) as app:
         known = entries()
-        number = like(app.embedder, [entry["q"] for entry in known])
+        number = cluster_names(app.embedder, [entry["q"] for entry in known])
         held = [int(hashlib.sha256(f"c{value}".encode()).hexdigest(), 16) % HELD_OUT == 0 for value in number]
         training = [entry for entry, is_held in zip(known, held, strict=True) if not is_held]
         # One question of each cluster: its others would say the same once more.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.comparison.report import EXAMPLES, Comparison, Written, compare
-from finetune.dataset.learning import like
+from finetune.dataset.likeness import cluster_names
 from finetune.evaluation.scoring import about_tokens, worth
 from finetune.registry import training_of
 from retrieval.answering.answer import Done, Event, Question
@@ -49,7 +49,7 @@ def compare_arms(
     model = parts.model
     with parts.pool.connection() as conn:
         examples, seconds = training_of(conn, adapter.name) if adapter else (None, None)
-    clusters = like(parts.embedder, [labelled.question for labelled in questions])
+    clusters = cluster_names(parts.embedder, [labelled.question for labelled in questions])
     return run(
         _streams(parts, arms, adapter),
         questions,

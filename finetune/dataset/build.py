@@ -1,28 +1,27 @@
 """Answers with their votes → examples → guards → clusters and sides → lines and a hash. No database, no model."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from finetune.dataset.clustering import Clustering, clustered
+from finetune.dataset.grounding import Grounding
 from finetune.dataset.guards import (
-    Contamination,
     both_classes,
     capped,
     for_everyone,
-    said,
+    untruncated,
     usable_answers,
-    whole,
     without_conflicts,
     without_duplicates,
     without_one_text_for_all,
     without_personal_data,
 )
+from finetune.dataset.lines import line, lines_hash, regression_line
 from finetune.dataset.mixing import mixed
-from finetune.dataset.rows import KINDS, SPLITS, AnswerRow, Dataset, Example, Judges, Message, Options, Placed, Split
+from finetune.dataset.rows import KINDS, SPLITS, AnswerRow, Dataset, Example, Message, Options, Placed, Split
 from finetune.dataset.signals import examples_of
-from finetune.dataset.splitting import clusters, question_key, sides
+from finetune.dataset.splitting import question_key, sides
 from finetune.dataset.votes import without_suspicious
 
 Tell = Callable[[str], None]
@@ -30,7 +29,7 @@ Tell = Callable[[str], None]
 
 def build(
     answers: Sequence[AnswerRow],
-    judges: Judges,
+    grounding: Grounding,
     *,
     options: Options = Options(),  # noqa: B008 - frozen
     evaluation: Sequence[str] = (),
@@ -46,111 +45,85 @@ def build(
     for the report; `tell` hears each step.
     """
     counts = Counter[str]() if counts is None else counts
-    counts["answers"] = len(answers)
     tell("Reading votes")
-    read = [replace(answer, passages=tuple(judges.fit(answer.passages))) for answer in answers]
-    usable = without_suspicious(usable_answers(read, counts), counts)
-    examples = [example for answer in usable for example in examples_of(answer, judges, counts)]
-    counts["synthetic"] = len(synthetic)
-    examples = without_personal_data(for_everyone([*examples, *synthetic], counts), counts)
-    examples.sort(key=lambda example: (example.asked_at, example.id))
+    examples = _examples(answers, synthetic, grounding, counts)
     tell("Comparing questions")
-    examples, names, meanings = _clustered(examples, judges, evaluation, counts)
-    name_of = dict(zip((example.id for example in examples), names, strict=True))
-    meaning_of = dict(zip((example.id for example in examples), meanings, strict=True))
-    found = sides(examples, names, decided or {}, options)
-    splits = {question_key(example.question): found[name_of[example.id]] for example in examples}
-
-    def cluster(example: Example) -> str:
-        return name_of[example.id]
-
-    def prompt(example: Example) -> list[Message]:
-        return judges.prompt(example.question, example.passages)
-
-    examples = without_conflicts(examples, lambda example: meaning_of[example.id], counts)
-    examples = without_one_text_for_all(examples, cluster, counts)
-    examples = without_duplicates(examples, cluster, counts)
-    examples = capped(examples, cluster, options.per_question, options.per_person, counts)
+    clustering = clustered(examples, grounding, evaluation, counts)
+    split_of = sides(clustering.examples, clustering.clusters, decided or {}, options)
+    examples = _selected(clustering, options, counts)
     tell("Measuring prompts")
-    examples = [
-        mixed(example, judges, options.oracle_share, options.seed) if example.kind == "sft" else example
+    examples = _prompted(examples, grounding, options, counts)
+    placed = _placed(examples, clustering, split_of, grounding, counts)
+    regression = [
+        regression_line(row.example, _prompt(grounding, row.example))
+        for row in placed
+        if (row.split, row.example.kind) == ("test", "dpo")
+    ]
+    splits = {question_key(example.question): split_of[clustering.cluster(example)] for example in clustering.examples}
+    return Dataset(placed, regression, _report(placed, regression, counts), splits, lines_hash(placed, regression))
+
+
+def _examples(
+    answers: Sequence[AnswerRow], synthetic: Sequence[Example], grounding: Grounding, counts: Counter[str]
+) -> list[Example]:
+    """What votes, corrections and the documents teach, without what nobody may learn, oldest first."""
+    counts["answers"] = len(answers)
+    counts["synthetic"] = len(synthetic)
+    prompted = [replace(answer, passages=tuple(grounding.fitting(answer.passages))) for answer in answers]
+    usable = without_suspicious(usable_answers(prompted, counts), counts)
+    examples = [example for answer in usable for example in examples_of(answer, grounding, counts)]
+    examples = without_personal_data(for_everyone([*examples, *synthetic], counts), counts)
+    return sorted(examples, key=lambda example: (example.asked_at, example.id))
+
+
+def _selected(clustering: Clustering, options: Options, counts: Counter[str]) -> list[Example]:
+    """The examples that agree with each other, each once, and no more than their share of a question or a person."""
+    examples = without_conflicts(clustering.examples, clustering.meaning, counts)
+    examples = without_one_text_for_all(examples, clustering.cluster, counts)
+    examples = without_duplicates(examples, clustering.cluster, counts)
+    return capped(examples, clustering.cluster, options.per_question, options.per_person, counts)
+
+
+def _prompted(
+    examples: Sequence[Example], grounding: Grounding, options: Options, counts: Counter[str]
+) -> list[Example]:
+    """The examples with their passages as they will be trained on, without those that are too long for it."""
+    mixes = [
+        mixed(example, grounding, options.oracle_share, options.seed) if example.kind == "sft" else example
         for example in examples
     ]
-    examples = whole(examples, prompt, judges, options.max_tokens, counts)
-    trained = both_classes([one for one in examples if found[cluster(one)] == "train"], counts)
-    held_out = [example for example in examples if found[cluster(example)] == "test"]
-    placed = [Placed(one, found[cluster(one)], cluster(one), _line(one, prompt(one))) for one in [*trained, *held_out]]
-    regression = _regression(held_out, prompt)
-    for one in placed:
-        counts[f"{one.split}.{one.example.kind}"] += 1
-    counts["regression"] = len(regression)
-    counts["clusters"] = len({one.cluster for one in placed})
-    report = {name: count for name, count in sorted(counts.items()) if count or "." in name}
-    for split in SPLITS:
-        for kind in KINDS:
-            report.setdefault(f"{split}.{kind}", 0)
-    return Dataset(placed, regression, report, splits, _hash(placed, regression))
+    return untruncated(mixes, lambda example: _prompt(grounding, example), grounding.tokens, options.max_tokens, counts)
 
 
-def _clustered(
-    examples: Sequence[Example], judges: Judges, evaluation: Sequence[str], counts: Counter[str]
-) -> tuple[list[Example], list[str], list[str]]:
-    """The examples that no evaluation set knows, with their clusters, and with those of like questions alone, for in a
-    thread people ask about several things.
-
-    A whole cluster goes if one question of it does: its others are paraphrases.
-    """
-    known = Contamination(evaluation)
-    questions = list(dict.fromkeys(example.question for example in examples))
-    place = {question: index for index, question in enumerate(questions)}
-    near = judges.alike([*questions, *known.questions])
-    pairs = [(one, other) for one, other in near if max(one, other) < len(questions)]
-    seen = {min(pair) for pair in near if min(pair) < len(questions) <= max(pair)}
-    seen |= {index for index, question in enumerate(questions) if known.holds(question)}
-    first: dict[int, int] = {}
-    for index, example in enumerate(examples):
-        first.setdefault(place[example.question], index)
-    linked = [(first[one], first[other]) for one, other in pairs]
-    names = clusters(examples, linked)
-    meanings = clusters([replace(example, thread="") for example in examples], linked)
-    tainted = {name for example, name in zip(examples, names, strict=True) if place[example.question] in seen}
-    counts["left out: questions of an evaluation set"] += sum(name in tainted for name in names)
-    kept = [row for row in zip(examples, names, meanings, strict=True) if row[1] not in tainted]
-    return [example for example, _, _ in kept], [name for _, name, _ in kept], [meaning for *_, meaning in kept]
-
-
-def _line(example: Example, prompt: list[Message]) -> dict[str, object]:
-    """In the conversational format of TRL."""
-    if example.kind == "dpo":
-        return {
-            "prompt": prompt,
-            "chosen": [said(example.completion)],
-            "rejected": [said(example.rejected or "")],
-            "question": example.question,
-            "example": example.id,
-        }
-    line: dict[str, object] = {"prompt": prompt, "completion": [said(example.completion)]}
-    if example.kind == "kto":
-        line["label"] = bool(example.label)
-    return line | {"question": example.question, "example": example.id}
-
-
-def _regression(held_out: Sequence[Example], prompt: Callable[[Example], list[Message]]) -> list[dict[str, object]]:
-    """What was answered wrongly and then corrected, on the side that is never trained on."""
+def _placed(
+    examples: Sequence[Example],
+    clustering: Clustering,
+    split_of: Mapping[str, Split],
+    grounding: Grounding,
+    counts: Counter[str],
+) -> list[Placed]:
+    """The examples with their sides and lines: what is trained on first, then what is held out."""
+    by_split: dict[Split, list[Example]] = {split: [] for split in SPLITS}
+    for example in examples:
+        by_split[split_of[clustering.cluster(example)]].append(example)
+    by_split["train"] = both_classes(by_split["train"], counts)
     return [
-        {
-            "question": example.question,
-            "prompt": prompt(example),
-            "completion": [said(example.completion)],
-            "rejected": [said(example.rejected or "")],
-            "example": example.id,
-        }
-        for example in held_out
-        if example.kind == "dpo"
+        Placed(example, split, clustering.cluster(example), line(example, _prompt(grounding, example)))
+        for split in SPLITS
+        for example in by_split[split]
     ]
 
 
-def _hash(placed: Sequence[Placed], regression: Sequence[Mapping[str, object]]) -> str:
-    lines = [[one.split, one.example.kind, one.line] for one in placed] + [["regression", line] for line in regression]
-    texts = sorted(json.dumps(line, sort_keys=True, ensure_ascii=False) for line in lines)
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+def _report(
+    placed: Sequence[Placed], regression: Sequence[Mapping[str, object]], counts: Counter[str]
+) -> dict[str, int]:
+    """What was counted, by name, with the number of examples on each side, of each kind, also where there are none."""
+    counts.update(f"{row.split}.{row.example.kind}" for row in placed)
+    counts["regression"] = len(regression)
+    counts["clusters"] = len({row.cluster for row in placed})
+    report = {name: count for name, count in sorted(counts.items()) if count or "." in name}
+    return report | {f"{split}.{kind}": counts[f"{split}.{kind}"] for split in SPLITS for kind in KINDS}
+
+
+def _prompt(grounding: Grounding, example: Example) -> list[Message]:
+    return grounding.prompt(example.question, example.passages)

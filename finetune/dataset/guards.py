@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from finetune.dataset.personal import redact
-from finetune.dataset.rows import AnswerRow, Example, Judges, Message
+from finetune.dataset.rows import AnswerRow, Example, Message
 
 NGRAM = 8
 """Words in a row that two questions share only if one was made from the other, as decontamination is usually done
@@ -30,7 +30,7 @@ def usable_answers(answers: Iterable[AnswerRow], counts: Counter[str]) -> list[A
             counts["left out: words were deleted with somebody's data"] += 1
         elif not (answer.everyone and all(passage.everyone for passage in answer.passages)):
             counts["left out: a passage is not for everyone"] += 1
-        elif any(passage.text is None for passage in answer.passages):
+        elif not all(passage.text for passage in answer.passages):
             counts["left out: a document changed or went since"] += 1
         else:
             kept.append(answer)
@@ -56,7 +56,7 @@ def without_personal_data(examples: Iterable[Example], counts: Counter[str]) -> 
             part
             for passage in example.passages
             if not passage.verified
-            for part in (passage.before, passage.text or "", passage.after)
+            for part in (passage.before, passage.text, passage.after)
         )
         cleaned.append(
             replace(
@@ -65,7 +65,7 @@ def without_personal_data(examples: Iterable[Example], counts: Counter[str]) -> 
                 completion=redact(example.completion, public, counts),
                 rejected=None if example.rejected is None else redact(example.rejected, public, counts),
                 passages=tuple(
-                    replace(passage, text=redact(passage.text or "", public, counts)) if passage.verified else passage
+                    replace(passage, text=redact(passage.text, public, counts)) if passage.verified else passage
                     for passage in example.passages
                 ),
             )
@@ -166,23 +166,23 @@ def capped(
     return sorted(kept, key=lambda example: (example.asked_at, example.id))
 
 
-def whole(
+def untruncated(
     examples: Iterable[Example],
     prompt: Callable[[Example], list[Message]],
-    judges: Judges,
-    most: int,
+    tokens: Callable[[Sequence[Message]], int],
+    max_tokens: int,
     counts: Counter[str],
 ) -> list[Example]:
     """Those whose longest answer fits behind its prompt: a trainer would cut the answer, not the passages."""
-    kept = []
+    fitting = []
     for example in examples:
         answers = [text for text in (example.completion, example.rejected) if text is not None]
-        length = max(judges.tokens([*prompt(example), said(text)]) for text in answers)
-        if length <= most:
-            kept.append(example)
+        length = max(tokens([*prompt(example), assistant_turn(text)]) for text in answers)
+        if length <= max_tokens:
+            fitting.append(example)
         else:
             counts["left out: longer than the model is trained on"] += 1
-    return kept
+    return fitting
 
 
 def both_classes(examples: Sequence[Example], counts: Counter[str]) -> list[Example]:
@@ -212,7 +212,7 @@ def normal(text: str) -> str:
     return " ".join(_WORD.findall(text.lower()))
 
 
-def said(text: str) -> Message:
+def assistant_turn(text: str) -> Message:
     """A text as the model's turn."""
     return {"role": "assistant", "content": without_markers(text)}
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.dataset.build import build
 from finetune.dataset.freezing import freeze, sweep
-from finetune.dataset.learning import judges, writer
+from finetune.dataset.grounding import Grounding
 from finetune.dataset.rows import Dataset, Options
 from finetune.dataset.storage import Stored, read_answers, read_splits, sample_passages
-from finetune.dataset.synthetic import written_from
+from finetune.dataset.synthetic import writer, written_from
 from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.embedding import Embedder
 from retrieval.indexing.sources import VERIFIED
@@ -41,13 +41,13 @@ def make_dataset(
     `evaluation` are questions that it must not hold. `from_documents` passages are asked about by the model itself, and
     `advance` is called after each; `tell` hears which step is at hand.
     """
-    judged, counts = judges(pool, embedder, model, plan), Counter[str]()
+    grounding, counts = Grounding(pool, embedder, model, plan), Counter[str]()
     sweep(conn, folder)
     sample = sample_passages(conn, VERIFIED, from_documents, options.seed) if from_documents else []
-    synthetic = list(written_from(sample, writer(model), judged, counts, advance))
+    synthetic = list(written_from(sample, writer(model), grounding, counts, advance))
     dataset = build(
         read_answers(conn, VERIFIED),
-        judged,
+        grounding,
         options=options,
         evaluation=evaluation,
         decided=read_splits(conn),

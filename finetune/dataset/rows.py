@@ -1,9 +1,11 @@
 """What a dataset is made from, and what it is made of: the first and the last values of the flow in `build`."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+from retrieval.searching.passage import Passage
 
 Kind = Literal["sft", "kto", "dpo"]
 Split = Literal["train", "test"]
@@ -15,24 +17,26 @@ Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class PassageRow:
-    """A passage that an answer was written from. `text` is None once it changed or went from the index.
+class ExamplePassage(Passage):
+    """A passage of the index that an answer was written from, or might have been; `text` is empty once it changed or
+    went from there.
 
     `everyone`: whether every user may read it. `verified`: whether it is a verified answer, so people's words.
-    `document_id` and `ordinal` are its place in the index now; `before` and `after` is what a prompt shows around it.
     """
 
-    content_hash: str
-    title: str
-    heading: str
-    text: str | None
-    everyone: bool
+    everyone: bool = False
     verified: bool = False
-    kind: str = "text"
-    document_id: int = 0
-    ordinal: int = 0
-    before: str = ""
-    after: str = ""
+
+    @classmethod
+    def looked_up(cls, row: Mapping[str, Any]) -> "ExamplePassage":
+        """A passage as it stands in the index, which no search has scored."""
+        return cls(**{"document": "", "url": None, "score": 0.0, "ranks": {}, "similarity": 0.0, **row})
+
+    @classmethod
+    def searched(cls, passage: Passage, verified: bool) -> "ExamplePassage":
+        """A passage that was found in what everyone may read."""
+        values = {field.name: getattr(passage, field.name) for field in fields(passage)}
+        return cls(**values, everyone=True, verified=verified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +65,12 @@ class AnswerRow:
     text: str
     abstained: bool
     prompted: bool
-    passages: Sequence[PassageRow]
+    passages: Sequence[ExamplePassage]
     votes: Sequence[VoteRow] = ()
     correction: str | None = None
     waiting: int = 0
     persons: frozenset[str] = frozenset()
     everyone: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Judges:
-    """What a dataset needs to know of the rest of the product, given as functions.
-
-    `rests_on(text, passages)`: the indices of the passages that bear out every statement of a text, none if one
-    statement has no support. `written(text)`: the model's own words in an answer as it was shown. `statements(text)`:
-    the whole sentences of what a model wrote. `prompt(question, passages)`: what the model is given. `search(text)`:
-    passages of the whole index. `alike(questions)`: pairs of indices of questions that ask the same. `fit(passages)`:
-    the first of them with what stands around them, as many as a prompt holds. `tokens(messages)`: how many the model
-    reads.
-    """
-
-    rests_on: Callable[[str, Sequence[PassageRow]], frozenset[int]]
-    written: Callable[[str], str]
-    statements: Callable[[str], Sequence[str]]
-    prompt: Callable[[str, Sequence[PassageRow]], list[Message]]
-    search: Callable[[str], Sequence[PassageRow]]
-    alike: Callable[[Sequence[str]], Sequence[tuple[int, int]]]
-    fit: Callable[[Sequence[PassageRow]], Sequence[PassageRow]]
-    tokens: Callable[[Sequence[Message]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +84,7 @@ class Example:
     id: str
     kind: Kind
     question: str
-    passages: Sequence[PassageRow]
+    passages: Sequence[ExamplePassage]
     completion: str
     asked_at: datetime
     thread: str

@@ -7,7 +7,7 @@ held out.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from finetune.dataset.guards import normal
 from finetune.dataset.rows import Example, Options, Split
@@ -53,26 +53,35 @@ def connected(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
 
 
 def sides(
-    examples: Sequence[Example], names: Sequence[str], decided: Mapping[str, Split], options: Options
+    examples: Sequence[Example], clusters: Mapping[str, str], decided: Mapping[str, Split], options: Options
 ) -> dict[str, Split]:
-    """The side of each cluster: as decided before, else the newest are held out, and a share of the others."""
+    """The side of each cluster: as decided before, else the newest are held out, and a share of the others. `clusters`
+    are the names of those that examples belong to, by their ids.
+    """
     questions: dict[str, set[str]] = defaultdict(set)
     newest: dict[str, float] = {}
-    for example, name in zip(examples, names, strict=True):
+    for example in examples:
+        name = clusters[example.id]
         questions[name].add(question_key(example.question))
         newest[name] = max(newest.get(name, 0.0), example.asked_at.timestamp())
-    found: dict[str, Split] = {}
+    split_of = _sides_before(questions, decided)
+    new = [name for _, name in sorted((newest[name], name) for name in questions.keys() - split_of.keys())]
+    of_people = {clusters[example.id] for example in examples if not example.synthetic}
+    by_age = [name for name in new if name in of_people]
+    late = set(by_age[len(by_age) - int(len(by_age) * options.newest_share) :])
+    for name in new:
+        split_of[name] = "test" if name in late or _chance(options.seed, name) < options.test_share else "train"
+    return split_of
+
+
+def _sides_before(questions: Mapping[str, Collection[str]], decided: Mapping[str, Split]) -> dict[str, Split]:
+    """The sides of the clusters of which a question was decided; one that was held out has its whole cluster follow."""
+    split_of: dict[str, Split] = {}
     for name, keys in questions.items():
         before = {decided[key] for key in keys if key in decided}
         if before:
-            found[name] = "test" if "test" in before else "train"
-    of_people = {name for example, name in zip(examples, names, strict=True) if not example.synthetic}
-    new = sorted((newest[name], name) for name in questions.keys() - found.keys())
-    asked = [name for _, name in new if name in of_people]
-    late = set(asked[len(asked) - int(len(asked) * options.newest_share) :])
-    for _, name in new:
-        found[name] = "test" if name in late or _chance(options.seed, name) < options.test_share else "train"
-    return found
+            split_of[name] = "test" if "test" in before else "train"
+    return split_of
 
 
 def _chance(seed: int, name: str) -> float:

@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
-from finetune.dataset.rows import AnswerRow, Dataset, PassageRow, Split, VoteRow
+from finetune.dataset.rows import AnswerRow, Dataset, ExamplePassage, Split, VoteRow
 
 # Quoted passages stand first in the prompt, in the order of their numbers; the others as search ranked them. Their text
 # is looked up by its hash: an index that was built anew has other ids, and a changed text is not what was read.
@@ -22,13 +22,14 @@ SELECT a.id::text AS id, a.asked_at, coalesce(a.standalone, a.question) AS quest
     a.state = 'abstained' AS abstained, coalesce(a.prompt, '') <> '' AS prompted,
     ARRAY(SELECT jsonb_build_object(
               'content_hash', p ->> 'content_hash', 'title', p ->> 'title', 'heading', p ->> 'heading',
-              'everyone', coalesce('everyone' = ANY (n.audience), false), 'text', c.text,
+              'everyone', coalesce('everyone' = ANY (n.audience), false), 'text', coalesce(c.text, ''),
               'kind', coalesce(c.kind, 'text'), 'verified', coalesce(c.verified, false),
+              'collection', p ->> 'collection', 'chunk_id', coalesce(c.id, 0),
               'document_id', coalesce(c.document_id, 0), 'ordinal', coalesce(c.ordinal, 0))
           FROM jsonb_array_elements(a.passages) WITH ORDINALITY AS listed (p, place)
               LEFT JOIN collection n ON n.name = p ->> 'collection'
               LEFT JOIN LATERAL (
-                  SELECT chunk.text, chunk.kind, document_id, ordinal, source.uri = %(verified)s AS verified
+                  SELECT chunk.id, chunk.text, chunk.kind, document_id, ordinal, source.uri = %(verified)s AS verified
                   FROM chunk JOIN document ON document.id = document_id JOIN source ON source.id = source_id
                   WHERE content_hash = decode(p ->> 'content_hash', 'hex') AND collection_id = n.id
                   ORDER BY chunk.id LIMIT 1) c ON true
@@ -108,7 +109,7 @@ WHERE created_at < now() - make_interval(days => %(days)s) AND id < (SELECT max(
 _SWEPT = "UPDATE dataset SET swept_at = now() WHERE id = %(id)s"
 _SAMPLE = """
 SELECT encode(c.content_hash, 'hex') AS content_hash, d.title, array_to_string(c.heading, ' > ') AS heading,
-    c.text, true AS everyone, false AS verified, c.kind, c.document_id, c.ordinal
+    c.text, true AS everyone, c.kind, c.id AS chunk_id, c.document_id, c.ordinal, n.name AS collection
 FROM chunk c JOIN document d ON d.id = c.document_id JOIN source s ON s.id = d.source_id
     JOIN collection n ON n.id = c.collection_id
 WHERE 'everyone' = ANY (n.audience) AND s.uri <> %(verified)s AND c.kind = 'text' AND c.length >= 15
@@ -147,7 +148,7 @@ def read_answers(conn: Connection[Any], verified: str) -> list[AnswerRow]:
         AnswerRow(
             **{
                 **row,
-                "passages": tuple(PassageRow(**passage) for passage in row["passages"]),
+                "passages": tuple(map(ExamplePassage.looked_up, row["passages"])),
                 "votes": tuple(VoteRow(**vote) for vote in row["votes"]),
                 "persons": frozenset(row["persons"]),
             }
@@ -156,10 +157,11 @@ def read_answers(conn: Connection[Any], verified: str) -> list[AnswerRow]:
     ]
 
 
-def sample_passages(conn: Connection[Any], verified: str, limit: int, seed: int) -> list[PassageRow]:
+def sample_passages(conn: Connection[Any], verified: str, limit: int, seed: int) -> list[ExamplePassage]:
     """Passages of prose that everyone may read, drawn by chance: the same ones for a seed while the index stays."""
-    with conn.cursor(row_factory=class_row(PassageRow)) as cursor:
-        return cursor.execute(_SAMPLE, {"verified": verified, "limit": limit, "seed": str(seed)}).fetchall()
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_SAMPLE, {"verified": verified, "limit": limit, "seed": str(seed)}).fetchall()
+    return list(map(ExamplePassage.looked_up, rows))
 
 
 def verified_passages(conn: Connection[Any], verified: str) -> set[str]:

@@ -8,8 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from finetune.dataset.rows import Example, Judges, Message, PassageRow
+from finetune.dataset.grounding import Grounding, whole_statements
+from finetune.dataset.rows import Example, ExamplePassage, Message
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
 """So that people's examples are newer and are preferred."""
@@ -25,40 +30,46 @@ SHARED_WORDS = 2
 """Words of four letters or more that a question shares with its passage; fewer, and it asks about nothing in it."""
 SAID_WORDS = 2
 """Such words that a statement says beyond its question; fewer, and it only turns the question round."""
+WRITTEN_TOKENS = 80
+"""Tokens of a question or of an answer, at most."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 Write = Callable[[list[Message]], str]
 
 
+def writer(model: "BaseChatModel") -> Write:
+    """Continues a conversation by a few sentences, without sampling."""
+
+    def write(messages: list[Message]) -> str:
+        turns = [(message["role"], message["content"]) for message in messages]
+        return str(model.invoke(turns, max_tokens=WRITTEN_TOKENS).text)
+
+    return write
+
+
 def written_from(
-    passages: Sequence[PassageRow],
+    passages: Sequence[ExamplePassage],
     write: Write,
-    judges: Judges,
+    grounding: Grounding,
     counts: Counter[str],
     advance: Callable[[], None] = lambda: None,
 ) -> Iterator[Example]:
     """The examples that a model makes of these passages: at most one of each. `write` continues a conversation."""
     for passage in passages:
-        example = _from_passage(passage, write, judges, counts)
+        example = _from_passage(passage, write, grounding, counts)
         if example is not None:
             yield example
         advance()
 
 
-def _from_passage(passage: PassageRow, write: Write, judges: Judges, counts: Counter[str]) -> Example | None:
-    where = " > ".join(filter(None, [passage.title, passage.heading]))
-    topic = where.rpartition(" > ")[2]
-    asked = _ASK.format(where=where, text=passage.text, topic=topic)
-    question = _question(write([{"role": "user", "content": asked}]), f"{where} {passage.text}")
+def _from_passage(passage: ExamplePassage, write: Write, grounding: Grounding, counts: Counter[str]) -> Example | None:
+    question = _question(write([{"role": "user", "content": _request(passage)}]), f"{_place(passage)} {passage.text}")
     if question is None:
         counts["synthetic, left out: no question"] += 1
         return None
-    beside = [other for other in judges.search(question) if other.content_hash != passage.content_hash]
-    given = judges.fit([passage, *beside])
-    said = judges.statements(write(judges.prompt(question, given)))
-    new = [statement for statement in said if len(_words(statement) - _words(question)) >= SAID_WORDS]
-    borne_out = [statement for statement in new if 0 in judges.rests_on(statement, given)]
-    completion = " ".join(list(dict.fromkeys(borne_out))[:MOST_STATEMENTS])
+    others = [other for other in grounding.search(question) if other.content_hash != passage.content_hash]
+    passages = grounding.fitting([passage, *others])
+    completion = _completion(question, passages, write, grounding)
     if not completion:
         counts["synthetic, left out: the passage does not say it"] += 1
         return None
@@ -66,15 +77,33 @@ def _from_passage(passage: PassageRow, write: Write, judges: Judges, counts: Cou
         id=f"sft:synthetic:{passage.content_hash[:16]}",
         kind="sft",
         question=question,
-        passages=tuple(given),
+        passages=tuple(passages),
         completion=completion,
         asked_at=BEFORE_ALL,
         thread="",
         answer_id=None,
         persons=frozenset(),
-        oracle=judges.rests_on(completion, given),
+        oracle=grounding.rests_on(completion, passages),
         synthetic=True,
     )
+
+
+def _place(passage: ExamplePassage) -> str:
+    return " > ".join(filter(None, [passage.title, passage.heading]))
+
+
+def _request(passage: ExamplePassage) -> str:
+    """What the model is told so that it asks about the passage."""
+    place = _place(passage)
+    return _ASK.format(where=place, text=passage.text, topic=place.rpartition(" > ")[2])
+
+
+def _completion(question: str, passages: Sequence[ExamplePassage], write: Write, grounding: Grounding) -> str:
+    """The statements of the model's answer that say something new and that the first passage bears out; may be ''."""
+    claims = whole_statements(write(grounding.prompt(question, passages)))
+    new = [claim for claim in claims if len(_words(claim) - _words(question)) >= SAID_WORDS]
+    supported = [claim for claim in new if 0 in grounding.rests_on(claim, passages)]
+    return " ".join(list(dict.fromkeys(supported))[:MOST_STATEMENTS])
 
 
 def _question(text: str, about: str) -> str | None:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import BaseMessage
 
 from finetune.dataset.general import general_questions
-from finetune.dataset.learning import EVERYONE, rests_on
-from finetune.dataset.rows import PassageRow
+from finetune.dataset.grounding import EVERYONE, supporting
 from finetune.evaluation import judging
 from finetune.evaluation.gate import PRIMARY, Guard, Outcome
 from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
@@ -32,7 +31,7 @@ from retrieval.answering.groundedness.judge import Groundedness
 from retrieval.answering.prompt import REFUSAL, PromptPlan
 from retrieval.answering.question.followup import standalone
 from retrieval.answering.statements import statements, without_citations
-from retrieval.searching.passage import Passage
+from retrieval.searching.passage import Passage, passage_of
 from retrieval.searching.reading import grown
 from retrieval.searching.reranking import Reranker, search_and_rerank
 
@@ -319,8 +318,8 @@ class EvaluationRun:
         """
         if item.prompt:
             turns = [(turn["role"], turn["content"]) for turn in item.prompt]
-            read = [PassageRow("", "", "", turns[-1][1], everyone=True)]
-            return _kept(_bare(model).invoke(turns).text, lambda said: bool(rests_on(self._grounds, said, read)))
+            read = [passage_of(0, "", turns[-1][1])]
+            return _kept(_bare(model).invoke(turns).text, lambda said: bool(supporting(self._grounds, said, read)))
         passages, plan = self._passages(item), self._chain(_bare(model)).plan
         with self._pool.connection() as conn:
             grew = grown(conn, passages, most=plan.passages, words=plan.words)

@@ -8,7 +8,7 @@ from typing import Any
 
 from journeyman.errors import WrongInput
 from retrieval.answering.groundedness.judge import Groundedness, Judgement, statements_of
-from retrieval.searching.passage import Passage
+from retrieval.searching.passage import Passage, passage_of
 
 
 class AnswersUnreadable(WrongInput):
@@ -88,26 +88,6 @@ def _text(entry: dict[str, Any], name: str, place: str) -> str:
     if not isinstance(value, str):
         raise AnswersUnreadable(f"{place}: `{name}` is missing or no text.")
     return value
-
-
-def passage_of(number: int, title: str, text: str) -> Passage:
-    """A passage of which nothing is known but its title and its text."""
-    return Passage(
-        chunk_id=number,
-        document_id=number,
-        ordinal=0,
-        document=title,
-        title=title,
-        heading="",
-        kind="text",
-        text=text,
-        url=None,
-        content_hash="",
-        collection="",
-        score=0.0,
-        ranks={},
-        similarity=0.0,
-    )
 
 
 def _passage(entry: Any, number: int, place: str) -> Passage:

@@ -69,3 +69,23 @@ class Passage:
     def reading(self) -> str:
         """The text together with what was read around it: `before` and `after` stand beside it in its section."""
         return "\n\n".join(filter(None, (self.before, self.text, self.after)))
+
+
+def passage_of(number: int, title: str, text: str) -> Passage:
+    """A passage of which nothing is known but its title and its text."""
+    return Passage(
+        chunk_id=number,
+        document_id=number,
+        ordinal=0,
+        document=title,
+        title=title,
+        heading="",
+        kind="text",
+        text=text,
+        url=None,
+        content_hash="",
+        collection="",
+        score=0.0,
+        ranks={},
+        similarity=0.0,
+    )

@@ -1,24 +1,30 @@
-"""Answers with votes, and judges whose verdicts a person can compute."""
+"""Answers with votes, and a grounding whose verdicts a person can compute."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from finetune.dataset.rows import AnswerRow, Judges, Message, PassageRow, VoteRow
+from finetune.dataset.rows import AnswerRow, ExamplePassage, Message, VoteRow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OTHER = "Overalls are washed on Mondays."
 
 
-def passage(text: str | None, **changes: Any) -> PassageRow:
+def passage(text: str, **changes: Any) -> ExamplePassage:
     """A passage that everyone may read."""
     values: dict[str, Any] = {
         "content_hash": f"hash of {text}".encode().hex(),
         "title": "Manual",
         "heading": "",
+        "kind": "text",
+        "chunk_id": 0,
+        "document_id": 0,
+        "ordinal": 0,
+        "collection": "default",
         "everyone": True,
     }
-    return PassageRow(**{**values, "text": text, **changes})
+    return ExamplePassage.looked_up({**values, "text": text, **changes})
 
 
 def up(*people: str) -> tuple[VoteRow, ...]:
@@ -46,25 +52,25 @@ def answer(number: int = 1, **changes: Any) -> AnswerRow:
     return AnswerRow(**{**values, **changes})
 
 
-def rests_on(text: str, passages: Sequence[PassageRow]) -> frozenset[int]:
+def rests_on(text: str, passages: Sequence[ExamplePassage]) -> frozenset[int]:
     """The passages that hold the text word for word."""
-    return frozenset(index for index, passage in enumerate(passages) if passage.text and text in passage.text)
+    return frozenset(index for index, passage in enumerate(passages) if text in passage.text)
 
 
-def prompt(question: str, passages: Sequence[PassageRow]) -> list[Message]:
-    return [{"role": "user", "content": "\n".join([*(passage.text or "" for passage in passages), question])}]
+def prompt(question: str, passages: Sequence[ExamplePassage]) -> list[Message]:
+    return [{"role": "user", "content": "\n".join([*(passage.text for passage in passages), question])}]
 
 
-def judges(**changes: Any) -> Judges:
-    """Judges by words: nothing is found by search, no two questions are alike, four passages fit, a token is a word."""
+def grounding(**changes: Any) -> Any:
+    """A grounding by words: nothing is found by search, no two questions are alike, four passages fit, a token is a
+    word.
+    """
     values: dict[str, Any] = {
         "rests_on": rests_on,
-        "written": lambda text: text,
-        "statements": lambda text: [text] if text else [],
         "prompt": prompt,
         "search": lambda text: (),
         "alike": lambda questions: (),
-        "fit": lambda passages: passages[:4],
+        "fitting": lambda passages: passages[:4],
         "tokens": lambda messages: sum(len(message["content"].split()) for message in messages),
     }
-    return Judges(**{**values, **changes})
+    return SimpleNamespace(**{**values, **changes})

@@ -16,14 +16,14 @@ from finetune.dataset.personal import redact
 from finetune.dataset.rows import AnswerRow, Dataset, Options, Placed
 from finetune.dataset.splitting import question_key
 from retrieval.answering.prompt import REFUSAL
-from tests.finetune.dataset.samples import OTHER, START, answer, down, judges, passage, up
+from tests.finetune.dataset.samples import OTHER, START, answer, down, grounding, passage, up
 
 ALL_TRAIN = Options(test_share=0, newest_share=0, oracle_share=1)
 WRONG = "Alarm 1 means nothing."
 
 
 def made(*answers: AnswerRow, options: Options = ALL_TRAIN, **more: Any) -> Dataset:
-    return build(answers, more.pop("judged", judges()), options=options, **more)
+    return build(answers, more.pop("grounding", grounding()), options=options, **more)
 
 
 def kinds(dataset: Dataset) -> list[str]:
@@ -64,14 +64,14 @@ def test_a_correction_without_support_is_a_gap_and_never_trained() -> None:
 def test_a_verified_answer_does_not_support_itself() -> None:
     """An approved correction is indexed; that its own text is found proves nothing."""
     fact = "Alarm 1 means the moon is full."
-    judged = judges(search=lambda text: [passage(fact, verified=True)])
-    assert kinds(made(corrected(correction=fact), judged=judged)) == []
+    words = grounding(search=lambda text: [passage(fact, verified=True)])
+    assert kinds(made(corrected(correction=fact), grounding=words)) == []
 
 
 def test_support_that_was_not_found_is_put_into_the_prompt() -> None:
     """The model learns to answer from a passage that says it, never as if the others had."""
     fact = "Alarm 1 means the spindle is hot."
-    dataset = made(corrected(correction=fact), judged=judges(search=lambda text: [passage(fact)]))
+    dataset = made(corrected(correction=fact), grounding=grounding(search=lambda text: [passage(fact)]))
     assert fact in str(only(dataset, "sft").line["prompt"])
     assert dataset.report["corrections: supported, but not found (for search to learn from)"] == 1
     assert dataset.report["thumbs down: it was missing (for search)"] == 1
@@ -80,8 +80,8 @@ def test_support_that_was_not_found_is_put_into_the_prompt() -> None:
 def test_a_hidden_passage_that_supports_is_not_shown() -> None:
     """What search adds must be for everyone as well."""
     fact = "Alarm 1 means the spindle is hot."
-    judged = judges(search=lambda text: [passage(fact, everyone=False)])
-    assert kinds(made(corrected(correction=fact), judged=judged)) == []
+    words = grounding(search=lambda text: [passage(fact, everyone=False)])
+    assert kinds(made(corrected(correction=fact), grounding=words)) == []
 
 
 def test_thumbs() -> None:
@@ -104,7 +104,7 @@ def test_thumbs() -> None:
         {"votes": up("U2"), "abstained": True},
         {"votes": up("U2"), "prompted": False},
         {"votes": up("U2"), "passages": (passage("x", everyone=False),)},
-        {"votes": up("U2"), "passages": (passage(None),)},
+        {"votes": up("U2"), "passages": (passage(""),)},
         {"votes": (*up("U2"), *down("U3", "U4"))[:2]},
     ],
 )
@@ -153,7 +153,7 @@ def test_like_questions_contradict_each_other(said: str, thread: str, kept: int)
     one = corrected(1, thread=thread)
     other = corrected(2, fact, passages=(passage(fact), passage(OTHER)), thread=thread)
     pairs = () if thread else ((0, 1),)
-    dataset = made(one, other, judged=judges(alike=lambda questions: pairs if len(questions) == 2 else ()))
+    dataset = made(one, other, grounding=grounding(alike=lambda questions: pairs if len(questions) == 2 else ()))
     assert len(kinds(dataset)) == kept
 
 
@@ -204,8 +204,8 @@ def test_questions_of_an_evaluation_set_are_in_neither_side() -> None:
     dataset = made(corrected(1), corrected(2), evaluation=["what does ALARM 1 mean"])
     assert kinds(dataset) == ["dpo:a2", "sft:a2"]
     assert dataset.report["left out: questions of an evaluation set"] == 3
-    pairs = judges(alike=lambda questions: [(0, 1), (1, 2)])  # the third is the evaluation set's
-    assert kinds(made(corrected(1), corrected(2), judged=pairs, evaluation=["Something else?"])) == []
+    pairs = grounding(alike=lambda questions: [(0, 1), (1, 2)])  # the third is the evaluation set's
+    assert kinds(made(corrected(1), corrected(2), grounding=pairs, evaluation=["Something else?"])) == []
 
 
 def test_the_oracle_is_missing_in_a_share_and_then_the_answer_is_that_it_is_not_said() -> None:
@@ -249,7 +249,7 @@ def test_what_was_held_out_stays_out() -> None:
     assert held
     assert {one.example.question for one in second.placed if one.split == "test"} == held
     decided = {question_key("What does alarm 1 mean?"): "train", question_key("What does alarm 2 mean?"): "test"}
-    bridge = judges(alike=lambda questions: [(0, 2), (1, 2)])
+    bridge = grounding(alike=lambda questions: [(0, 2), (1, 2)])
     joined = build([corrected(n) for n in (1, 2, 3)], bridge, options=ALL_TRAIN, decided=decided)  # type: ignore[arg-type]
     assert {one.split for one in joined.placed} == {"test"}
 
@@ -284,15 +284,15 @@ def alike_by(pairs: Sequence[tuple[int, int]]) -> Any:
 def test_whatever_people_do(found: list[AnswerRow], near: list[tuple[int, int]], gone: str, seed: int) -> None:
     """No cluster, question or thread on both sides; nothing of who is gone; the same hash again."""
     options = Options(test_share=0.4, newest_share=0.1, seed=seed)
-    judged = judges(alike=alike_by(near))
-    dataset = build(found, judged, options=options)
+    words = grounding(alike=alike_by(near))
+    dataset = build(found, words, options=options)
     for of in (lambda one: one.cluster, lambda one: question_key(one.example.question), lambda one: one.example.thread):
         sides: dict[str, set[str]] = {}
         for one in dataset.placed:
             sides.setdefault(of(one), set()).add(one.split)
         assert all(len(side) == 1 for name, side in sides.items() if name)
-    assert build(found, judged, options=options).hash == dataset.hash
-    later = build([row for row in found if gone not in row.persons], judged, options=options, decided=dataset.splits)
+    assert build(found, words, options=options).hash == dataset.hash
+    later = build([row for row in found if gone not in row.persons], words, options=options, decided=dataset.splits)
     assert all(gone not in one.example.persons for one in later.placed)
     held = {one.example.question for one in dataset.placed if one.split == "test"}
     assert not held & {one.example.question for one in later.placed if one.split == "train"}

@@ -20,7 +20,7 @@ from finetune.dataset.storage import erase_person, read_answers, read_splits, st
 from retrieval.answering.answer import Question, Turn
 from retrieval.indexing.sources import VERIFIED
 from tests.bot.samples import answer_to
-from tests.finetune.dataset.samples import answer, down, judges, up
+from tests.finetune.dataset.samples import answer, down, grounding, up
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def made(**changes: Any) -> Dataset:
         answer(2, votes=down("UBEN", reason="wrong"), persons=frozenset({"UBEN"})),
     ]
     return build(
-        [*rows], judges(), options=Options(**{"test_share": 0, "newest_share": 0, "oracle_share": 1, **changes})
+        [*rows], grounding(), options=Options(**{"test_share": 0, "newest_share": 0, "oracle_share": 1, **changes})
     )
 
 
@@ -72,7 +72,7 @@ def test_answers_come_with_votes_reasons_thread_and_people(conn: Connection[Any]
     assert row.waiting == 1
     assert row.correction is None
     assert row.prompted
-    assert [(passage.text, passage.everyone) for passage in row.passages] == [(None, False)]  # not in the index
+    assert [(passage.text, passage.everyone) for passage in row.passages] == [("", False)]  # not in the index
     delete_data(conn, "UEVE")
     assert not read_answers(conn, VERIFIED)[0].prompted  # her words were in the prompt
 
@@ -89,7 +89,7 @@ def test_the_same_rows_are_one_dataset(conn: Connection[Any], folder: Path) -> N
     assert freeze(conn, folder, with_uuids(made(max_tokens=27))).id == first.id  # the same rows by another way
     assert len(stored(conn)) == 1
     with pytest.raises(DatasetUnusable, match="nothing to learn"):
-        freeze(conn, folder, build([], judges()))
+        freeze(conn, folder, build([], grounding()))
 
 
 def test_who_goes_takes_the_dataset_along(conn: Connection[Any], folder: Path) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from finetune.dataset.build import build
 from finetune.dataset.rows import Example, Message, Options
 from finetune.dataset.synthetic import written_from
-from tests.finetune.dataset.samples import OTHER, judges, passage
+from tests.finetune.dataset.samples import OTHER, grounding, passage
 
 FACT = "Alarm 1 means the door stands open."
 QUESTION = "Which alarm means that the door moved?"
@@ -19,8 +19,8 @@ def written(*texts: str) -> tuple[list[Example], Counter[str], list[list[Message
         heard.append(messages)
         return next(replies)
 
-    judged = judges(search=lambda text: [passage(OTHER), passage(FACT)])
-    return list(written_from([passage(FACT)], write, judged, counts)), counts, heard
+    words = grounding(search=lambda text: [passage(OTHER), passage(FACT)])
+    return list(written_from([passage(FACT)], write, words, counts)), counts, heard
 
 
 def test_a_supported_pair_is_kept_and_marked() -> None:
@@ -30,7 +30,7 @@ def test_a_supported_pair_is_kept_and_marked() -> None:
     assert [given.text for given in example.passages] == [FACT, OTHER]
     assert FACT in heard[0][0]["content"]
     assert OTHER in heard[1][0]["content"]
-    dataset = build([], judges(), options=Options(test_share=0, oracle_share=1), synthetic=[example])
+    dataset = build([], grounding(), options=Options(test_share=0, oracle_share=1), synthetic=[example])
     assert [placed.example.synthetic for placed in dataset.placed] == [True]
     assert dataset.report["synthetic"] == 1
 
@@ -54,5 +54,5 @@ def test_what_is_no_question_about_the_passage_is_left_out() -> None:
 def test_a_statement_that_only_repeats_the_question_is_left_out() -> None:
     """The evidence check would let it through, for the passage has all its words."""
     replies = iter(["Which alarm means that the door is open?", FACT])
-    judged = judges(search=lambda text: [passage(FACT)])
-    assert not list(written_from([passage(FACT)], lambda messages: next(replies), judged, Counter()))
+    words = grounding(search=lambda text: [passage(FACT)])
+    assert not list(written_from([passage(FACT)], lambda messages: next(replies), words, Counter()))

@@ -1,16 +1,19 @@
 """How the product judges what fine-tuning learns from."""
 
-from finetune.dataset.guards import said
-from finetune.dataset.learning import alike, like, prompt, rests_on, whole_statements
-from finetune.dataset.rows import PassageRow
+from dataclasses import replace
+
+from finetune.dataset.grounding import prompt, supporting, whole_statements
+from finetune.dataset.guards import assistant_turn
+from finetune.dataset.likeness import alike, cluster_names
 from retrieval.answering.draft import blockquote, written_by_model
 from retrieval.answering.groundedness.judge import Groundedness
 from retrieval.answering.prompt import SMALL
+from retrieval.searching.passage import Passage, passage_of
 from tests.bot.conftest import EMBEDDER
 
 
-def passage(text: str) -> PassageRow:
-    return PassageRow("00", "Manual", "Alarms", text, everyone=True)
+def passage(text: str) -> Passage:
+    return replace(passage_of(0, "Manual", text), heading="Alarms")
 
 
 GROUNDS = Groundedness(EMBEDDER)
@@ -19,14 +22,14 @@ PASSAGES = [passage("Overalls are washed on Mondays."), passage("Alarm 4 means t
 
 def test_every_statement_must_be_borne_out() -> None:
     """A person's correction may lack its full stop; a number that no passage holds is no support."""
-    assert rests_on(GROUNDS, "Alarm 4 means the front door is open", PASSAGES) == {1}
-    assert rests_on(GROUNDS, "Overalls are washed on Mondays. Alarm 4 means the front door is open.", PASSAGES) == {
+    assert supporting(GROUNDS, "Alarm 4 means the front door is open", PASSAGES) == {1}
+    assert supporting(GROUNDS, "Overalls are washed on Mondays. Alarm 4 means the front door is open.", PASSAGES) == {
         0,
         1,
     }
-    assert rests_on(GROUNDS, "Overalls are washed on Mondays. The canteen opens at noon.", PASSAGES) == frozenset()
-    assert rests_on(GROUNDS, "Alarm 5 means the front door is open.", PASSAGES) == frozenset()
-    assert rests_on(GROUNDS, "", PASSAGES) == frozenset()
+    assert supporting(GROUNDS, "Overalls are washed on Mondays. The canteen opens at noon.", PASSAGES) == frozenset()
+    assert supporting(GROUNDS, "Alarm 5 means the front door is open.", PASSAGES) == frozenset()
+    assert supporting(GROUNDS, "", PASSAGES) == frozenset()
 
 
 def test_the_model_is_judged_by_its_own_words() -> None:
@@ -50,7 +53,7 @@ def test_alike_is_meaning_and_numbers() -> None:
     ]
     assert alike(EMBEDDER, questions) == [(0, 1)]
     assert alike(EMBEDDER, []) == []
-    assert like(EMBEDDER, [*questions, "How could I clear alarm 4?"]) == ["0", "0", "2", "3", "0"]
+    assert cluster_names(EMBEDDER, [*questions, "How could I clear alarm 4?"]) == ["0", "0", "2", "3", "0"]
 
 
 def test_no_text_spells_a_control_token() -> None:
@@ -59,4 +62,4 @@ def test_no_text_spells_a_control_token() -> None:
     assert system["role"] == "system"
     assert "<|" not in user["content"]
     assert "Stop.< |assistant|>Go." in user["content"]
-    assert said("Stop.</s><|end|>") == {"role": "assistant", "content": "Stop.< /s>< |end|>"}
+    assert assistant_turn("Stop.</s><|end|>") == {"role": "assistant", "content": "Stop.< /s>< |end|>"}
