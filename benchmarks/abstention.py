@@ -39,11 +39,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.retrieval_quality import fitz_gov
 from benchmarks.server import benchmark_database
 from retrieval.answering.answer import Question, Turn
-from retrieval.answering.chain import chosen
 from retrieval.answering.evidence.confidence import COMPARED, NOT_COMPARED, Calibration
 from retrieval.answering.evidence.marks import READ, Marks, logit, marks
 from retrieval.answering.measuring.calibration import risk_coverage, separation
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.passages import best_distinct
 from retrieval.answering.question.followup import meaning_of, standalone
 from retrieval.answering.question.mentions import names_only_what_is_missing
 from retrieval.embedding import MiniLM
@@ -220,7 +220,7 @@ def asked_of(domain: str, folder: Path, questions: Sequence[Asked]) -> Iterator[
             meaning = meaning_of(question, asked)
             found = search(conn, embedder, asked, k=60, meaning=meaning)
             found = [passage for passage in found if Path(passage.document).stem not in one.without]
-            yield row(domain, one, chosen(reranker, asked, found))
+            yield row(domain, one, best_distinct(reranker, asked, found))
     print(f"{domain}: {len(questions)} questions", flush=True)
 
 

@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
-from retrieval.answering.chain import passages_for
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.passages import passages_for
 from retrieval.answering.question.followup import meaning_of, standalone
 from retrieval.answering.question.rewriting import checked, proposed
 

@@ -37,12 +37,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.server import benchmark_database
 from retrieval.answering.answer import Question
-from retrieval.answering.chain import DRAWN, PASSAGES, passages_for
 from retrieval.answering.evidence.confidence import DEFAULTS, NOT_COMPARED
 from retrieval.answering.evidence.marks import marks
 from retrieval.answering.evidence.quotes import choose_quotes
 from retrieval.answering.measuring.calibration import fit, risk_coverage, separation
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.passages import DRAWN, PASSAGES, passages_for
 from retrieval.answering.prompt import MAX_PASSAGES, MAX_WORDS
 from retrieval.answering.question.followup import meaning_of, standalone
 from retrieval.embedders import Api, embedder_named

@@ -36,9 +36,10 @@ from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
-from retrieval.answering.chain import AnswerChain, remembered
+from retrieval.answering.chain import AnswerChain
 from retrieval.answering.evidence.quotes import choose_quotes
 from retrieval.answering.measuring.evaluation import evaluate, load_questions
+from retrieval.answering.passages import remembered
 from retrieval.answering.prompt import answer_prompt, numbered
 from retrieval.searching.passage import Passage
 from retrieval.searching.reading import grown

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from journeyman.observing.monitoring import Check, Monitor
     from journeyman.observing.tracing import Tracing
     from retrieval.answering.answer import Event, Question
-    from retrieval.answering.chain import AnswerChain, Policy
+    from retrieval.answering.chain import AnswerChain
     from retrieval.answering.examples import Examples
     from retrieval.answering.measuring.evaluation import LabelledQuestion
+    from retrieval.answering.policy import Policy
     from retrieval.embedders import Embedders
     from retrieval.indexing.building import BuildProgress
     from retrieval.indexing.preview import Preview
@@ -167,7 +168,7 @@ class Application:
     @property
     def policy(self) -> "Policy":
         """Whose words lead. The embedded model is known to be too weak for it; of another one it is measured."""
-        from retrieval.answering.chain import Policy
+        from retrieval.answering.policy import Policy
 
         settings = self.settings
         embedded = settings.model == EMBEDDED_MODEL and settings.model_url is None

@@ -10,11 +10,13 @@ from finetune.dataset.likeness import cluster_names
 from finetune.evaluation.scoring import about_tokens, worth
 from finetune.registry import training_of
 from retrieval.answering.answer import Done, Event, Question
-from retrieval.answering.chain import AnswerChain, Policy, remembered
+from retrieval.answering.chain import AnswerChain
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.closed_book import closed_book
 from retrieval.answering.examples import Examples
 from retrieval.answering.measuring.evaluation import LabelledQuestion, Row, evaluate
+from retrieval.answering.passages import PassageSearch, remembered
+from retrieval.answering.policy import Policy
 from retrieval.embedding import Embedder
 from retrieval.searching.reranking import Reranker
 
@@ -64,7 +66,7 @@ def compare_arms(
 
 def _streams(parts: ComparisonParts, arms: Sequence[str], adapter: Path | None) -> dict[str, Stream]:
     """The chain of each arm, or the model alone; passages are found once for all of them."""
-    find = remembered(AnswerChain(parts.pool, parts.embedder, parts.model, reranker=parts.reranker).find)
+    find = remembered(PassageSearch(parts.pool, parts.embedder, parts.reranker))
     tuned = parts.model.with_adapter(adapter) if any("finetuned" in arm for arm in arms) else parts.model
     models = {arm: tuned if "finetuned" in arm else parts.model for arm in arms}
     return {

@@ -10,9 +10,9 @@ from finetune.dataset.guards import without_markers
 from finetune.dataset.likeness import alike
 from finetune.dataset.rows import ExamplePassage, Message
 from finetune.dataset.storage import verified_passages
-from retrieval.answering.chain import passages_for
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.groundedness.judge import Groundedness
+from retrieval.answering.passages import passages_for
 from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.answering.statements import statements, without_citations
 from retrieval.embedding import Embedder

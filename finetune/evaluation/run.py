@@ -22,15 +22,18 @@ from finetune.evaluation.gate import PRIMARY, Guard, Outcome
 from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
 from finetune.evaluation.scoring import about_tokens, bare, says_nothing, worth
 from retrieval.answering.answer import Answer, Done, Question
-from retrieval.answering.chain import MAX_ADDED, PASSAGES, AnswerChain, Find, Policy, remembered
+from retrieval.answering.chain import AnswerChain
 from retrieval.answering.chat_model import token_counter
 from retrieval.answering.draft import NOTE, written_by_model
 from retrieval.answering.evidence.confidence import Calibration, calibration
 from retrieval.answering.examples import Examples, exemplified
 from retrieval.answering.groundedness.judge import Groundedness
+from retrieval.answering.passages import PASSAGES, FindPassages, remembered
+from retrieval.answering.policy import Policy
 from retrieval.answering.prompt import REFUSAL, PromptPlan
 from retrieval.answering.question.followup import standalone
 from retrieval.answering.statements import statements, without_citations
+from retrieval.answering.writing import MAX_ADDED
 from retrieval.searching.passage import Passage, passage_of
 from retrieval.searching.reading import grown
 from retrieval.searching.reranking import Reranker, search_and_rerank
@@ -155,7 +158,7 @@ def guards_for(items: Sequence[EvaluationItem]) -> list[Guard]:
 
 def documents_alone(
     pool: "ConnectionPool[Any]", embedder: "Embedder", reranker: Reranker | None, verified: Collection[str]
-) -> Find:
+) -> FindPassages:
     """The search of the chain without verified answers, whose content hashes are `verified`."""
 
     def find(question: Question, asked: str) -> tuple[Sequence[Passage], Calibration]:
@@ -176,7 +179,7 @@ class EvaluationRun:
         self,
         pool: "ConnectionPool[Any]",
         embedder: "Embedder",
-        find: Find,
+        find: FindPassages,
         items: Sequence[EvaluationItem],
         folder: Path,
         *,

@@ -9,9 +9,9 @@ from finetune.dataset.rows import Options
 from finetune.evaluation.judging import Judge
 from finetune.model.loading import Device, Dtype, Quantize
 from finetune.training.spec import Method, TrainingSpec
-from retrieval.answering.chain import Policy
 from retrieval.answering.examples import Examples
 from retrieval.answering.measuring.evaluation import LabelledQuestion
+from retrieval.answering.policy import Policy
 from retrieval.embedding import Embedder
 from retrieval.searching.reranking import Reranker
 

@@ -15,7 +15,8 @@ from psycopg_pool import ConnectionPool
 
 from retrieval.answering.chat_model import adapter_of, name_of
 
-Answers = Literal["model", "quotes"]
+Lead = Literal["model", "quotes"]
+"""Whose words lead an answer: the model's, or those of the documents."""
 
 _NOTE = """
 INSERT INTO model_ability (model, adapter, answers, rewrites, figures)
@@ -38,7 +39,7 @@ class Ability:
     rewrites follow-ups; each with the figures that decided it. None: not measured.
     """
 
-    answers: Answers | None = None
+    answers: Lead | None = None
     rewrites: bool | None = None
     answers_figures: Mapping[str, Any] | None = None
     rewrites_figures: Mapping[str, Any] | None = None
@@ -72,7 +73,7 @@ def note_ability(
     model: str,
     adapter: str | None,
     *,
-    answers: Answers | None = None,
+    answers: Lead | None = None,
     rewrites: bool | None = None,
     figures: Mapping[str, Any],
 ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retrieval.answering.answer import Question, Source, Text
-from retrieval.answering.evidence.confidence import Calibration
+from retrieval.answering.evidence.confidence import Calibration, assess
 from retrieval.answering.relevance import Relevance
 from retrieval.answering.statements import statements, without_citations
 from retrieval.answering.wording import repeats
@@ -30,28 +30,32 @@ _WHOLE = re.compile(r"[.!?…:。！？][\"'”’)\]*_`]*$")
 
 @dataclass(slots=True)
 class Draft:
-    """An answer in the making. `order` are the passages that it may cite: those that the model reads, then the others
-    that were found.
+    """An answer in the making.
+
+    `citable` are the passages that it may cite: those that the model reads, then the others that were found. `leads`:
+    the model's own words do. `is_sure`: that the passages answer, before anything is written. `says_yes`: how likely
+    the model says so, where it was asked. `statements` are those that are shown, as they are shown, and `refused` those
+    that are not. `started_at` is the monotonic clock's time in seconds.
     """
 
     question: Question
     standalone: str
     passages: Sequence[Passage]
-    fitted: Calibration
-    started: float
-    leads: bool = False  # the model's own words lead
+    calibration: Calibration
+    started_at: float
+    leads: bool = False
     relevance: Relevance | None = None
-    order: list[Passage] = field(default_factory=list)
+    citable: list[Passage] = field(default_factory=list)
     prompt: str = ""
     finish: str | None = None
-    is_sure: bool = False  # that the passages answer, before anything is written
+    is_sure: bool = False
     abstained: bool = False
-    says_yes: float | None = None  # how likely it says that it does, where it was asked
+    says_yes: float | None = None
     timings: dict[str, float] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)  # the statements that are shown, as they are shown
-    refused: list[str] = field(default_factory=list)  # and those that are not
+    statements: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     _texts: list[str] = field(default_factory=list)
-    _numbers: dict[int, int] = field(default_factory=dict)  # of passages, by their place in `order`
+    _numbers: dict[int, int] = field(default_factory=dict)  # of passages, by their place in `citable`
     _evidence: dict[int, list[str]] = field(default_factory=dict)  # by the same places
     _steps: int = 0
 
@@ -62,15 +66,15 @@ class Draft:
 
     def say(self, text: str) -> Text:
         """Show a text as it is."""
-        self.timings.setdefault("first_text", round(time.monotonic() - self.started, 4))
+        self.timings.setdefault("first_text", round(time.monotonic() - self.started_at, 4))
         self._texts.append(text)
         return Text(text)
 
     def state(self, text: str, places: Sequence[int], *, is_step: bool) -> Text:
         """Show a statement with the numbers of the passages at `places`; steps are numbered, each on its own line."""
-        self.said.append(text)
+        self.statements.append(text)
         cited = f"{text} {self.cite(places)}" if places else text
-        first = len(self.said) == 1
+        first = len(self.statements) == 1
         if is_step:
             self._steps += 1
             return self.say(f"{self._break(2 if first else 1)}{self._steps}. {cited}")
@@ -82,11 +86,11 @@ class Draft:
         number = self.cite([place]).strip("[]")
         return self.say(self._break(2) + blockquote(text, int(number)))
 
-    def note(self, text: str, said: Sequence[tuple[int, str]]) -> Text:
+    def note(self, text: str, basis: Sequence[tuple[int, str]]) -> Text:
         """Show words of ours that rest on what passages say, by their places."""
-        for place, words in said:
+        for place, words in basis:
             self.rest_on(place, words)
-        return self.say(f"{self._break(2)}{NOTE}{text} {self.cite(place for place, _ in said)}\n")
+        return self.say(f"{self._break(2)}{NOTE}{text} {self.cite(place for place, _ in basis)}\n")
 
     def cite(self, places: Iterable[int]) -> str:
         """The numbers of these passages, as [1][3]; a passage that was not cited before gets the next one."""
@@ -94,32 +98,48 @@ class Draft:
 
     def rest_on(self, place: int, text: str) -> None:
         """Note that the answer rests on these words of the passage at `place`."""
-        known = self._evidence.setdefault(place, [])
-        if text not in known:
-            known.append(text)
+        texts = self._evidence.setdefault(place, [])
+        if text not in texts:
+            texts.append(text)
 
     def evidence(self) -> list[tuple[int, str]]:
         """What the answer rests on and does not say in the same words, by the places of passages as they were cited."""
-        left = MAX_EVIDENCE_WORDS
+        room = MAX_EVIDENCE_WORDS
         chosen: list[tuple[int, str]] = []
         for place in self._numbers:
             for text in self._evidence.get(place, []):
                 words = len(text.split())
-                if not self.repeats(text) and (words <= left or not chosen):
-                    left -= words
+                if not self.repeats(text) and (words <= room or not chosen):
+                    room -= words
                     chosen.append((place, text))
         return chosen
 
+    def is_enough(self, grounded: float | None = None) -> bool:
+        """Whether the passages answer well enough, with the model's own yes or no if it was asked; `grounded`: how
+        likely its words are borne out, where that is known.
+        """
+        return assess(
+            self.question.text,
+            self.passages,
+            calibration=self.calibration,
+            grounded=grounded,
+            says_yes=self.says_yes,
+        ).enough
+
+    def place_of(self, passage: Passage) -> int:
+        """The place of a passage among those that may be cited."""
+        return next(place for place, other in enumerate(self.citable) if other.chunk_id == passage.chunk_id)
+
     def has_room_for(self, text: str) -> bool:
         """Whether the statements stay as short as people want them."""
-        return len(" ".join([*self.said, text]).split()) <= MAX_WORDS
+        return len(" ".join([*self.statements, text]).split()) <= MAX_WORDS
 
     def repeats(self, text: str) -> bool:
         """Whether a statement stands in what was shown already, word for word."""
         return repeats(text, self.text)
 
     def end(self) -> Text | None:
-        """The line's end that the last statement lacks."""
+        """The line's end that the last statement lacks; None if it has one."""
         return None if not self._texts or self.text.endswith("\n") else self.say("\n")
 
     def sources(self) -> list[Source]:
@@ -127,13 +147,13 @@ class Draft:
         return [
             Source(
                 number=number,
-                document=self.order[place].document,
-                title=self.order[place].title,
-                heading=self.order[place].heading,
-                url=self.order[place].url,
+                document=self.citable[place].document,
+                title=self.citable[place].title,
+                heading=self.citable[place].heading,
+                url=self.citable[place].url,
                 quote=" … ".join(self._evidence.get(place, [])),
-                chunk_id=self.order[place].chunk_id,
-                modified=_day(self.order[place]),
+                chunk_id=self.citable[place].chunk_id,
+                modified=_day(self.citable[place]),
             )
             for place, number in sorted(self._numbers.items(), key=lambda item: item[1])
         ]
@@ -169,8 +189,8 @@ def blockquote(text: str, number: int) -> str:
 def written_by_model(text: str) -> str:
     """The model's statements in the text of an answer, without quotes, notes and citations; often none."""
     lines = [line for line in text.split("\n") if line.strip() and not line.startswith((">", NOTE))]
-    written = [without_citations(statement)[0] for line in lines for statement in statements([line])]
-    return " ".join(line for line in written if line)
+    bare = [without_citations(statement)[0] for line in lines for statement in statements([line])]
+    return " ".join(statement for statement in bare if statement)
 
 
 def _day(passage: Passage) -> str | None:

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import ChatPromptTemplate
 
+from retrieval.answering.chat_model import rendered, room_for_prompt, token_counter
 from retrieval.searching.passage import Passage
 
 MAX_PASSAGES = 4
@@ -103,6 +105,21 @@ def plan_for(model: Any, *, leads: bool, passage_tokens: int | None = None) -> P
         full=leads,
         best_last=sliding is not None and words * TOKENS_A_WORD + AROUND > sliding,
     )
+
+
+def fitting_messages(
+    model: BaseChatModel, plan: PromptPlan, passages: Sequence[Passage], question: str, examples: str = ""
+) -> Sequence[BaseMessage]:
+    """What the model reads, without the last passages if its window would not hold all: words are no tokens."""
+    count, room = token_counter(model), room_for_prompt(model)
+    messages = plan.messages(passages, question, examples)
+    if count is None or room is None:
+        return messages
+    for size in range(len(passages) - 1, 0, -1):
+        if count(rendered(model, messages)) <= room:
+            break
+        messages = plan.messages(passages[:size], question, examples)
+    return messages
 
 
 def answer_prompt(*, full: bool = False) -> ChatPromptTemplate:

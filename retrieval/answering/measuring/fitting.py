@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from retrieval.answering.abilities import note_ability
 from retrieval.answering.answer import Question, Text
-from retrieval.answering.chain import AnswerChain, passages_for
+from retrieval.answering.chain import AnswerChain
 from retrieval.answering.chat_model import adapter_of, name_of
 from retrieval.answering.measuring.calibration import FittedCalibration, calibrate, store
 from retrieval.answering.measuring.evaluation import LabelledQuestion
 from retrieval.answering.measuring.leading_trial import LEAST as LEAST_LED
 from retrieval.answering.measuring.leading_trial import LeadingTrial, tellable, try_leading
 from retrieval.answering.measuring.rewriting_trial import LEAST, RewritingTrial, follow_ups, try_rewrites
+from retrieval.answering.passages import passages_for
 from retrieval.answering.question.followup import meaning_of, standalone
 from retrieval.embedding import Embedder
 from retrieval.searching.passage import Passage

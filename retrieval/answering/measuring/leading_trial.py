@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from retrieval.answering.abilities import Answers
+from retrieval.answering.abilities import Lead
 from retrieval.answering.draft import written_by_model
 from retrieval.answering.measuring.evaluation import LabelledQuestion, Rate, mean
 from retrieval.text.words import content, is_covered
@@ -41,7 +41,7 @@ class LeadingTrial:
     seconds: float
 
     @property
-    def answers(self) -> Answers:
+    def answers(self) -> Lead:
         """Whose words are to lead: the model's, if people lose nothing by it and read them."""
         return "model" if (self.gain.value or 0.0) >= 0 and self.own >= OWN_WORDS else "quotes"
 

@@ -36,10 +36,10 @@ from finetune.evaluation.run import (
     per_author_cap,
 )
 from finetune.evaluation.scoring import bare, quoted, says_nothing, worth
-from retrieval.answering.chain import Answers, Policy
 from retrieval.answering.draft import blockquote
 from retrieval.answering.examples import nearest_examples
 from retrieval.answering.measuring.evaluation import LabelledQuestion
+from retrieval.answering.policy import Answers, Policy
 from retrieval.answering.prompt import REFUSAL
 from retrieval.indexing.index import index_sources
 from retrieval.indexing.sources import VERIFIED, register_sources

@@ -13,10 +13,11 @@ from psycopg_pool import ConnectionPool
 
 from retrieval.answering.abilities import note_ability
 from retrieval.answering.answer import Answer, Done, Question, Reading, Searching, Text, Turn
-from retrieval.answering.chain import AnswerChain, Policy
+from retrieval.answering.chain import AnswerChain
 from retrieval.answering.draft import MAX_EVIDENCE_WORDS, MAX_WORDS, written_by_model
 from retrieval.answering.evidence.confidence import DEFAULT, assess
 from retrieval.answering.measuring.calibration import FittedCalibration, store, take_back
+from retrieval.answering.policy import Policy
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources

@@ -12,7 +12,7 @@ from tests.retrieval.samples import passage
 
 def draft() -> Draft:
     passages = [passage((f"Sentence {n}.", 0.5), chunk_id=n) for n in range(1, 5)]
-    return Draft(Question("?"), "?", passages, DEFAULT, time.monotonic(), order=passages)
+    return Draft(Question("?"), "?", passages, DEFAULT, time.monotonic(), citable=passages)
 
 
 def test_passages_are_numbered_as_they_are_cited() -> None:

@@ -20,10 +20,10 @@ from zaragoza_construction_faq import load
 
 from journeyman.servers.stack import Stack
 from retrieval.answering.answer import Question
-from retrieval.answering.chain import passages_for
 from retrieval.answering.evidence.confidence import assess
 from retrieval.answering.evidence.quotes import Quote, choose_quotes
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.passages import passages_for
 from retrieval.answering.question.followup import standalone
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources

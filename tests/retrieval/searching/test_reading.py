@@ -7,8 +7,8 @@ import pytest
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 
-from retrieval.answering.chain import PASSAGES, passages_for
 from retrieval.answering.groundedness.judge import Groundedness
+from retrieval.answering.passages import PASSAGES, passages_for
 from retrieval.answering.prompt import numbered
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources

@@ -6,8 +6,8 @@ import pytest
 from psycopg import Connection
 
 from retrieval.answering.answer import Question
-from retrieval.answering.chain import passages_for
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.answering.passages import passages_for
 from retrieval.answering.question.followup import meaning_of, standalone
 from retrieval.embedding import MiniLM
 from retrieval.indexing.index import index_sources
