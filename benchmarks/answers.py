@@ -33,8 +33,7 @@ from pydantic import Field
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from finetune.evaluation.scores import answer_score
-from finetune.evaluation.scoring import bare, quoted
+from finetune.evaluation.scoring import answer_score, bare, quoted
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Answer, Done, Question

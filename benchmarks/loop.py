@@ -35,7 +35,7 @@ from bot.feedback.review import reject, save_verified, withdraw
 from bot.feedback.votes import vote
 from finetune import registry
 from finetune.dataset.grounding import Grounding
-from finetune.evaluation.scores import facts
+from finetune.evaluation.scoring import facts
 from finetune.rounds.parts import RoundRequest
 from finetune.rounds.rows import of_job
 from finetune.rounds.run import request_round
@@ -160,7 +160,7 @@ def do_round(app: Application, wanted: RoundRequest) -> dict[str, Any]:
             if stage != told and not stage.startswith("Examining"):
                 print(f"  {progress.message}", flush=True)
             if stage.startswith("Examining") and progress.done % 20 == 0:
-                print(f"  examined {progress.done} of {progress.total}", flush=True)
+                print(f"  evaluated {progress.done} of {progress.total}", flush=True)
             told = stage
 
         carry_out_job(conn, found.job_id or 0, lambda tell: app.finetune(conn, found.job_id or 0, tell), show)

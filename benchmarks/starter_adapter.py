@@ -29,8 +29,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from finetune.dataset.guards import without_markers
-from finetune.evaluation.gate import paired_gain
-from finetune.evaluation.scores import token_f1
+from finetune.evaluation.scoring import token_f1
+from finetune.significance import paired_gain
 from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application

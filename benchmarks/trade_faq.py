@@ -25,14 +25,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from finetune.comparison.arms import compare_arms
-from finetune.comparison.report import ARMS, Comparison, Written, compare
+from finetune.comparison.outcomes import ARMS, Written
+from finetune.comparison.report import Comparison, compare
 from finetune.dataset.general import general_questions
 from finetune.dataset.grounding import Grounding, prompt
 from finetune.dataset.guards import without_markers
 from finetune.dataset.likeness import cluster_names
 from finetune.evaluation.gate import Guard, Outcome, decide
-from finetune.evaluation.scores import chrf, facts
-from finetune.evaluation.scoring import bare
+from finetune.evaluation.scoring import bare, chrf, facts
 from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.composition import Application, application

@@ -58,7 +58,7 @@ def loss_chart(losses: Sequence[float]) -> bytes | None:
 
 
 def scores_chart(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> bytes | None:
-    """Every share that the examination found, of each arm, as a PNG; None without any, or without matplotlib."""
+    """Every share that the evaluation found, of each arm, as a PNG; None without any, or without matplotlib."""
     rows = [(f"{name}: {score}", arms) for name, scores in sets.items() for score, arms in scores.items()]
     rows = [(name, arms) for name, arms in rows if all(0 <= arms.get(arm, 0.0) <= 1 for arm in ARMS)]
     if not find_spec("matplotlib") or not rows:

@@ -177,6 +177,12 @@ def in_use(conn: Connection[Any]) -> Switch | None:
     return next(iter(history(conn, 1)), None)
 
 
+def active_adapter(conn: Connection[Any]) -> str | None:
+    """The name of the adapter that answers most people now, if one does."""
+    now = in_use(conn)
+    return now.active if now else None
+
+
 def history(conn: Connection[Any], limit: int | None = 20) -> list[Switch]:
     """The last switches, or all of them, newest first."""
     with conn.cursor(row_factory=class_row(Switch)) as cursor:

@@ -4,7 +4,6 @@ Only a difference that chance hardly makes counts, and only with a minimum of vo
 nothing back.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from finetune.registry import NotPossible, Switch, in_use, promote, rollback
+from finetune.significance import wilson
 
 LEAST_VOTES = 20
 LEAST_ENDS = 50
@@ -90,16 +90,6 @@ def seen(conn: Connection[Any], adapter: str | None, since: Any, until: Any) -> 
     with conn.cursor(row_factory=class_row(Seen)) as cursor:
         found = cursor.execute(_SEEN, {"adapter": adapter, "since": since, "until": until}).fetchone()
     return found or Seen(0, 0, 0, 0)
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, JASA 22, 1927)."""
-    if not n:
-        return 0.0, 1.0
-    p, z = hits / n, 1.959964
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _before(conn: Connection[Any], now: Switch, moment: Any) -> Seen:

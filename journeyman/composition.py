@@ -350,7 +350,7 @@ class Application:
         return self.home / "adapters"
 
     def golden(self) -> "list[LabelledQuestion]":
-        """The questions that every adapter is examined with. Raises WrongSetting."""
+        """The questions that every adapter is evaluated with. Raises WrongSetting."""
         from retrieval.answering.measuring.evaluation import QuestionSetError, load_questions
 
         if self.settings.golden_questions is None:

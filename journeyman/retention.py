@@ -15,7 +15,7 @@ from finetune.rounds.rows import ended_rounds
 from jobs.rows import forget_jobs
 
 TRAINING_DAYS = 7
-"""How long checkpoints and examination of a round that has ended stay, for whoever wants to know why."""
+"""How long checkpoints and evaluation of a round that has ended stay, for whoever wants to know why."""
 
 
 def forget(conn: Connection[Any], home: Path) -> dict[str, int]:

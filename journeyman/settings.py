@@ -135,11 +135,11 @@ class Settings(BaseSettings):
         default=0, ge=0, le=99, description="Share of people that a new adapter answers first; 0: all at once."
     )
     golden_questions: Path | None = Field(
-        default=None, description="A question set (JSONL) that every adapter is examined with, and none is trained on."
+        default=None, description="A question set (JSONL) that every adapter is evaluated with, and none is trained on."
     )
 
     judge_url: str | None = Field(
-        default=None, description="An OpenAI-compatible server whose model judges answers when an adapter is examined."
+        default=None, description="An OpenAI-compatible server whose model judges answers when an adapter is evaluated."
     )
     judge_model: str | None = Field(default=None, description="Its model; the first that it lists if none is named.")
     judge_api_key: SecretStr | None = Field(default=None, description="Key for the server in JUDGE_URL.")

@@ -132,7 +132,7 @@ def round_text(found: Round) -> str:
             left = _left(cost)
             return f"*Round {found.id}*: step {cost['step']} of {cost['steps']}{pace}{left}"
         if "seconds" in cost:
-            return f"*Round {found.id}*: trained in {cost['seconds']:.0f} s, is examined now"
+            return f"*Round {found.id}*: trained in {cost['seconds']:.0f} s, is evaluated now"
         stands = "waits for a worker" if found.waits else f"under way{_expected(cost)}"
         return f"*Round {found.id}*, asked for by {_asker(found)}: {stands}"
     took = f" Training took {cost['seconds']:.0f} s and {cost['peak_megabytes']} MB." if "seconds" in cost else ""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.comparison.report import EXAMPLES, Comparison, Written, compare
+from finetune.comparison.outcomes import EXAMPLES, TUNED, Written
+from finetune.comparison.report import Comparison, compare
 from finetune.dataset.likeness import cluster_names
 from finetune.evaluation.scoring import about_tokens, worth
 from finetune.registry import training_of
@@ -67,8 +68,8 @@ def compare_arms(
 def _streams(parts: ComparisonParts, arms: Sequence[str], adapter: Path | None) -> dict[str, Stream]:
     """The chain of each arm, or the model alone; passages are found once for all of them."""
     find = remembered(PassageSearch(parts.pool, parts.embedder, parts.reranker))
-    tuned = parts.model.with_adapter(adapter) if any("finetuned" in arm for arm in arms) else parts.model
-    models = {arm: tuned if "finetuned" in arm else parts.model for arm in arms}
+    tuned = parts.model.with_adapter(adapter) if any(TUNED in arm for arm in arms) else parts.model
+    models = {arm: tuned if TUNED in arm else parts.model for arm in arms}
     return {
         arm: AnswerChain(
             *(parts.pool, parts.embedder, model, find),

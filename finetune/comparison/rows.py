@@ -34,10 +34,10 @@ class StoredComparison:
         return Comparison.from_dict(self.report)
 
 
-def store(conn: Connection[Any], found: Comparison, *, questions: str, model: str, adapter: str | None) -> None:
+def store(conn: Connection[Any], comparison: Comparison, *, questions: str, model: str, adapter: str | None) -> None:
     """Keeps what came out."""
     values = {"questions": questions, "model": model, "adapter": adapter}
-    conn.execute(_STORE, {**values, "report": Jsonb(found.as_dict()), "chart": found.chart()})
+    conn.execute(_STORE, {**values, "report": Jsonb(comparison.as_dict()), "chart": comparison.chart()})
 
 
 def latest(conn: Connection[Any]) -> StoredComparison | None:

@@ -11,9 +11,10 @@ proved better than that, too.
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Literal
 
-import numpy as np
+from finetune.significance import NO_GAIN, Interval, by_chance, paired_gain
 
 Decision = Literal["promote", "refuse", "inconclusive"]
 
@@ -22,7 +23,6 @@ PRIMARY = "answer"
 LEAST_CLUSTERS = 30
 """Clusters of questions below which no gain is believed."""
 _ROUNDING = 1e-9
-RESAMPLES = 10_000
 CHANCE = 0.025
 """How often chance alone may give such a gain: what lies beyond the upper end of a 95 % interval."""
 
@@ -44,19 +44,6 @@ class Outcome:
     @property
     def group(self) -> str:
         return self.cluster or self.id
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean with its 95 % interval over `n` questions."""
-
-    value: float
-    low: float
-    high: float
-    n: int
-
-    def __str__(self) -> str:
-        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +72,7 @@ class GuardCheck:
     candidate: float
     active: float
     n: int
-    gain: Interval = Interval(0.0, 0.0, 0.0, 0)
+    gain: Interval = NO_GAIN
 
     @property
     def holds(self) -> bool:
@@ -155,39 +142,6 @@ def _judged(
     return Verdict("promote", f"Better by {gain} over {gain.n} questions, and every guard holds.", gain, checks)
 
 
-def paired_gain(differences: Sequence[float], groups: Sequence[str], *, resamples: int = RESAMPLES) -> Interval:
-    """The mean difference with its percentile bootstrap interval over groups; the same for the same input.
-
-    `groups` has one entry for each difference. Without differences all is 0, with n 0.
-    """
-    n = len(differences)
-    if not n:
-        return Interval(0.0, 0.0, 0.0, 0)
-    _, place = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.bincount(place, weights=np.asarray(differences, dtype=np.float64))
-    sizes = np.bincount(place)
-    drawn = np.random.default_rng(0).integers(len(sums), size=(resamples, len(sums)))
-    low, high = np.quantile(sums[drawn].sum(1) / sizes[drawn].sum(1), (0.025, 0.975))
-    return Interval(float(np.mean(differences)), float(low), float(high), n)
-
-
-def by_chance(differences: Sequence[float], groups: Sequence[str], *, resamples: int = RESAMPLES) -> float:
-    """The probability of at least so large a mean if each group might as well have moved the other way: Fisher's
-    randomization test for paired differences (The Design of Experiments, 1935, section 21), by so many draws.
-    """
-    _, place = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.bincount(place, weights=np.asarray(differences, dtype=np.float64))
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(resamples, len(sums)))
-    return float((1 + np.count_nonzero(signs @ sums >= sums.sum() - _ROUNDING)) / (1 + resamples))
-
-
-def mcnemar(better: int, worse: int) -> float:
-    """The exact two-sided p-value of so many questions that only one arm, and that only the other, got right."""
-    n = better + worse
-    tail = sum(math.comb(n, k) for k in range(min(better, worse) + 1))
-    return min(1.0, math.ldexp(tail, 1 - n))
-
-
 def _primary(pairs: Sequence[tuple[Outcome, Outcome]], sets: Collection[str] | None) -> tuple[list[float], list[str]]:
     """The differences in the primary score, and the group of each."""
     chosen = [pair for pair in pairs if PRIMARY in pair[0].scores and (sets is None or pair[0].set in sets)]
@@ -204,16 +158,16 @@ def _paired(candidate: Sequence[Outcome], active: Sequence[Outcome]) -> list[tup
 
 
 def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> GuardCheck:
-    seen = [
-        (ours.scores[guard.score], theirs.scores[guard.score], ours.group)
-        for ours, theirs in pairs
-        if guard.set in (None, ours.set) and guard.score in ours.scores and guard.score in theirs.scores
+    scores = [
+        (candidate.scores[guard.score], active.scores[guard.score], candidate.group)
+        for candidate, active in pairs
+        if guard.set in (None, candidate.set) and guard.score in candidate.scores and guard.score in active.scores
     ]
-    if not seen:
+    if not scores:
         return GuardCheck(guard, 0.0, 0.0, 0)
-    means = np.mean([pair[:2] for pair in seen], axis=0)
-    gain = paired_gain([ours - theirs for ours, theirs, _ in seen], [group for *_, group in seen])
-    return GuardCheck(guard, float(means[0]), float(means[1]), len(seen), gain)
+    means = fmean(score for score, _, _ in scores), fmean(score for _, score, _ in scores)
+    gain = paired_gain([candidate - active for candidate, active, _ in scores], [group for *_, group in scores])
+    return GuardCheck(guard, means[0], means[1], len(scores), gain)
 
 
 def _told(check: GuardCheck) -> str:

@@ -75,9 +75,11 @@ def calibrated(judge: Judge, answers: "Sequence[AnswerRow]") -> tuple[Judge | No
     return judge, {"name": judge.name, **asdict(found), "counts": found.is_enough}
 
 
-def guards(told: dict[str, Any], sets: Sequence[str]) -> list[Guard]:
-    """Those of a judge that agrees with people."""
-    return [Guard(SCORE, name, most_lost=0.05) for name in sets] if told.get("counts") else []
+def judge_guards(report: dict[str, Any], sets: Sequence[str]) -> list[Guard]:
+    """The guards of these sets by a judge that agrees with people; none of one that does not. `report` is what
+    `calibrated` says of it.
+    """
+    return [Guard(SCORE, name, most_lost=0.05) for name in sets] if report.get("counts") else []
 
 
 def agreement(pairs: Sequence[tuple[bool, bool]]) -> Agreement:

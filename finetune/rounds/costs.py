@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune.comparison.report import cheaper
+from finetune.comparison.advice import cheaper_way
 from finetune.evaluation.gate import Outcome
 from finetune.model.loading import Quantize
 from finetune.training.spec import Step, Trained
@@ -18,19 +18,19 @@ def estimate(trained: Trained, max_steps: int | None) -> dict[str, float]:
     return {"seconds": round(seconds, 1), "steps": steps, "peak_megabytes": trained.peak_megabytes}
 
 
-def told_estimate(found: Mapping[str, Any] | None) -> str:
+def describe_estimate(costs: Mapping[str, Any] | None) -> str:
     """What a round will cost, in words, before it starts."""
-    if not found:
+    if not costs:
         return "Training"
-    told = f"Training will take about {duration(found['seconds'])} and {found['peak_megabytes'] / 1000:.1f} GB"
-    after = found.get("examination")
-    return f"{told}, and the examination about {duration(after)}" if after else told
+    training = f"Training will take about {duration(costs['seconds'])} and {costs['peak_megabytes'] / 1000:.1f} GB"
+    evaluation = costs.get("evaluation")
+    return f"{training}, and the evaluation about {duration(evaluation)}" if evaluation else training
 
 
-def told_step(step: Step) -> str:
+def describe_step(step: Step) -> str:
     """How far training is, in words, while it lasts."""
-    left = duration(seconds_left(step))
-    return f"Training: loss {step.loss:.3f}, {step.tokens_per_second:.0f} tokens/s, {left} left"
+    remaining = duration(seconds_left(step))
+    return f"Training: loss {step.loss:.3f}, {step.tokens_per_second:.0f} tokens/s, {remaining} left"
 
 
 def seconds_left(step: Step) -> float:
@@ -45,15 +45,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def beside_examples(candidate: Sequence[Outcome], examples: Sequence[Outcome], training_seconds: float) -> str:
-    """Which of the two is the cheaper way to the same quality, in a sentence."""
-    pairs = [
-        (theirs.scores, ours.scores)
-        for ours, theirs in zip(candidate, examples, strict=True)
-        if {"tokens", "seconds"} <= ours.scores.keys() & theirs.scores.keys()
+def cheaper_than_examples(candidate: Sequence[Outcome], examples: Sequence[Outcome], training_seconds: float) -> str:
+    """Which of an adapter and examples in the prompt is the cheaper way to the same quality, in a sentence."""
+    tokens, seconds = (_mean_difference(candidate, examples, score) for score in ("tokens", "seconds"))
+    return cheaper_way(tokens, seconds, training_seconds)
+
+
+def _mean_difference(candidate: Sequence[Outcome], examples: Sequence[Outcome], score: str) -> float:
+    """How much more the answers with examples have of a score, over the questions that both arms answered."""
+    differences = [
+        with_examples.scores[score] - tuned.scores[score]
+        for tuned, with_examples in zip(candidate, examples, strict=True)
+        if {"tokens", "seconds"} <= tuned.scores.keys() & with_examples.scores.keys()
     ]
-    tokens, seconds = (
-        sum(theirs[score] - ours[score] for theirs, ours in pairs) / max(len(pairs), 1)
-        for score in ("tokens", "seconds")
-    )
-    return cheaper(tokens, seconds, training_seconds)
+    return sum(differences) / max(len(differences), 1)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from finetune.dataset.rows import Options
 from finetune.evaluation.judging import Judge
 from finetune.model.loading import Device, Dtype, Quantize
+from finetune.rounds.rows import Round
 from finetune.training.spec import Method, TrainingSpec
+from jobs.progress import Tell
 from retrieval.answering.examples import Examples
 from retrieval.answering.measuring.evaluation import LabelledQuestion
 from retrieval.answering.policy import Policy
@@ -120,3 +122,25 @@ class RoundParts:
             dtype=machine.dtype,
             threads=machine.threads,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRound:
+    """A round while a process carries it out: its parts, a connection in autocommit mode, its row as it was read, and
+    whom its progress is told.
+    """
+
+    parts: RoundParts
+    conn: "Connection[Any]"
+    row: Round
+    tell: Tell
+
+    @property
+    def training_folder(self) -> Path:
+        """The folder of the training run, and of what the evaluation keeps."""
+        return self.parts.training / self.row.adapter
+
+    @property
+    def adapter_folder(self) -> Path:
+        """Where the adapter is served from."""
+        return self.parts.adapters / self.row.adapter

@@ -88,7 +88,7 @@ def chosen_arms(asked: str | None, *, adapter: bool, examples: bool = False) -> 
     """The names in `asked`, separated by commas; None: all that can be had, with an `adapter` and verified answers as
     `examples`. Raises WrongInput.
     """
-    from finetune.comparison.report import ARMS, EXAMPLES
+    from finetune.comparison.outcomes import ARMS, EXAMPLES
 
     if asked is None:
         return [arm for arm in ARMS if (adapter or "finetuned" not in arm) and (examples or arm != EXAMPLES)]

@@ -12,7 +12,7 @@ SETS = {
 
 @pytest.mark.parametrize(("sets", "shown"), [(SETS, True), ({}, False)])
 def test_card_shows_the_scores(sets: dict[str, dict[str, dict[str, float]]], shown: bool) -> None:
-    """Those of every arm, in a table and in a picture, where there was an examination."""
+    """Those of every arm, in a table and in a picture, where there was an evaluation."""
     text = model_card("round-7", {"base": "embedded", "losses": [2.0, 1.0]}, {"sets": sets}, "refuse", "Not better.")
     assert (f"({SCORES})" in text) is shown
     assert ("| golden | answer | 0.61 |  | 0.5 | 30 |" in text) is shown

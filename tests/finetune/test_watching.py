@@ -7,7 +7,8 @@ import pytest
 from psycopg import Connection
 
 from finetune.registry import TrainedAdapter, add, in_use, promote, rollback
-from finetune.watching import Seen, watch, wilson, worse
+from finetune.significance import wilson
+from finetune.watching import Seen, watch, worse
 
 BEFORE = Seen(down=10, votes=100, stopped=95, ended=100)
 

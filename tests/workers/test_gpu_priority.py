@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from finetune.rounds.verdict import give_way
+from finetune.rounds.evaluation import give_way
 from journeyman.composition import Application
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
@@ -89,7 +89,7 @@ def test_an_answer_outlives_the_card(database: str) -> None:
         assert bot.closed
 
 
-def test_an_examination_gives_way() -> None:
+def test_an_evaluation_gives_way() -> None:
     """It goes on telling meanwhile, so that it can be cancelled and is not thought dead."""
     answers = iter((True, True, False))
     told: list[str] = []

@@ -3,7 +3,8 @@
 import psycopg
 
 from bot.admin.comparison import NONE_YET
-from finetune.comparison.report import Written, compare
+from finetune.comparison.outcomes import Written
+from finetune.comparison.report import compare
 from finetune.comparison.rows import store
 from tests.bot.conftest import Connect
 from tests.slack_workspace import Workspace

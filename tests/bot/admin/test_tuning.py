@@ -128,7 +128,7 @@ def test_a_message_follows_a_round(
         note_cost(conn, 1, step=5, steps=10, loss=1.5, tokens_per_second=100)
         workspace.wait_for(lambda: "step 5 of 10, loss 1.500, 100 tokens/s, about 5 min left" in shown())
         note_cost(conn, 1, **COST)
-        workspace.wait_for(lambda: "is examined now" in shown())
+        workspace.wait_for(lambda: "is evaluated now" in shown())
         end(conn, 1, "proved", "Better by +0.1.")
         workspace.wait_for(lambda: "proved. Better by +0.1. Training took 61 s" in shown())
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.comparison.report import BOTH, EXAMPLES, Comparison, Written, compare
+from finetune.comparison.outcomes import BOTH, EXAMPLES, Written
+from finetune.comparison.report import Comparison, compare
 
 
 def arm(right: int, of: int = 40, *, refused: int = 0, unanswerable: int = 0, seconds: float = 1.0) -> list[Written]:

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from finetune.evaluation.gate import Guard, Interval, Outcome, by_chance, decide, mcnemar, paired_gain
+from finetune.evaluation.gate import Guard, Outcome, decide
+from finetune.significance import Interval, by_chance, mcnemar, paired_gain
 
 GUARDS = (Guard("abstention", "unanswerable", most_lost=0.05), Guard("stop", least=0.95))
 

@@ -7,7 +7,7 @@ import pytest
 
 from finetune.dataset.rows import AnswerRow, VoteRow
 from finetune.evaluation.gate import Guard
-from finetune.evaluation.judging import Judge, agreement, calibrated, guards, safely
+from finetune.evaluation.judging import Judge, agreement, calibrated, judge_guards, safely
 from finetune.model.remote import remote_chat_model
 from tests.finetune.model_server import model_server
 
@@ -64,7 +64,7 @@ def test_a_judge_that_agrees_with_people_counts() -> None:
         judge, told = calibrated(judge_at(url), answers([1, -1, 0] * 12))
     assert judge is not None
     assert (told["n"], told["share"], told["kappa"], told["counts"]) == (24, 1.0, 1.0, True)
-    assert guards(told, ["golden"]) == [Guard("judged", "golden", most_lost=0.05)]
+    assert judge_guards(told, ["golden"]) == [Guard("judged", "golden", most_lost=0.05)]
     assert sum("It is the belt that is tightened." in turn for turn in asked) == 12
 
 
@@ -75,7 +75,7 @@ def test_one_that_does_not_or_cannot_tell_decides_nothing(votes: list[int], word
         judge, told = calibrated(judge_at(url), answers(votes))
     assert judge is not None
     assert not told["counts"]
-    assert guards(told, ["golden"]) == []
+    assert judge_guards(told, ["golden"]) == []
 
 
 def test_one_that_is_away_hinders_nothing() -> None:
@@ -84,7 +84,7 @@ def test_one_that_is_away_hinders_nothing() -> None:
     unusable, told = calibrated(judge, answers([1, -1]))
     assert unusable is None
     assert "does not answer" in told["problem"]
-    assert guards(told, ["golden"]) == []
+    assert judge_guards(told, ["golden"]) == []
     assert safely(judge)("?", "!", None) is None
 
 

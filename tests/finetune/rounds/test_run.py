@@ -13,14 +13,17 @@ from bot.home.personal_data import delete_data
 from finetune import registry
 from finetune.dataset.freezing import DatasetUnusable
 from finetune.dataset.rows import Options
-from finetune.evaluation.gate import Interval, Outcome, Verdict
+from finetune.evaluation.gate import Outcome, Verdict
 from finetune.files import file_sha256
 from finetune.model.chat_model import Phi3Chat
-from finetune.rounds.costs import beside_examples, estimate, told_estimate
-from finetune.rounds.parts import RoundPolicy, RoundRequest
+from finetune.rounds.costs import cheaper_than_examples, describe_estimate, estimate
+from finetune.rounds.data import dataset_of
+from finetune.rounds.parts import OpenRound, RoundPolicy, RoundRequest
+from finetune.rounds.promotion import switch_to
 from finetune.rounds.rows import begin, end, new_clusters, note_dataset, of_job, rounds
-from finetune.rounds.run import _dataset, measure_costs, place, request_round
-from finetune.rounds.verdict import switch_to
+from finetune.rounds.run import measure_costs, request_round
+from finetune.rounds.training import place
+from finetune.significance import Interval
 from finetune.training.spec import Trained, TrainingFailed
 from jobs.execution import carry_out_job
 from jobs.rows import request_job
@@ -72,7 +75,7 @@ def test_nothing_to_learn_from_is_said(app: Application) -> None:
 def test_from_corrections_to_an_answer_and_back(
     app: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained, examined, refused for want of questions, promoted by a person with a reason, rolled back, erased."""
+    """Trained, evaluated, refused for want of questions, promoted by a person with a reason, rolled back, erased."""
     unloaded: list[str | None] = []
     monkeypatch.setattr(Phi3Chat, "unload", lambda model: unloaded.append(model.adapter), raising=False)
     vote_and_correct(app, tmp_path / "documents")
@@ -81,18 +84,18 @@ def test_from_corrections_to_an_answer_and_back(
     assert ended.state == "inconclusive", ended.reason
     assert "Too few questions" in ended.reason
     assert ended.clusters >= 3
-    assert any(line.startswith("Training will take about") and "examination" in line for line in told)
+    assert any(line.startswith("Training will take about") and "evaluation" in line for line in told)
     assert any(line.startswith("Training: loss") for line in told)
-    assert {"Examining candidate", "Examining base"} <= set(told)
+    assert {"Evaluating candidate", "Evaluating base"} <= set(told)
     cost = ended.cost
     assert cost["tokens"] > 0
     assert cost["peak_megabytes"] > 100
     assert cost["estimate"]["steps"] == 4
-    assert cost["estimate"]["examination"] > 0
+    assert cost["estimate"]["evaluation"] > 0
     assert (cost["step"], cost["seconds_left"]) == (4, 0)
 
     name = ended.adapter
-    assert unloaded == [name, name], "a model server would keep it, or examine an older one of its name"
+    assert unloaded == [name, name], "a model server would keep it, or evaluate an older one of its name"
     folder = app.adapters / name
     assert {file.name for file in folder.iterdir()} == {
         "README.md",
@@ -160,7 +163,7 @@ def test_what_was_erased_during_a_round_is_not_promoted(app: Application, tmp_pa
         assert (state, registry.in_use(conn)) == ("proved", None)
         assert "documents changed or went" in reason
         with pytest.raises(DatasetUnusable, match="changed or were deleted"):
-            _dataset(app.round_parts(), conn, found, replace(WANTED, dataset=kept.id), lambda _: None)
+            dataset_of(OpenRound(app.round_parts(), conn, found, lambda _: None), replace(WANTED, dataset=kept.id))
         delete_data(conn, "U1")
         state, reason = switch_to(app.round_parts().policy, conn, found, passed)
         assert (state, registry.in_use(conn)) == ("refused", None)
@@ -190,9 +193,9 @@ def test_cost_is_of_the_steps_that_follow() -> None:
     )
     assert estimate(trained, None) == {"seconds": 80.0, "steps": 40, "peak_megabytes": 900}
     assert estimate(trained, 5)["seconds"] == 10.0
-    assert told_estimate(estimate(trained, None)) == "Training will take about 80 s and 0.9 GB"
-    told = told_estimate(estimate(trained, None) | {"examination": 1200})
-    assert told == "Training will take about 80 s and 0.9 GB, and the examination about 20 min"
+    assert describe_estimate(estimate(trained, None)) == "Training will take about 80 s and 0.9 GB"
+    told = describe_estimate(estimate(trained, None) | {"evaluation": 1200})
+    assert told == "Training will take about 80 s and 0.9 GB, and the evaluation about 20 min"
 
 
 def test_examples_and_an_adapter_cost_different_things() -> None:
@@ -202,7 +205,7 @@ def test_examples_and_an_adapter_cost_different_things() -> None:
         told = {"answer": 1.0, "tokens": tokens, "seconds": seconds}
         return [Outcome("a", told), Outcome("b", told), Outcome("c", {"answer": 0.0})]
 
-    told = beside_examples(answered(600, 2.0), answered(750, 2.5), 600.0)
+    told = cheaper_than_examples(answered(600, 2.0), answered(750, 2.5), 600.0)
     assert "+150 tokens and +0.50 s a question" in told
     assert "up to 1,200 questions" in told
 
@@ -235,7 +238,7 @@ def test_lora_and_qlora_side_by_side(app: Application, tmp_path: Path) -> None:
     ids=["nothing", "another one answers", "it answers already"],
 )
 def test_what_was_compared_with_another_is_not_promoted(conn: Connection, switched: list[str], state: str) -> None:
-    """An examination takes hours: what came to answer meanwhile has not been beaten; nor is a switch made twice."""
+    """An evaluation takes hours: what came to answer meanwhile has not been beaten; nor is a switch made twice."""
     job = request_job(conn, "finetune", "adapter", started_by="UADMIN")
     found = begin(conn, job.id, started_by="UADMIN", requested={})
     for name in ("other", found.adapter):

@@ -2,7 +2,9 @@
 
 import pytest
 
-from finetune.evaluation.scores import answer_score, chrf, facts, token_f1
+from finetune.evaluation.scoring import answer_score, bare, chrf, facts, quoted, says_nothing, token_f1, worth
+from retrieval.answering.draft import blockquote
+from retrieval.answering.prompt import REFUSAL
 
 
 @pytest.mark.parametrize(
@@ -38,3 +40,29 @@ def test_facts_decide_where_there_are_any_else_the_words_of_a_right_answer() -> 
     assert answer_score("It is 46.", expect=["46"], right=None, abstained=True) == 0
     with pytest.raises(ValueError, match="neither"):
         answer_score("It is 46.", expect=[], right=None)
+
+
+def test_words_of_ours_are_no_words_of_an_answer() -> None:
+    """Nor are marks and citations; a fact may stand in quotes or beside them."""
+    text = blockquote("The filter is cleaned\nevery 40 hours.", 1)
+    assert quoted(text) == bare(text).strip() == "The filter is cleaned\nevery 40 hours."
+    assert worth(text, expect=["40", "filter"], right=None) == 1
+    assert worth(text, expect=[], right="The filter is cleaned every 40 hours.") == 1
+    assert worth(text + "\nIt is blue. [1]\n", expect=[], right="It is blue.") == 1
+    assert worth(text, expect=["1\\]"], right=None) == 0
+    assert worth("It is blue. [1]", expect=[], right="It is blue.") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "nothing"),
+    [
+        (REFUSAL, True),
+        ("The passages do not mention who won.", True),
+        ("I don't know.", True),
+        ("", True),
+        ("The door does not open.", False),
+        ("Do not open the door.", False),
+    ],
+)
+def test_a_refusal_is_known_by_its_words(text: str, nothing: bool) -> None:
+    assert says_nothing(text) is nothing
