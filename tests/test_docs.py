@@ -66,3 +66,15 @@ def test_files_that_the_architecture_names_exist() -> None:
     named = set(re.findall(r"\b(?:[a-z_]+/)+[a-z0-9_-]+\.(?:py|sql|yaml|yml|md)\b", text))
     assert len(named) > 10
     assert not [path for path in sorted(named) if not any((base / path).exists() for base in (ROOT, ROOT / "docs"))]
+
+
+def test_every_advisory_lock_has_its_word() -> None:
+    """Who takes one is named in docs/architecture.md: two meanings of one number would wait for each other."""
+    text = (ROOT / "docs/architecture.md").read_text().split("## Advisory locks", 1)[1].split("\n## ", 1)[0]
+    packages = ("journeyman", "bot", "workers", "retrieval", "finetune", "jobs", "migrations")
+    files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
+    takers = [
+        file.relative_to(ROOT).as_posix() for file in files if re.search(r"advisory_(xact_)?lock", file.read_text())
+    ]
+    assert takers
+    assert not [file for file in takers if f"`{file}`" not in text]
