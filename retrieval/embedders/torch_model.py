@@ -60,7 +60,7 @@ class TorchEmbedder:
     def _loaded(self) -> Any:
         if self._model is None:
             try:
-                from sentence_transformers import SentenceTransformer
+                from sentence_transformers import SentenceTransformer  # an extra, and torch with it
             except ImportError as error:
                 raise EmbedderMissing(
                     f"The embedding model {self.name} needs sentence-transformers: pip install 'journeyman[embedders]'."
@@ -88,7 +88,7 @@ def refuse_own_code(source: str, folder: Path) -> None:
     """Raises EmbedderMissing for a model that its own code has to run: the library would take it for the one that it
     resembles, and fill in at random what that has and it has not.
     """
-    import transformers
+    import transformers  # seconds, for those alone who name such a model
 
     for path in sorted(folder.rglob("config.json")):
         if unknown := unknown_classes(json.loads(path.read_text(encoding="utf-8")), dir(transformers)):
@@ -118,6 +118,7 @@ def files_of(source: str) -> Path:
                     f"{pickled} is a pickle, which could run anything: {source} is needed as safetensors."
                 )
         return folder
+    # Late, as all of transformers.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

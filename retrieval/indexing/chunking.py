@@ -220,6 +220,7 @@ def _split_prose(text: str) -> list[str]:
 
 def _hard_split(text: str) -> list[str]:
     """Cuts what has no sentence ends where it hurts least: at lines, at signs, at words, in the end anywhere."""
+    # A second, for texts without sentences alone.
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     splitter = RecursiveCharacterTextSplitter(

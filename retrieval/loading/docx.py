@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from docx import Document
+from docx.oxml import parse_xml
+
 from retrieval.loading.archives import check_archive
 from retrieval.loading.blocks import Outline, ParsedDocument, one_line, table_text
 from retrieval.loading.docx_tables import Place, cells, header_rows, rows
@@ -28,8 +31,6 @@ _ID = f"{W}id"
 
 def parse_docx(data: bytes) -> ParsedDocument:
     """A DOCX document; the style Title, or a single heading of level 1, names it."""
-    from docx import Document
-
     check_archive(data, "DOCX")
     reader = _DocxReader(Document(io.BytesIO(data)))
     return reader.read()
@@ -158,8 +159,6 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 
 def _root(part: Any) -> Any:
     """The XML of a part, whether its library knows it as such or not."""
-    from docx.oxml import parse_xml
-
     return part.element if hasattr(part, "element") else parse_xml(part.blob)
 
 

@@ -166,7 +166,7 @@ def _candidates(sample: bytes) -> Iterator[tuple[str, bool]]:
     """Encodings from the likeliest on, and whether rare letters speak against one. Few letters say little, and signs
     (µ, °, ±) nothing: then the usual one comes first.
     """
-    import chardet
+    import chardet  # for files alone that are not UTF-8
 
     ranked = chardet.detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=_TRIED)
     if ranked and ranked[0]["confidence"] < MIN_SURE_RARE and _may_be_capitals(sample):

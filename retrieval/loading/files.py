@@ -45,41 +45,55 @@ def scan(root: Path) -> Scan:
         return Scan({root.name: root})
     with os.scandir(root):
         pass
-    files: dict[str, Path] = {}
-    unreadable: list[str] = []
-    refused: list[str] = []
-    unsupported: list[str] = []
-    seen: set[str] = set()
+    return _Walk(root).scan()
 
-    def name_of(path: Path) -> str:
-        return _printable(path.relative_to(root).as_posix())
 
-    def note(error: OSError) -> None:
-        unreadable.append(name_of(Path(error.filename)))
+class _Walk:
+    """One walk through a folder, and what it has come across."""
 
-    def stays(path: Path) -> bool:
-        if path.is_symlink() and leads_out(path, root):
-            refused.append(name_of(path))
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._files: dict[str, Path] = {}
+        self._unreadable: list[str] = []
+        self._refused: list[str] = []
+        self._unsupported: list[str] = []
+        self._visited: set[str] = set()
+
+    def scan(self) -> Scan:
+        """The files below the root, each folder once, whatever links lead to it."""
+        for folder, folders, names in os.walk(self._root, followlinks=True, onerror=self._note):
+            path = os.path.realpath(folder)
+            if path in self._visited:
+                folders.clear()
+                continue
+            self._visited.add(path)
+            below = sorted(name for name in folders if not _is_skipped(name, SKIPPED_FOLDERS))
+            folders[:] = [name for name in below if self._stays(Path(folder, name))]
+            for name in sorted(names):
+                self._look_at(Path(folder, name))
+        files = dict(sorted(self._files.items()))
+        return Scan(files, tuple(self._unreadable), tuple(self._refused), tuple(self._unsupported))
+
+    def _look_at(self, path: Path) -> None:
+        if _is_skipped(path.name, SKIPPED_FILES) or not path.is_file():
+            return
+        if not is_supported(path.name):
+            self._unsupported.append(self._name_of(path))
+        elif self._stays(path):
+            self._files[self._name_of(path)] = path
+
+    def _stays(self, path: Path) -> bool:
+        """Whether a path leads to a place within the folder; a link that leads out of it is refused."""
+        if path.is_symlink() and leads_out(path, self._root):
+            self._refused.append(self._name_of(path))
             return False
         return True
 
-    for folder, folders, names in os.walk(root, followlinks=True, onerror=note):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        wanted = sorted(name for name in folders if not _is_skipped(name, SKIPPED_FOLDERS))
-        folders[:] = [name for name in wanted if stays(Path(folder, name))]
-        for name in sorted(names):
-            path = Path(folder, name)
-            if _is_skipped(name, SKIPPED_FILES) or not path.is_file():
-                continue
-            if not is_supported(name):
-                unsupported.append(name_of(path))
-            elif stays(path):
-                files[name_of(path)] = path
-    return Scan(dict(sorted(files.items())), tuple(unreadable), tuple(refused), tuple(unsupported))
+    def _note(self, error: OSError) -> None:
+        self._unreadable.append(self._name_of(Path(error.filename)))
+
+    def _name_of(self, path: Path) -> str:
+        return _printable(path.relative_to(self._root).as_posix())
 
 
 def of_kinds(names: Iterable[str]) -> dict[str, str]:
@@ -89,7 +103,7 @@ def of_kinds(names: Iterable[str]) -> dict[str, str]:
     kinds: dict[str, list[str]] = {}
     for name in sorted(names):
         kinds.setdefault(PurePosixPath(name).suffix.lower() or "no ending", []).append(name)
-    return {f"{len(found)} × {kind}": _not_read(found) for kind, found in sorted(kinds.items())}
+    return {f"{len(files)} × {kind}": _not_read(files) for kind, files in sorted(kinds.items())}
 
 
 def _not_read(names: Sequence[str]) -> str:

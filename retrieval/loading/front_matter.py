@@ -3,8 +3,11 @@
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import Any
+
+import yaml
 
 MAX_LENGTH = 50_000
 """Characters: more are read line by line, since no person wrote them."""
@@ -38,10 +41,6 @@ def read_front_matter(text: str) -> tuple[dict[str, str], str]:
 
 def _structured(matter: str, is_toml: bool) -> dict[str, str] | None:
     """The facts by the format's own parser, values as they are written; None if it is not well-formed."""
-    import tomllib
-
-    import yaml
-
     try:
         loaded: Any = tomllib.loads(matter) if is_toml else yaml.load(matter, Loader=yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, tomllib.TOMLDecodeError, RecursionError, ValueError):

@@ -5,16 +5,15 @@ navigation.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+from bs4 import BeautifulSoup, Comment
+from bs4.dammit import EncodingDetector
+from bs4.element import PageElement, Tag
 
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, fenced, one_line, table_text
 from retrieval.loading.encodings import decode
 from retrieval.loading.grids import Cell, filled, with_one_header
 from retrieval.loading.scripts import lowered, raised
-
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
-    from bs4.element import PageElement, Tag
 
 _HIDDEN = [
     *("script", "style", "noscript", "template", "svg", "math", "nav", "iframe", "object", "dialog", "canvas", "audio"),
@@ -85,8 +84,6 @@ def parse_html(data: bytes) -> ParsedDocument:
 
     Raises LoadError for a page that only frames others.
     """
-    from bs4.dammit import EncodingDetector
-
     declared = EncodingDetector.find_declared_encoding(data, is_html=True)
     decoded = decode(data, declared or "")
     page = read_page(decoded.text)
@@ -95,8 +92,6 @@ def parse_html(data: bytes) -> ParsedDocument:
 
 def read_page(html: str) -> ParsedDocument:
     """A page's text as people read it. Raises LoadError for one that only frames others."""
-    from bs4 import BeautifulSoup
-
     soup = BeautifulSoup(_without_declaration(html), "lxml")
     frames = [str(frame.get("src") or "") for frame in soup.find_all(["frame", "iframe"])]
     title = one_line(soup.title.get_text()) if soup.title else ""
@@ -115,8 +110,6 @@ def read_page(html: str) -> ParsedDocument:
 
 def add_html(outline: Outline, html: str) -> None:
     """Adds a fragment of HTML, as Markdown documents hold them."""
-    from bs4 import BeautifulSoup
-
     soup = BeautifulSoup(html, "lxml")
     _drop_furniture(soup)
     if soup.body:
@@ -128,9 +121,7 @@ def _without_declaration(html: str) -> str:
     return html[html.index("?>") + 2 :] if html.lstrip()[:5] == "<?xml" and "?>" in html else html
 
 
-def _drop_furniture(soup: "BeautifulSoup") -> None:
-    from bs4 import Comment
-
+def _drop_furniture(soup: BeautifulSoup) -> None:
     for comment in soup.find_all(string=lambda text: isinstance(text, Comment)):
         comment.extract()
     hidden = _hidden_by_style(soup)
@@ -144,17 +135,17 @@ def _drop_furniture(soup: "BeautifulSoup") -> None:
             tag.decompose()
 
 
-def _drop(tags: "Iterable[Tag]") -> None:
+def _drop(tags: Iterable[Tag]) -> None:
     for tag in tags:
         if not tag.decomposed:
             tag.decompose()
 
 
-def _is_furniture(tag: "Tag") -> bool:
+def _is_furniture(tag: Tag) -> bool:
     return tag.has_attr("hidden") or tag.get("aria-hidden") == "true" or tag.get("role") in _ROLES
 
 
-def _hidden_by_style(soup: "BeautifulSoup") -> set[str]:
+def _hidden_by_style(soup: BeautifulSoup) -> set[str]:
     """Simple selectors (.note, p.note, #note) that the page's own style sheets hide, outside of conditions."""
     rules = (rule for sheet in soup.find_all("style") for rule in _style_rules(sheet.get_text()))
     hiding = (_compact(selectors).split(",") for selectors, style in rules if is_hiding(style))
@@ -185,7 +176,7 @@ def is_hiding(style: str) -> bool:
     return bool(_INVISIBLE.search(_compact(style)))
 
 
-def _is_invisible(tag: "Tag", hidden: set[str]) -> bool:
+def _is_invisible(tag: Tag, hidden: set[str]) -> bool:
     if tag.name in ("html", "body"):
         return False
     if is_hiding(str(tag.get("style", ""))):
@@ -196,7 +187,7 @@ def _is_invisible(tag: "Tag", hidden: set[str]) -> bool:
     return any(name.lower() in hidden or f"{tag.name}{name.lower()}" in hidden for name in names)
 
 
-def _keep_values(soup: "BeautifulSoup") -> None:
+def _keep_values(soup: BeautifulSoup) -> None:
     """Fields of a form become what they show; buttons stay where they are a heading of what they open."""
     for field in soup.find_all(["input", "select", "button"]):
         if field.decomposed:
@@ -205,7 +196,7 @@ def _keep_values(soup: "BeautifulSoup") -> None:
         field.replace_with(f" {shown} ") if shown else field.decompose()
 
 
-def _shown_in(field: "Tag") -> str:
+def _shown_in(field: Tag) -> str:
     if field.name == "input":
         kind = str(field.get("type", "")).lower()
         if kind in ("checkbox", "radio"):
@@ -220,7 +211,7 @@ def _shown_in(field: "Tag") -> str:
     return text if opens or says or field.find_parent([*_HEADINGS, "summary", "dt"]) else ""
 
 
-def _add_head(outline: Outline, soup: "BeautifulSoup", main: "Tag") -> None:
+def _add_head(outline: Outline, soup: BeautifulSoup, main: Tag) -> None:
     """The page's name, where it stands above its main part and not in it."""
     if main.name == "body" or main.find("h1"):
         return
@@ -228,18 +219,18 @@ def _add_head(outline: Outline, soup: "BeautifulSoup", main: "Tag") -> None:
         _add(outline, h1.find_parent("header") or h1.wrap(soup.new_tag("div")))
 
 
-def _main_part(soup: "BeautifulSoup") -> "Tag":
+def _main_part(soup: BeautifulSoup) -> Tag:
     mains = soup.find_all("main") or soup.find_all(lambda tag: tag.get("role") == "main") or soup.find_all("article")
     return mains[0] if len(mains) == 1 else soup.body or soup
 
 
-def _canonical(soup: "BeautifulSoup") -> str | None:
+def _canonical(soup: BeautifulSoup) -> str | None:
     link = soup.find("link", rel="canonical")
     address = str(link.get("href", "")) if link else ""
     return address if address.startswith(("https://", "http://")) else None
 
 
-def _add(outline: Outline, parent: "Tag") -> None:
+def _add(outline: Outline, parent: Tag) -> None:
     """Adds a block element's content: runs of inline content are paragraphs, block elements are themselves."""
     run: list[PageElement] = []
     for child in [*parent.children, None]:
@@ -253,7 +244,7 @@ def _add(outline: Outline, parent: "Tag") -> None:
             _add_element(outline, child, str(name))  # type: ignore[arg-type]
 
 
-def _add_element(outline: Outline, tag: "Tag", name: str) -> None:
+def _add_element(outline: Outline, tag: Tag, name: str) -> None:
     if name in _HEADINGS:
         outline.heading(_HEADINGS[name], _words([tag]).rstrip("¶#"))
     elif name == "pre":
@@ -268,13 +259,13 @@ def _add_element(outline: Outline, tag: "Tag", name: str) -> None:
         _add(outline, tag)
 
 
-def _holds_blocks(element: "PageElement") -> bool:
+def _holds_blocks(element: PageElement) -> bool:
     return getattr(element, "find", None) is not None and bool(
         getattr(element, "children", None) is not None and element.find(list(_BLOCKS))  # type: ignore[attr-defined]
     )
 
 
-def _add_list(outline: Outline, tag: "Tag", indent: str) -> None:
+def _add_list(outline: Outline, tag: Tag, indent: str) -> None:
     ordered = tag.name == "ol"
     for number, item in enumerate(tag.find_all("li", recursive=False), 1):
         marker = indent + (f"{number}. " if ordered else "- ")
@@ -291,7 +282,7 @@ def _add_list(outline: Outline, tag: "Tag", indent: str) -> None:
                 _add_element(outline, part, part.name)
 
 
-def _add_definitions(outline: Outline, tag: "Tag") -> None:
+def _add_definitions(outline: Outline, tag: Tag) -> None:
     term = ""
     for part in tag.find_all(["dt", "dd"]):
         if part.name == "dt":
@@ -303,12 +294,12 @@ def _add_definitions(outline: Outline, tag: "Tag") -> None:
     outline.add("item", f"- {term}" if term else "")
 
 
-def _is_layout(table: "Tag") -> bool:
+def _is_layout(table: Tag) -> bool:
     """A table that holds another, or has one cell in all, only places things on the page."""
     return table.find("table") is not None or len(table.find_all(["td", "th"])) < 2
 
 
-def _add_table(outline: Outline, table: "Tag") -> None:
+def _add_table(outline: Outline, table: Tag) -> None:
     if table.caption:
         outline.add("text", _words([table.caption]))
     rows = [(row, row.find_all(["td", "th"], recursive=False)) for row in table.find_all("tr")]
@@ -318,18 +309,18 @@ def _add_table(outline: Outline, table: "Tag") -> None:
     outline.add("table", table_text(with_one_header(grid, headers)))
 
 
-def _cell(cell: "Tag") -> Cell:
+def _cell(cell: Tag) -> Cell:
     return Cell(_words([cell]), _span(cell, "colspan"), _span(cell, "rowspan"))
 
 
-def _span(cell: "Tag", name: str) -> int:
+def _span(cell: Tag, name: str) -> int:
     """How many columns or rows a cell takes; rows are 0 where it goes down to the end."""
     said = str(cell.get(name, "1")).strip()
     span = int(said) if said.isdecimal() else 1
     return MAX_SPAN if name == "rowspan" and span == 0 else min(max(span, 1), MAX_SPAN)
 
 
-def _header_rows(rows: "Sequence[Tag]", cells: "Sequence[Sequence[Tag]]") -> int:
+def _header_rows(rows: Sequence[Tag], cells: Sequence[Sequence[Tag]]) -> int:
     """How many rows at the top are header: those in `thead`, else those of header cells alone."""
     in_head = sum(row.find_parent("thead") is not None for row in rows)
     count = 0
@@ -338,7 +329,7 @@ def _header_rows(rows: "Sequence[Tag]", cells: "Sequence[Sequence[Tag]]") -> int
     return max(in_head or count, 1)
 
 
-def _words(elements: "list[PageElement]") -> str:
+def _words(elements: list[PageElement]) -> str:
     """Text with white space as a browser shows it: one blank, and a line break where the page has one."""
     pieces: list[str] = []
     for element in elements:
@@ -350,7 +341,7 @@ def _words(elements: "list[PageElement]") -> str:
     return "\n".join(line for line in (one_line(line) for line in lines) if line)
 
 
-def _spoken(tag: "Tag") -> list[str]:
+def _spoken(tag: Tag) -> list[str]:
     if tag.name == "br":
         return ["\n"]
     if tag.name == "img":

@@ -9,6 +9,9 @@ from email.message import EmailMessage, Message, MIMEPart
 from pathlib import PurePath
 from typing import cast
 
+from bs4.dammit import EncodingDetector
+
+from retrieval.loading import load
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, row_text
 from retrieval.loading.encodings import decode
 from retrieval.loading.html import read_page
@@ -66,8 +69,6 @@ class _Mail:
         """What an attachment says, under its name; one that cannot be read is named, and reported unless it is a
         picture, as signatures have them.
         """
-        from retrieval.loading import load
-
         name, payload = part.get_filename() or "", part.get_payload(decode=True)
         if not name or not isinstance(payload, bytes):
             return
@@ -147,8 +148,6 @@ def part_text(part: MIMEPart) -> str:
     data = bytes(part.get_payload(decode=True) or b"")
     declared = part.get_content_charset() or ""
     if not declared and part.get_content_subtype() == "html":
-        from bs4.dammit import EncodingDetector
-
         declared = EncodingDetector.find_declared_encoding(data, is_html=True) or ""
     try:
         return decode(data, declared).text

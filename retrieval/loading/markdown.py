@@ -3,16 +3,15 @@ tables, HTML.
 """
 
 import re
-from typing import TYPE_CHECKING
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
 
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, one_line, row_text, table_text
 from retrieval.loading.encodings import decode
 from retrieval.loading.front_matter import read_front_matter
 from retrieval.loading.html import add_html, is_hiding
 from retrieval.loading.scripts import lowered, raised
-
-if TYPE_CHECKING:
-    from markdown_it.tree import SyntaxTreeNode
 
 MAX_UNDERLINED_WORDS = 14
 """A longer underlined "heading" is a paragraph with a rule under it."""
@@ -35,9 +34,6 @@ _HTML_TAG = re.compile(
 
 def parse_markdown(data: bytes) -> ParsedDocument:
     """CommonMark with tables and front matter. Emphasis and link targets go, words and code spans stay."""
-    from markdown_it import MarkdownIt
-    from markdown_it.tree import SyntaxTreeNode
-
     decoded = decode(data)
     facts, text = read_front_matter(decoded.text.replace("\r\n", "\n"))
     title, url = facts.pop("title", ""), _web_address(facts.get("url", ""))
@@ -65,7 +61,7 @@ def _spaced_headings(text: str) -> str:
     return "\n".join(lines)
 
 
-def _add_node(outline: Outline, node: "SyntaxTreeNode") -> None:
+def _add_node(outline: Outline, node: SyntaxTreeNode) -> None:
     if node.type == "heading":
         _add_heading(outline, node)
     elif node.type == "paragraph":
@@ -83,7 +79,7 @@ def _add_node(outline: Outline, node: "SyntaxTreeNode") -> None:
             _add_node(outline, child)
 
 
-def _add_heading(outline: Outline, node: "SyntaxTreeNode") -> None:
+def _add_heading(outline: Outline, node: SyntaxTreeNode) -> None:
     text = _inline(node.children[0])
     words = len(text.split())
     is_ruled = node.markup in ("=", "-") and words > MAX_UNDERLINED_WORDS
@@ -93,7 +89,7 @@ def _add_heading(outline: Outline, node: "SyntaxTreeNode") -> None:
         outline.heading(int(node.tag[1]), text)
 
 
-def _add_list(outline: Outline, node: "SyntaxTreeNode", indent: str) -> None:
+def _add_list(outline: Outline, node: SyntaxTreeNode, indent: str) -> None:
     """Each item is a block, items of a list within it are blocks of their own, indented."""
     first = int(str(node.attrs.get("start", 1)))
     for number, item in enumerate(node.children, first):
@@ -113,12 +109,12 @@ def _add_list(outline: Outline, node: "SyntaxTreeNode", indent: str) -> None:
         outline.add("item", lead)
 
 
-def _table(node: "SyntaxTreeNode") -> str:
+def _table(node: SyntaxTreeNode) -> str:
     rows = (row for part in node.children for row in part.children)
     return table_text([[_cell(cell.children[0]) for cell in row.children] for row in rows])
 
 
-def _cell(node: "SyntaxTreeNode") -> str:
+def _cell(node: SyntaxTreeNode) -> str:
     """A cell keeps the marks of words in bold, which set them apart from its others, unless all of it is
     bold.
     """
@@ -126,7 +122,7 @@ def _cell(node: "SyntaxTreeNode") -> str:
     return words if marked == f"**{words}**" else marked
 
 
-def _inline(node: "SyntaxTreeNode", strong: str = "") -> str:
+def _inline(node: SyntaxTreeNode, strong: str = "") -> str:
     """A paragraph's words: code spans keep their backticks, images leave their description; what is struck out or
     hidden goes, what is raised stays so.
 
@@ -150,7 +146,7 @@ def _inline(node: "SyntaxTreeNode", strong: str = "") -> str:
     return "\n".join(one_line(line) for line in "".join(pieces).split("\n"))
 
 
-def _piece(node: "SyntaxTreeNode", strong: str) -> str:
+def _piece(node: SyntaxTreeNode, strong: str) -> str:
     if node.type == "code_inline":
         return f"`{node.content}`"
     if node.type == "softbreak":

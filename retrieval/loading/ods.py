@@ -8,6 +8,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
+from lxml import etree  # type: ignore[import-untyped]
+
 from retrieval.loading.blocks import LoadError
 from retrieval.loading.grids import Cell, filled
 
@@ -47,8 +49,6 @@ def read_ods(data: bytes, max_rows: int) -> Iterator[tuple[str, list[list[str]]]
 
 
 def _content(data: bytes) -> Any:
-    from lxml import etree  # type: ignore[import-untyped]
-
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if "META-INF/manifest.xml" in archive.namelist() and b"encryption-data" in archive.read(
             "META-INF/manifest.xml"

@@ -7,6 +7,10 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from pptx import Presentation
+from pptx.enum.shapes import PP_PLACEHOLDER
+from pptx.oxml import parse_xml
+
 from retrieval.loading.archives import check_archive
 from retrieval.loading.blocks import Outline, ParsedDocument, table_text
 from retrieval.loading.grids import Cell, filled, with_one_header
@@ -20,8 +24,6 @@ _DIAGRAM_DATA = "{http://schemas.openxmlformats.org/officeDocument/2006/relation
 
 def parse_pptx(data: bytes) -> ParsedDocument:
     """A presentation; its properties name it, else the first slide's title."""
-    from pptx import Presentation
-
     check_archive(data, "PPTX")
     presentation = Presentation(io.BytesIO(data))
     outline = Outline()
@@ -71,8 +73,6 @@ def _add_shape(outline: Outline, shape: Any) -> None:
 
 def _is_furniture(shape: Any) -> bool:
     """Whether a placeholder holds what the template prints on each slide."""
-    from pptx.enum.shapes import PP_PLACEHOLDER
-
     printed = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER)
     return bool(shape.is_placeholder) and shape.placeholder_format.type in printed
 
@@ -168,8 +168,6 @@ def _figure(value: float | None) -> str:
 
 def _add_diagram(outline: Outline, shape: Any) -> None:
     """The texts of a diagram (SmartArt), which lie in a part of their own."""
-    from pptx.oxml import parse_xml
-
     for relation in shape._element.iter(_DIAGRAM):
         name = relation.get(_DIAGRAM_DATA)
         if name in shape.part.rels:

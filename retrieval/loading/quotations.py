@@ -6,11 +6,9 @@ forwarded is kept whole, for it is what the mail is about.
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bs4 import BeautifulSoup
-    from bs4.element import Tag
+from bs4 import BeautifulSoup
+from bs4.element import Tag
 
 MAX_QUESTION = 400
 """Characters of a quoted question that are kept above its answer."""
@@ -121,8 +119,6 @@ def own_html(html: str) -> str:
     """The same of a page: quotations that nothing follows go, others leave the question that is answered below; what
     Outlook puts under an answer goes with all behind it. A forwarded message stays.
     """
-    from bs4 import BeautifulSoup
-
     soup = BeautifulSoup(html, "lxml")
     if any(_FORWARDED.match(text.strip()[:300]) for text in soup.find_all(string=_FORWARDS)):
         return html
@@ -139,16 +135,16 @@ def own_html(html: str) -> str:
     return str(soup)
 
 
-def _begins_earlier_page(tag: "Tag") -> bool:
+def _begins_earlier_page(tag: Tag) -> bool:
     return tag.get("id") in ("divRplyFwdMsg", "appendonsend", "mail-editor-reference-message-container")
 
 
-def _is_quotation(tag: "Tag") -> bool:
+def _is_quotation(tag: Tag) -> bool:
     classes = " ".join(map(str, tag.get_attribute_list("class")))
     return tag.get("type") == "cite" or "quote" in classes
 
 
-def _leave_question(soup: "BeautifulSoup", quote: "Tag") -> None:
+def _leave_question(soup: BeautifulSoup, quote: Tag) -> None:
     """Replaces a quotation by its last paragraph if text follows it, else by nothing."""
     following = " ".join(str(text) for text in quote.find_all_next(string=True) if quote not in text.parents)
     paragraphs = [part for part in quote.find_all(["p", "div", "li"]) if not part.find(["p", "div", "li"])] or [quote]

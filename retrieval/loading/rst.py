@@ -6,6 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from docutils import nodes
+from docutils.core import publish_doctree
+from docutils.parsers.rst import Directive, directives, languages, roles
+from docutils.utils import new_document
+
 from retrieval.loading.blocks import Outline, ParsedDocument, fenced, table_text
 from retrieval.loading.encodings import decode
 
@@ -26,8 +31,6 @@ _LEFT_OUT = frozenset({"toctree", "index", "automodule", "autoclass", "autofunct
 
 def parse_rst(data: bytes) -> ParsedDocument:
     """A reStructuredText document; a single top heading names it."""
-    from docutils.core import publish_doctree
-
     decoded = decode(data)
     _make_known(decoded.text)
     tree = publish_doctree(decoded.text, settings_overrides=_SETTINGS)
@@ -39,10 +42,6 @@ def parse_rst(data: bytes) -> ParsedDocument:
 
 def _make_known(text: str) -> None:
     """Registers what docutils would report as unknown, and leave out."""
-    from docutils.nodes import literal
-    from docutils.parsers.rst import directives, languages, roles
-    from docutils.utils import new_document
-
     language: Any = languages.get_language("en")
     document = new_document("")
     for name in set(_DIRECTIVE.findall(text)):
@@ -51,7 +50,9 @@ def _make_known(text: str) -> None:
 
     def role(name: str, rawtext: str, shown: str, *more: Any, **options: Any) -> tuple[list[Any], list[Any]]:
         titled, _, target = shown.rpartition("<")
-        return [literal(rawtext, (titled.rstrip() if target.endswith(">") and titled else shown).lstrip("~!"))], []
+        return [
+            nodes.literal(rawtext, (titled.rstrip() if target.endswith(">") and titled else shown).lstrip("~!"))
+        ], []
 
     for name in set(_ROLE.findall(text)):
         if roles.role(name, language, 0, document.reporter)[0] is None:
@@ -59,9 +60,6 @@ def _make_known(text: str) -> None:
 
 
 def _directive(name: str) -> Any:
-    from docutils.nodes import paragraph
-    from docutils.parsers.rst import Directive
-
     class Known(Directive):
         optional_arguments = 1
         final_argument_whitespace = True
@@ -71,9 +69,9 @@ def _directive(name: str) -> Any:
         def run(self) -> list[Any]:
             if name in _LEFT_OUT:
                 return []
-            container = paragraph()
+            container = nodes.paragraph()
             self.state.nested_parse(self.content, self.content_offset, container)
-            said = [paragraph("", argument) for argument in self.arguments]
+            said = [nodes.paragraph("", argument) for argument in self.arguments]
             return [*said, *container.children]
 
     return Known
@@ -95,8 +93,6 @@ def _add_children(outline: Outline, node: Any, level: int) -> None:
 
 
 def _add(outline: Outline, node: Any, level: int) -> None:
-    from docutils import nodes
-
     if isinstance(node, nodes.section):
         title = node.next_node(nodes.title)
         outline.heading(level + 1, title.astext() if title is not None else "")

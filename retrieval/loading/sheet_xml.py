@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from lxml import etree  # type: ignore[import-untyped]
+
 from retrieval.loading.number_formats import BUILT_IN
 
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})")
@@ -71,8 +73,6 @@ class WorkbookLooks:
         return looks
 
     def _root(self, path: str) -> Any:
-        from lxml import etree  # type: ignore[import-untyped]
-
         if path not in self._names:
             return None
         parser = etree.XMLParser(resolve_entities=False, no_network=True)
@@ -101,8 +101,6 @@ class WorkbookLooks:
         return styles
 
     def _read_cells(self, path: str, looks: SheetLooks) -> None:
-        from lxml import etree
-
         filters = False
         with self._archive.open(path) as file:
             for _, element in etree.iterparse(file, resolve_entities=False, no_network=True):

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetVisibleEnum
+
 from retrieval.loading.archives import OLE_MAGIC, check_archive
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, row_text
 from retrieval.loading.headers import HeadedTable, headed, kind_of, listed
@@ -42,8 +44,6 @@ def parse_sheets(data: bytes) -> ParsedDocument:
 
 def _add_workbook(outline: Outline, data: bytes) -> None:
     """The sheets of an XLSX or XLS workbook that are not hidden."""
-    from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetVisibleEnum
-
     try:
         workbook = CalamineWorkbook.from_filelike(io.BytesIO(data))
     except PasswordError as error:

@@ -9,15 +9,14 @@ from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage, MIMEPart
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
+
+from bs4.builder import TreeBuilder
+from langchain_core.document_loaders import BaseLoader
 
 from retrieval.loading.blocks import LoadError, ParsedDocument, one_line
 from retrieval.loading.html import read_page
 from retrieval.loading.mail import part_text
-
-if TYPE_CHECKING:
-    from bs4.builder import TreeBuilder
-    from langchain_core.document_loaders import BaseLoader
 
 ADDRESSES = ("Snapshot-Content-Location", "Content-Location")
 """Headers that name the page's address: Chromium's own, and that of RFC 2557."""
@@ -56,26 +55,23 @@ def _page(archive: bytes) -> str:
         return "".join(document.page_content for document in _loader(file).lazy_load())
 
 
-def _loader(file: Path) -> "BaseLoader":
+def _loader(file: Path) -> BaseLoader:
     """The loader for a file. Its package says at each import that nobody maintains it, which is known here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         from langchain_community.document_loaders.mhtml import MHTMLLoader
-    return MHTMLLoader(file, open_encoding="ascii", bs_kwargs={"builder": _as_it_is()})
+    return MHTMLLoader(file, open_encoding="ascii", bs_kwargs={"builder": _PageAsItIs()})
 
 
-def _as_it_is() -> "TreeBuilder":
+class _PageAsItIs(TreeBuilder):
     """A builder of one string instead of a tree, so that the loader hands over the page with its markup: in its plain
     text nothing tells a heading or a cell.
     """
-    from bs4.builder import TreeBuilder
 
-    class AsItIs(TreeBuilder):
-        def feed(self, markup: str | bytes) -> None:
-            if self.soup is not None:
-                self.soup.handle_data(str(markup))
-
-    return AsItIs()
+    def feed(self, markup: str | bytes) -> None:
+        """Takes the page whole."""
+        if self.soup is not None:
+            self.soup.handle_data(str(markup))
 
 
 def _address(archive: EmailMessage, page: MIMEPart) -> str | None:

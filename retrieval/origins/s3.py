@@ -26,7 +26,7 @@ _GONE = frozenset({"404", "NoSuchKey"})
 def open_bucket(source: Address, access: Access) -> Iterator["Bucket"]:
     """The objects below a prefix."""
     try:
-        import boto3
+        import boto3  # an extra
         from botocore import UNSIGNED
         from botocore.config import Config
     except ImportError as error:
@@ -73,7 +73,7 @@ class Bucket:
 
     def listing(self, known: Collection[str]) -> Listing:
         """The objects by their keys behind the prefix."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError  # an extra
 
         try:
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
@@ -91,7 +91,7 @@ class Bucket:
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """An object's bytes, not asked for if its ETag is that of `since`."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError  # an extra
 
         entry = self.found[item.name]
         if since is not None and since == entry["ETag"]:

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Address, Fetched, Listing, SourceItem, Unreachable, too_large
-
-if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine
 
 BATCH = 1000
 CONNECT_SECONDS = 20
@@ -60,10 +61,6 @@ _DRIVERS = {"postgresql": "postgresql+psycopg"}
 @contextmanager
 def open_query(source: Address, access: Access) -> Iterator["Query"]:
     """The rows of a source's query."""
-    from sqlalchemy import create_engine
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-    from sqlalchemy.pool import NullPool
-
     secret, _, name = source.uri.removeprefix("sql:").partition("/")
     url = access.secret(secret)
     if url is None:
@@ -82,18 +79,14 @@ def open_query(source: Address, access: Access) -> Iterator["Query"]:
         engine.dispose()
 
 
-def _url(text: str) -> "URL":
+def _url(text: str) -> URL:
     """The URL, for the driver that we bring where it names none."""
-    from sqlalchemy import make_url
-
     url = make_url(text)
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
-def _arguments(url: "URL") -> dict[str, Any]:
+def _arguments(url: URL) -> dict[str, Any]:
     """The driver's limits of time, but for those that the URL sets itself."""
-    from sqlalchemy.exc import NoSuchModuleError
-
     try:
         driver = url.get_driver_name()
     except NoSuchModuleError:
@@ -105,7 +98,7 @@ def _arguments(url: "URL") -> dict[str, Any]:
 class Query:
     """A source of one document: the rows."""
 
-    engine: "Engine"
+    engine: Engine
     query: str
     name: str
 
@@ -115,8 +108,6 @@ class Query:
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """The rows as JSON Lines. Whether they are the same, only reading them shows."""
-        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
         deadline = math.inf
         try:
             with self.engine.connect() as connection:
@@ -145,10 +136,8 @@ def _too_slow() -> LoadError:
     return LoadError(f"the query takes longer than {QUERY_SECONDS:g} s")
 
 
-def _prepare(connection: "Connection", deadline: float) -> None:
+def _prepare(connection: Connection, deadline: float) -> None:
     """Has the server refuse to write, and stop what takes too long."""
-    from sqlalchemy import text
-
     name = "mariadb" if getattr(connection.dialect, "is_mariadb", False) else connection.dialect.name
     if statement := _READ_ONLY.get(name):
         connection.execute(text(statement))
@@ -160,10 +149,8 @@ def _prepare(connection: "Connection", deadline: float) -> None:
         driver.set_progress_handler(lambda: time.monotonic() >= deadline, STEPS)
 
 
-def _lines(connection: "Connection", query: str, max_bytes: int, deadline: float) -> Iterator[bytes]:
+def _lines(connection: Connection, query: str, max_bytes: int, deadline: float) -> Iterator[bytes]:
     """The rows, a JSON object each, read in a transaction that writes nothing and is rolled back."""
-    from sqlalchemy import text
-
     _prepare(connection, deadline)
     size = 0
     # Streamed: a table that is too large must not be in memory before that is known.

@@ -12,6 +12,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from lxml import etree  # type: ignore[import-untyped]
+
 from retrieval.loading import is_supported
 from retrieval.loading.blocks import LoadError
 from retrieval.origins import Access, Address, Fetched, Gone, Listing, SourceItem, Unreachable
@@ -120,8 +122,6 @@ class Sitemap:
 
 def read_sitemap(data: bytes) -> tuple[dict[str, str], list[str]]:
     """Pages with their `lastmod`, empty where there is none, and further sitemaps. Raises LoadError."""
-    from lxml import etree  # type: ignore[import-untyped]
-
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
         root = etree.fromstring(data, parser)

@@ -5,7 +5,7 @@ reads both in one forward pass, which is slower and, with a good one, better; no
 """
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from retrieval.embedders import pinned
 from retrieval.embedders.torch_model import files_of, refuse_own_code
 from retrieval.embedding import Embedder, EmbedderMissing, Vectors
 from retrieval.indexing.chunking import embedding_text
+from retrieval.recent import Recent
 from retrieval.searching.passage import Passage, WordMatch
 from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.search import search
@@ -60,9 +61,8 @@ class LateInteraction:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._known: OrderedDict[tuple[str, str], Vectors] = OrderedDict()
-        self._asked: tuple[tuple[str, str], Vectors] | None = None
-        self._looking = threading.Lock()
+        self._passages = Recent[tuple[str, str], Vectors](KEPT)
+        self._questions = Recent[tuple[str, str], Vectors](1)
 
     @property
     def spread(self) -> float:
@@ -71,8 +71,7 @@ class LateInteraction:
 
     def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:
         """One score a passage. Raises EmbedderMissing if the model is not installed."""
-        with self._looking:
-            self._asked = None
+        self._questions.clear()
         compared = self._compared(question, passages)
         if compared is None:
             return [passage.score for passage in passages]
@@ -104,39 +103,32 @@ class LateInteraction:
         encode = getattr(model, "token_vectors", None)
         if encode is None or not passages:
             return None
-        asked = self._question(model.name, encode, question)
-        if not len(asked):
+        tokens = self._question(model.name, encode, question)
+        if not len(tokens):
             return None
-        return [nearest(asked, held) for held in self._words(model.name, encode, [_read(one) for one in passages])]
+        texts = [_read(passage) for passage in passages]
+        return [nearest(tokens, words) for words in self._words(model.name, encode, texts)]
 
     def _question(self, model: str, encode: Callable[[Sequence[str]], list[Vectors]], text: str) -> Vectors:
         """The vectors of the question's tokens; those of the last one that was scored are kept for its matches."""
-        with self._looking:
-            known = self._asked
-        if known is None or known[0] != (model, text):
+        key = (model, text)
+        vectors = self._questions.among([key]).get(key)
+        if vectors is None:
             (vectors,) = encode([text])
-            known = ((model, text), vectors)
-            with self._looking:
-                self._asked = known
-        return known[1]
+            self._questions.keep({key: vectors})
+        return vectors
 
     def _words(
         self, model: str, encode: Callable[[Sequence[str]], list[Vectors]], texts: Sequence[str]
     ) -> list[Vectors]:
         """The vectors of the words of each text, kept at half their precision."""
         keys = [(model, text) for text in texts]
-        with self._looking:
-            found = {key: self._known[key] for key in keys if key in self._known}
-        new = [key for key in dict.fromkeys(keys) if key not in found]
+        half = self._passages.among(keys)
+        new = [key for key in dict.fromkeys(keys) if key not in half]
         for key, vectors in zip(new, encode([text for _, text in new]) if new else (), strict=True):
-            found[key] = vectors.astype(np.float16)
-        with self._looking:
-            for key in keys:
-                self._known[key] = found[key]
-                self._known.move_to_end(key)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return [found[key].astype(np.float32) for key in keys]
+            half[key] = vectors.astype(np.float16)
+        self._passages.keep({key: half[key] for key in keys})
+        return [half[key].astype(np.float32) for key in keys]
 
 
 def max_sim(question: Vectors, passage: Vectors) -> float:
@@ -187,7 +179,7 @@ class CrossEncoder:
         if self._model is None:
             folder = files_of(self.name)
             try:
-                from sentence_transformers import CrossEncoder as Model
+                from sentence_transformers import CrossEncoder as Model  # an extra, and torch with it
 
                 refuse_own_code(self.name, folder)
                 self._model = Model(
@@ -221,19 +213,19 @@ def search_and_rerank(
     """`search`, and if there is a reranker its order of the first of them. Raises psycopg.Error."""
     deep = max(k, reranker.pool) if reranker else k
     with pool.connection() as conn:
-        found = search(conn, embedder, text, k=deep, scope=scope, language=language)
+        passages = search(conn, embedder, text, k=deep, scope=scope, language=language)
     # Without the connection: reordering takes far longer than the search, and others wait for theirs.
-    return reranked(reranker, text, found, k) if reranker else found
+    return reranked(reranker, text, passages, k) if reranker else passages
 
 
 def reranked(reranker: Reranker, question: str, passages: Sequence[Passage], k: int) -> list[Passage]:
     """The `k` best passages by the reranker, each that it read with its new place in `ranks`; the rest behind them."""
-    read, rest = passages[: reranker.pool], passages[reranker.pool :]
+    top, rest = passages[: reranker.pool], passages[reranker.pool :]
     match = getattr(reranker, "matches", None)
-    order = spread_out(reranker.scores(question, read), [passage.document_id for passage in read], reranker.spread)
-    matches = match(question, read) if match else [()] * len(read)
+    order = spread_out(reranker.scores(question, top), [passage.document_id for passage in top], reranker.spread)
+    matches = match(question, top) if match else [()] * len(top)
     first = [
-        replace(read[place], ranks={**read[place].ranks, "reranked": number}, matches=matches[place])
+        replace(top[place], ranks={**top[place].ranks, "reranked": number}, matches=matches[place])
         for number, place in enumerate(order, 1)
     ]
     return [*first, *rest][:k]
@@ -241,15 +233,15 @@ def reranked(reranker: Reranker, question: str, passages: Sequence[Passage], k: 
 
 def spread_out(scores: Sequence[float], documents: Sequence[int], spread: float) -> list[int]:
     """Places by score, the best first, each less `spread` for every one of its document that came before."""
-    left, order, before = list(range(len(scores))), [], Counter[int]()
-    while left:
-        best = max(left, key=lambda place: scores[place] - spread * before[documents[place]])
-        left.remove(best)
+    places, order, before = list(range(len(scores))), [], Counter[int]()
+    while places:
+        best = max(places, key=lambda place: scores[place] - spread * before[documents[place]])
+        places.remove(best)
         order.append(best)
         before[documents[best]] += 1
     return order
 
 
 def _read(passage: Passage) -> str:
-    """As it was embedded."""
+    """A passage as it was embedded, under its title and headings."""
     return embedding_text(passage.title, (passage.heading,), passage.text)

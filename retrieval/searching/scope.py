@@ -13,5 +13,13 @@ class Scope:
     collections: tuple[str, ...] | None = None
     principals: tuple[str, ...] | None = None
 
+    @property
+    def parameters(self) -> dict[str, list[str] | None]:
+        """The parameters `collections` and `principals` of a statement that reads only what the scope allows."""
+        return {
+            "collections": None if self.collections is None else list(self.collections),
+            "principals": None if self.principals is None else list(self.principals),
+        }
+
 
 EVERYTHING = Scope()

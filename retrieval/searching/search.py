@@ -201,9 +201,9 @@ def search(
         chosen = of_model(embedder, model.name)
         check_model(model, chosen.name, chosen.dimensions)
         vector = _mean_vector(chosen, meaning or {text: 1.0})
-        found = _search(conn, model, vector, text, k, scope, language)
-        if found is not None:  # else another model was switched to while the question was embedded
-            return found
+        passages = _search(conn, model, vector, text, k, scope, language)
+        if passages is not None:  # else another model was switched to while the question was embedded
+            return passages
 
 
 def _search(
@@ -216,44 +216,51 @@ def _search(
     language: str | None,
 ) -> list[Passage] | None:
     """The passages by the vector of `model`; None if it is not the active one any more."""
-    within = {
-        "collections": None if scope.collections is None else list(scope.collections),
-        "principals": None if scope.principals is None else list(scope.principals),
-    }
+    names = identifiers(text)
     with conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(_SETTINGS)
-        names = identifiers(text)
-        asked = {"text": text, "language": language or question_language(conn, text), "identifiers": tsvector(names)}
-        facts = cursor.execute(_FACTS, {**asked, **within}).fetchall()[0]
+        question = {
+            "text": text,
+            "language": language or question_language(conn, text),
+            "identifiers": tsvector(names),
+        }
+        facts = cursor.execute(_FACTS, {**question, **scope.parameters}).fetchall()[0]
         if facts["model"] != model.id:
             return None
         terms = [Term(lexeme, int(chunks)) for lexeme, chunks in facts["terms"]]
-        terms = corrected(conn, text, asked["language"], terms, english_words())
+        terms = corrected(conn, text, question["language"], terms, english_words())
+        weighed = _weighed(terms, frozenset(codes(names)), facts["chunks"])
+        parameters = {**scope.parameters, **weighed, **_parameters(model, vector, facts, terms, k)}
         visible = facts["visible_chunks"]
-        cursor.execute(_EF_SEARCH, {"ef_search": str(ef_search(facts["chunks"]))})
-        slope, offset = model.cosine_line
-        parameters = {
-            **within,
-            **_weighed(terms, frozenset(codes(names)), facts["chunks"]),
-            "vector": HalfVector(vector).to_text(),
-            # The cosine with a mean, times its length, is the mean of the cosines.
-            "slope": slope * float(np.linalg.norm(vector)),
-            "offset": offset,
-            "visible": facts["visible"],
-            "candidates": candidates(terms, facts["chunks"], visible),
-            "any_term": any_of(terms),
-            "mean_length": facts["mean_length"],
-            "pool": max(POOL, k),
-            "k": k,
-            "steady": STEADY,
-            "feedback": FEEDBACK,
-            "sharpness": SHARPNESS,
-            **BM25,
-            **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
-        }
         statement = _statement(model, visible <= EXACT_DENSE, visible <= EXACT_LEXICAL, len(terms))
-        rarity = [(term.lexeme, idf) for term, idf in zip(terms, parameters["idfs"], strict=True)]
-        return [_passage(row, rarity) for row in cursor.execute(statement, parameters).fetchall()]
+        cursor.execute(_EF_SEARCH, {"ef_search": str(ef_search(facts["chunks"]))})
+        rows = cursor.execute(statement, parameters).fetchall()
+    rarity = [(term.lexeme, idf) for term, idf in zip(terms, weighed["idfs"], strict=True)]
+    return [_passage(row, rarity) for row in rows]
+
+
+def _parameters(
+    model: Model, vector: Vectors, facts: Mapping[str, Any], terms: Sequence[Term], k: int
+) -> dict[str, Any]:
+    """The parameters of the search beside those of its scope and its terms."""
+    slope, offset = model.cosine_line
+    return {
+        "vector": HalfVector(vector).to_text(),
+        # The cosine with a mean, times its length, is the mean of the cosines.
+        "slope": slope * float(np.linalg.norm(vector)),
+        "offset": offset,
+        "visible": facts["visible"],
+        "candidates": candidates(terms, facts["chunks"], facts["visible_chunks"]),
+        "any_term": any_of(terms),
+        "mean_length": facts["mean_length"],
+        "pool": max(POOL, k),
+        "k": k,
+        "steady": STEADY,
+        "feedback": FEEDBACK,
+        "sharpness": SHARPNESS,
+        **BM25,
+        **{f"w_{leg}": weight for leg, weight in WEIGHTS.items()},
+    }
 
 
 def _mean_vector(embedder: Embedder, texts: Mapping[str, float]) -> Vectors:
@@ -274,15 +281,17 @@ def _weighed(terms: Sequence[Term], codes: Collection[str], chunks: int) -> dict
     """
     chunks = max(chunks, LEAST_CHUNKS)
     idfs = [term.idf(chunks) for term in terms]
-    named = [(term.query, idf) for term, idf in zip(terms, idfs, strict=True) if term.lexeme in codes and term.chunks]
+    of_codes = [
+        (term.query, idf) for term, idf in zip(terms, idfs, strict=True) if term.lexeme in codes and term.chunks
+    ]
     return {
         "terms": [term.query for term in terms],
         "idfs": idfs,
         "drawn": [idf * (2 if term.lexeme in codes else 1) for term, idf in zip(terms, idfs, strict=True)],
         "best": max(sum(idfs), 1e-9),
-        "codes": [query for query, _ in named],
-        "code_idfs": [idf for _, idf in named],
-        "best_code": max(sum(idf for _, idf in named), math.log(chunks)),
+        "codes": [query for query, _ in of_codes],
+        "code_idfs": [idf for _, idf in of_codes],
+        "best_code": max(sum(idf for _, idf in of_codes), math.log(chunks)),
     }
 
 

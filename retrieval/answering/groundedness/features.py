@@ -45,9 +45,11 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """A statement's features in the order of FEATURES, and its evidence: windows as (passage, first sentence, last)."""
+    """A statement's features, `values` in the order of FEATURES, and its evidence: windows as (passage, first sentence,
+    last). `by_vectors`: whether words were compared by their vectors, too.
+    """
 
-    features: Floats
+    values: Floats
     windows: tuple[tuple[int, int, int], ...]
     by_vectors: bool
 
@@ -57,8 +59,8 @@ def extract_features(statement: StatementReading, question: StatementReading | N
     c = Alignment(statement, question, basis)
     if not len(basis.windows) or not c.own:
         return Features(_as_array(_nothing(c)), (), c.cosines is not None)
-    values = _held(c) | missing(c) | contradiction(c) | cooccurrence(c)
-    return Features(_as_array(values), tuple(_window(basis, w) for w in c.chosen), c.cosines is not None)
+    by_name = _held(c) | missing(c) | contradiction(c) | cooccurrence(c)
+    return Features(_as_array(by_name), tuple(_window(basis, w) for w in c.chosen), c.cosines is not None)
 
 
 def _as_array(values: dict[str, float]) -> Floats:

@@ -3,8 +3,6 @@
 Made once a passage and kept; everything that a statement is compared with is computed from it.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +14,7 @@ from retrieval.answering.groundedness.forms import WordForm, squeezed, words
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.chunking import embedding_text, size
+from retrieval.recent import Recent
 from retrieval.searching.passage import Passage
 from retrieval.text.sentences import split
 
@@ -68,8 +67,7 @@ class Reader:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._known: OrderedDict[tuple[str, ...], PassageReading] = OrderedDict()
-        self._looking = threading.Lock()
+        self._readings = Recent[tuple[str, ...], PassageReading](KEPT)
         self._asked: tuple[tuple[str, str], StatementReading] = (
             ("", ""),
             StatementReading("", (), None, np.zeros(0, np.float32)),
@@ -85,18 +83,12 @@ class Reader:
         """A reading of each, from memory where it was read before."""
         model = self.model
         keys = [_key(passage, model) for passage in passages]
-        with self._looking:
-            found = {key: self._known[key] for key in keys if key in self._known}
+        readings = self._readings.among(keys)
         for key, passage in zip(keys, passages, strict=True):
-            if key not in found:
-                found[key] = _read(passage, model)
-        with self._looking:
-            for key in keys:
-                self._known[key] = found[key]
-                self._known.move_to_end(key)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        return [found[key] for key in keys]
+            if key not in readings:
+                readings[key] = _read(passage, model)
+        self._readings.keep({key: readings[key] for key in keys})
+        return [readings[key] for key in keys]
 
     def question(self, text: str) -> StatementReading:
         """A reading of a question, from memory while its statements follow each other."""

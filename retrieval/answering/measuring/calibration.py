@@ -87,25 +87,15 @@ def calibrate(
     With `target_risk` as many questions are answered as keep the share of answers that should not have been given at or
     below it; without, the threshold makes as few errors of both kinds as possible. Raises TooFewQuestions.
     """
-    found: list[Marks] = []
-    labels = []
-    for question in questions:
-        passages = find(question)
-        found.append(marks(question.question, passages))
-        labels.append(any(passage.document in question.sources for passage in passages))
-        progress()
-    names = COMPARED if all(one.words is not None for one in found) else NOT_COMPARED
-    features = np.array([one.values(names) for one in found], dtype=np.float64)
+    measured, labels = _measured(find, questions, progress)
+    names = COMPARED if all(one.words is not None for one in measured) else NOT_COMPARED
+    features = np.array([one.values(names) for one in measured], dtype=np.float64)
     answerable, prior = np.array(labels, dtype=np.float64), DEFAULTS[names]
-    for what, there in (("have an answer that is found", answerable.sum()), ("have none", (1 - answerable).sum())):
-        if there < LEAST_OF_EACH:
-            raise TooFewQuestions(
-                f"{int(there)} of the questions {what} in the documents; it takes at least {LEAST_OF_EACH}."
-            )
-    judged = cross_validated(features, answerable, prior)
-    threshold = _threshold(judged, answerable, target_risk)
-    answered = judged >= threshold
-    curve = risk_coverage(judged, answerable)
+    _require_both_kinds(answerable)
+    confidences = cross_validated(features, answerable, prior)
+    threshold = _threshold(confidences, answerable, target_risk)
+    answered = confidences >= threshold
+    curve = risk_coverage(confidences, answerable)
     coverage, risk = float(answered.mean()), float((1 - answerable[answered]).mean()) if answered.any() else 0.0
     return FittedCalibration(
         marks=names,
@@ -119,6 +109,30 @@ def calibrate(
         curve=tuple(map(float, curve)),
         chart=chart(curve, coverage, risk),
     )
+
+
+def _measured(
+    find: Callable[[LabelledQuestion], Sequence[Passage]],
+    questions: Sequence[LabelledQuestion],
+    progress: Callable[[], None],
+) -> tuple[list[Marks], list[bool]]:
+    """The marks of each question, and whether the passages that are found for it hold one that answers."""
+    measured, labels = [], []
+    for question in questions:
+        passages = find(question)
+        measured.append(marks(question.question, passages))
+        labels.append(any(passage.document in question.sources for passage in passages))
+        progress()
+    return measured, labels
+
+
+def _require_both_kinds(answerable: Array) -> None:
+    """Raises TooFewQuestions where questions with an answer, or without one, are too few."""
+    for kind, count in (("have an answer that is found", answerable.sum()), ("have none", (1 - answerable).sum())):
+        if count < LEAST_OF_EACH:
+            raise TooFewQuestions(
+                f"{int(count)} of the questions {kind} in the documents; it takes at least {LEAST_OF_EACH}."
+            )
 
 
 def fit(features: Array, answerable: Array, prior: Calibration) -> tuple[float, ...]:
@@ -143,29 +157,29 @@ def fit(features: Array, answerable: Array, prior: Calibration) -> tuple[float, 
 
 def cross_validated(features: Array, answerable: Array, prior: Calibration, folds: int = FOLDS) -> Array:
     """The confidence in each question, of shape (n,), by weights that were fitted without its fold."""
-    judged = np.zeros(len(answerable))
+    confidences = np.zeros(len(answerable))
     # Dealt out within each kind, so that no fold is left without one.
     fold = np.zeros(len(answerable), dtype=np.int64)
     for kind in (0, 1):
         members = np.flatnonzero(answerable == kind)
         fold[members] = np.arange(len(members)) % folds
     for number in range(folds):
-        held = fold == number
-        if held.any():
-            *weights, bias = fit(features[~held], answerable[~held], prior)
-            judged[held] = _logistic(features[held] @ np.array(weights) + bias)
-    return judged
+        left_out = fold == number
+        if left_out.any():
+            *weights, bias = fit(features[~left_out], answerable[~left_out], prior)
+            confidences[left_out] = _logistic(features[left_out] @ np.array(weights) + bias)
+    return confidences
 
 
-def risk_coverage(judged: Array, answerable: Array) -> Array:
+def risk_coverage(confidences: Array, answerable: Array) -> Array:
     """The share of wrong answers among the 1, 2, … n questions of most confidence, of shape (n,)."""
-    order = np.argsort(-judged, kind="stable")
+    order = np.argsort(-confidences, kind="stable")
     return np.asarray(np.cumsum(1 - answerable[order]) / np.arange(1, len(order) + 1))
 
 
-def separation(judged: Array, answerable: Array) -> float:
+def separation(confidences: Array, answerable: Array) -> float:
     """The area under the ROC curve: how often an answerable question is given more confidence than another one."""
-    positive, negative = judged[answerable == 1], judged[answerable == 0]
+    positive, negative = confidences[answerable == 1], confidences[answerable == 0]
     wins = (positive[:, None] > negative[None]).mean() + (positive[:, None] == negative[None]).mean() / 2
     return float(wins)
 
@@ -174,20 +188,21 @@ def chart(curve: Array, coverage: float, risk: float) -> bytes | None:
     """The curve as a PNG with the point that was chosen; None without matplotlib (`journeyman[charts]`)."""
     if find_spec("matplotlib") is None:
         return None
-    from matplotlib.figure import Figure  # without pyplot: no state, safe in any thread
+    # An extra, and heavy; without pyplot there is no state, so it is safe in any thread.
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     axes.plot(np.arange(1, len(curve) + 1) / len(curve), curve, color="#1f6f9f")
     axes.plot([coverage], [risk], "o", color="#c94f4f")
-    said = f"answers {coverage:.0%},\n{risk:.0%} of them wrongly"
-    axes.annotate(said, (coverage, risk), (8, -4), textcoords="offset points")
+    label = f"answers {coverage:.0%},\n{risk:.0%} of them wrongly"
+    axes.annotate(label, (coverage, risk), (8, -4), textcoords="offset points")
     axes.set(xlabel="Share of questions that are answered", ylabel="Share of those that should not be", xlim=(0, 1))
     axes.set_ylim(bottom=0)
     axes.grid(color="#e6eaed")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    return drawn.getvalue()
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
 
 
 def store(conn: Connection[Any], fitted: FittedCalibration) -> None:
@@ -222,10 +237,10 @@ def take_back(conn: Connection[Any]) -> bool:
         return conn.execute(_TAKE_BACK).rowcount > 0
 
 
-def _threshold(judged: Array, answerable: Array, target_risk: float | None) -> float:
+def _threshold(confidences: Array, answerable: Array, target_risk: float | None) -> float:
     """Among the confidences themselves, and one above all of them."""
-    candidates = np.append(np.unique(judged), min(1.0, float(judged.max()) + 1e-6))
-    answered = judged[None] >= candidates[:, None]
+    candidates = np.append(np.unique(confidences), min(1.0, float(confidences.max()) + 1e-6))
+    answered = confidences[None] >= candidates[:, None]
     if target_risk is None:
         right = answered[:, answerable == 1].mean(axis=1) + (~answered[:, answerable == 0]).mean(axis=1)
         return float(candidates[int(np.argmax(right))])

@@ -12,9 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, takewhile
 from typing import Any
 
+from pypdf import PdfReader
+from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
+
 from retrieval.loading.blocks import LoadError, Outline, ParsedDocument, one_line, row_text
 from retrieval.loading.grids import with_one_header
 from retrieval.loading.headers import HeadedTable, headed, listed
+from retrieval.loading.ocr import recognize
 from retrieval.loading.pdf.furniture import drop_furniture
 from retrieval.loading.pdf.geometry import Line, Page, PageTable
 from retrieval.loading.pdf.hyphens import unbroken, words_in
@@ -71,9 +75,6 @@ def parse_pdf(data: bytes, ocr: str = "", max_pages: int | None = None) -> Parse
 
 def _opened(data: bytes, max_pages: int | None) -> Any:
     """pypdf's reader of a file that opens without a password and is not too long."""
-    from pypdf import PdfReader
-    from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
-
     try:
         reader = PdfReader(io.BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
@@ -108,8 +109,6 @@ def _page(number: int, sheet: Sheet) -> Page:
 
 def _recognize(pages: Sequence[Page], scanned: Mapping[int, Any], languages: str) -> str:
     """Reads what was scanned into its pages' lines; returns why a page may have none after that."""
-    from retrieval.loading.ocr import recognize
-
     reason = "no text was recognized"
     for page in pages:
         if not page.items and page.number in scanned:

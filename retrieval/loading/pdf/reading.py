@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+
 from retrieval.loading.blocks import clean
 from retrieval.loading.pdf.geometry import Glyph, Rule
 
@@ -68,8 +71,6 @@ class _Type:
 
 def read_sheets(data: bytes, reader: Any) -> Iterator[Sheet]:
     """The pages one by one. `reader` is pypdf's of the same file."""
-    import pypdfium2 as pdfium
-
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it warns about every small fault of a file
     document = pdfium.PdfDocument(data, password="")
     try:
@@ -102,8 +103,6 @@ def _glyphs(page: Any, struck: Sequence[Area]) -> Iterator[tuple[int, Glyph]]:
     """The characters of a page that can be seen on it, each with its direction. The calls are bound to names, for they
     are made for each character.
     """
-    import pypdfium2.raw as raw
-
     unicode, generated = raw.FPDFText_GetUnicode, raw.FPDFText_IsGenerated
     box_of, object_of = raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetTextObject
     text_page = page.get_textpage()
@@ -125,17 +124,17 @@ def _glyphs(page: Any, struck: Sequence[Area]) -> Iterator[tuple[int, Glyph]]:
             key = ctypes.addressof(item.contents) if item else -index
             look = types.get(key)
             if look is None:
-                look = types[key] = _type(raw, handle, index)
+                look = types[key] = _type(handle, index)
             char = _HYPHENS.get(code) or chr(code)
             if look.angle == 0:
                 yield 0, Glyph(char, area[0], area[2], look.baseline, look.size, look.bold)
             else:
-                yield look.angle, _turned(char, area, raw, handle, index, look)
+                yield look.angle, _turned(char, area, handle, index, look)
     finally:
         text_page.close()
 
 
-def _type(raw: Any, handle: Any, index: int) -> _Type:
+def _type(handle: Any, index: int) -> _Type:
     """How a character is set; all of one text object are set alike."""
     matrix = raw.FS_MATRIX()
     raw.FPDFText_GetMatrix(handle, index, matrix)
@@ -147,19 +146,19 @@ def _type(raw: Any, handle: Any, index: int) -> _Type:
     bold = bool(_BOLD.search(name.value.decode("utf-8", "replace")))
     bold = bold or raw.FPDFText_GetFontWeight(handle, index) >= HEAVY
     angle = near % 360 if abs(angle - near) <= LEANING else angle
-    return _Type(angle, max(round(size, 1), 0.1), bold, _origin(raw, handle, index)[1])
+    return _Type(angle, max(round(size, 1), 0.1), bold, _origin(handle, index)[1])
 
 
-def _turned(text: str, area: Area, raw: Any, handle: Any, index: int, look: _Type) -> Glyph:
+def _turned(text: str, area: Area, handle: Any, index: int, look: _Type) -> Glyph:
     """A character on a page that is turned so that it stands upright."""
-    start, baseline = turn(*_origin(raw, handle, index), look.angle)
+    start, baseline = turn(*_origin(handle, index), look.angle)
     if look.angle % 90:
         return Glyph(text, start, start + 0.5 * look.size, baseline, look.size, look.bold)
     ends = [turn(x, y, look.angle)[0] for x in (area[0], area[2]) for y in (area[1], area[3])]
     return Glyph(text, min(ends), max(ends), baseline, look.size, look.bold)
 
 
-def _origin(raw: Any, handle: Any, index: int) -> Point:
+def _origin(handle: Any, index: int) -> Point:
     x, y = ctypes.c_double(), ctypes.c_double()
     raw.FPDFText_GetCharOrigin(handle, index, x, y)
     return x.value, y.value
@@ -199,9 +198,7 @@ _SAME: Matrix = (1, 0, 0, 1, 0, 0)
 
 def _add_rules(sheet: Sheet, page: Any, angle: int) -> None:
     """The straight lines of a page, and the edges of its boxes. Raises OverflowError where there are too many."""
-    import pypdfium2.raw as raw
-
-    strokes = _strokes(raw, page, raw.FPDFPage_CountObjects(page), raw.FPDFPage_GetObject, _SAME, 0)
+    strokes = _strokes(page, raw.FPDFPage_CountObjects(page), raw.FPDFPage_GetObject, _SAME, 0)
     for number, (start, end) in enumerate(strokes):
         (x0, y0), (x1, y1) = turn(*start, angle), turn(*end, angle)
         if number > MAX_RULES:
@@ -212,20 +209,18 @@ def _add_rules(sheet: Sheet, page: Any, angle: int) -> None:
             sheet.upright.append(Rule((x0 + x1) / 2, min(y0, y1), max(y0, y1)))
 
 
-def _strokes(raw: Any, parent: Any, count: int, get: Any, around: Matrix, depth: int) -> Iterator[tuple[Point, Point]]:
+def _strokes(parent: Any, count: int, get: Any, around: Matrix, depth: int) -> Iterator[tuple[Point, Point]]:
     for index in range(count):
         item = get(parent, index)
         kind = raw.FPDFPageObj_GetType(item)
         if kind == _FORM and depth < MAX_DEPTH:
-            inner = _times(_matrix(raw, item), around)
-            yield from _strokes(
-                raw, item, raw.FPDFFormObj_CountObjects(item), raw.FPDFFormObj_GetObject, inner, depth + 1
-            )
+            inner = _times(_matrix(item), around)
+            yield from _strokes(item, raw.FPDFFormObj_CountObjects(item), raw.FPDFFormObj_GetObject, inner, depth + 1)
         elif kind == _PATH:
-            yield from _segments(raw, item, _times(_matrix(raw, item), around))
+            yield from _segments(item, _times(_matrix(item), around))
 
 
-def _segments(raw: Any, path: Any, matrix: Matrix) -> Iterator[tuple[Point, Point]]:
+def _segments(path: Any, matrix: Matrix) -> Iterator[tuple[Point, Point]]:
     fill, stroke, x, y = ctypes.c_int(), ctypes.c_int(), ctypes.c_float(), ctypes.c_float()
     raw.FPDFPath_GetDrawMode(path, fill, stroke)
     if not (fill.value or stroke.value):
@@ -246,7 +241,7 @@ def _segments(raw: Any, path: Any, matrix: Matrix) -> Iterator[tuple[Point, Poin
             last = first
 
 
-def _matrix(raw: Any, item: Any) -> Matrix:
+def _matrix(item: Any) -> Matrix:
     found = raw.FS_MATRIX()
     raw.FPDFPageObj_GetMatrix(item, found)
     return (found.a, found.b, found.c, found.d, found.e, found.f)

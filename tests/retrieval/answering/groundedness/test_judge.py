@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from retrieval.answering.groundedness.judge import Groundedness, Judgement, statements_of
+from retrieval.answering.groundedness.judge import Groundedness, Judgement
+from retrieval.answering.statements import statements_of
 from retrieval.embedding import MiniLM, Vectors
 from retrieval.searching.passage import Passage
 from tests.retrieval.answering.groundedness.statements_of_other_languages import GERMAN, HEBREW, Case
