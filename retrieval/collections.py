@@ -42,8 +42,8 @@ class WrongAudience(ValueError):
 class OtherAudience(Exception):
     """A collection that was to be made for somebody is there already, and for others."""
 
-    def __init__(self, name: str, audience: Sequence[str], wanted: Sequence[str]) -> None:
-        options = " ".join(f"--set {who}" for who in wanted)
+    def __init__(self, name: str, audience: Sequence[str], other: Sequence[str]) -> None:
+        options = " ".join(f"--set {who}" for who in other)
         super().__init__(
             f"{name} is for {', '.join(audience) or 'nobody'} already: name another collection, leave the audience "
             f"out, or change it first with `journeyman collection audience {name} {options}`."
@@ -62,8 +62,8 @@ class Audience:
     @property
     def people(self) -> list[str]:
         """Whom it is for, in words where it is for those who may read other collections."""
-        named = [who for who in self.audience if not who.startswith(ALL)]
-        return [*named, *([f"whoever may read all of {', '.join(self.parts)}"] if self.parts else [])]
+        principals = [who for who in self.audience if not who.startswith(ALL)]
+        return [*principals, *([f"whoever may read all of {', '.join(self.parts)}"] if self.parts else [])]
 
 
 def list_audiences(conn: Connection[Any]) -> list[Audience]:
@@ -77,11 +77,11 @@ def add_collection(conn: Connection[Any], name: str, audience: Iterable[str] | N
 
     Raises OtherAudience if it is there and for others than `audience`.
     """
-    wanted = None if audience is None else sorted(set(audience))
-    conn.execute(_ADD, {"name": name, "audience": wanted})
+    principals = None if audience is None else sorted(set(audience))
+    conn.execute(_ADD, {"name": name, "audience": principals})
     ((there,),) = conn.execute(_AUDIENCE, {"name": name}).fetchall()
-    if wanted is not None and sorted(there) != wanted:
-        raise OtherAudience(name, there, wanted)
+    if principals is not None and sorted(there) != principals:
+        raise OtherAudience(name, there, principals)
 
 
 def set_audience(conn: Connection[Any], name: str, principals: Iterable[str]) -> bool:
@@ -114,11 +114,11 @@ def collection_for_all(conn: Connection[Any], names: Collection[str]) -> str:
     for number, audience in (rows[name] for name in names):
         combined = len(audience) == 1 and audience[0].startswith(ALL)
         parts |= _ids(audience[0]) if combined else {number}
-    known = {number: name for name, (number, _) in rows.items()}
+    names_by_id = {number: name for name, (number, _) in rows.items()}
     if len(names) == 1 or len(parts) == 1:
-        return next(iter(names)) if len(names) == 1 else known[parts.pop()]
+        return next(iter(names)) if len(names) == 1 else names_by_id[parts.pop()]
     ids = sorted(parts)
-    return collection_for(conn, f"{ALL}{'+'.join(map(str, ids))}", " + ".join(known[part] for part in ids))
+    return collection_for(conn, f"{ALL}{'+'.join(map(str, ids))}", " + ".join(names_by_id[part] for part in ids))
 
 
 def collection_for(conn: Connection[Any], principal: str, name: str) -> str:
@@ -132,14 +132,14 @@ def collection_for(conn: Connection[Any], principal: str, name: str) -> str:
 
 def with_made_of(conn: Connection[Any], names: Iterable[str], channel: str) -> list[str]:
     """The collections, and with them those of what was made of nothing else, and of the replies in the channel."""
-    chosen = set(names)
+    bases = set(names)
     replies = [f"channel:{channel}"]
     return sorted(
-        chosen
+        bases
         | {
             row.name
             for row in list_audiences(conn)
-            if (row.parts and chosen.issuperset(row.parts))
+            if (row.parts and bases.issuperset(row.parts))
             or (row.audience == replies and row.name.startswith(replies_in(channel)))
         }
     )
@@ -165,14 +165,14 @@ def principal(text: str) -> str:
     """Somebody as an audience names them: `everyone`, `anyone`, `user:U…`, `group:S…`, `channel:C…`; also given as a
     bare Slack id or as Slack's own mention. Raises WrongAudience.
     """
-    mentioned = _MENTION.fullmatch(text.strip())
-    named = mentioned[1] if mentioned else text.strip()
-    if ":" not in named and named.isalnum() and named.isupper() and len(named) > 2:
-        named = f"{_KINDS.get(named[0], '?')}:{named}"
-    named = named.lower() if named.lower() in ("everyone", "anyone") else named
-    if not _PRINCIPAL.fullmatch(named):
+    mention = _MENTION.fullmatch(text.strip())
+    name = mention[1] if mention else text.strip()
+    if ":" not in name and name.isalnum() and name.isupper() and len(name) > 2:
+        name = f"{_KINDS.get(name[0], '?')}:{name}"
+    name = name.lower() if name.lower() in ("everyone", "anyone") else name
+    if not _PRINCIPAL.fullmatch(name):
         raise WrongAudience(
             f"{text} is nobody that a collection can be for: say everyone, anyone, or a Slack id of a person (U…), "
             "a user group (S…) or a channel (C…)."
         )
-    return named
+    return name

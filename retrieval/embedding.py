@@ -95,15 +95,15 @@ class MiniLM:
         """The unit vectors of each text's tokens in their context, each of shape (tokens, 384), without the two that
         frame it; raises `EmbedderMissing` if the model is not installed.
         """
-        found: list[Vectors] = [np.zeros((0, self.dimensions), dtype=np.float32)] * len(texts)
+        vectors: list[Vectors] = [np.zeros((0, self.dimensions), dtype=np.float32)] * len(texts)
 
         def keep(batch: list[int], states: Vectors, borders: Places) -> None:
             for place, (start, end) in zip(batch, pairwise(borders), strict=True):
                 inner = states[start + 1 : end - 1]
-                found[place] = inner / np.linalg.norm(inner, axis=1, keepdims=True)
+                vectors[place] = inner / np.linalg.norm(inner, axis=1, keepdims=True)
 
         self._encode(texts, keep)
-        return found
+        return vectors
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of each text that `token_vectors` has vectors of, without reading them."""
@@ -239,13 +239,13 @@ def _is_matrix(name: str) -> bool:
 def _batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     """Indices in groups of at most so many tokens, the longest texts first: what comes last is what others wait for."""
     batches: list[list[int]] = []
-    left = 0
+    room = 0
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if not batches or lengths[i] > left:
+        if not batches or lengths[i] > room:
             batches.append([])
-            left = tokens
+            room = tokens
         batches[-1].append(i)
-        left -= lengths[i]
+        room -= lengths[i]
     return batches
 
 

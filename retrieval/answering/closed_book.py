@@ -19,14 +19,14 @@ def closed_book(model: BaseChatModel) -> Callable[[Question], Iterator[Event]]:
 
     def stream(question: Question) -> Iterator[Event]:
         started = time.monotonic()
-        asked = standalone(question)
-        messages = closed_book_prompt().format_messages(question=asked)
+        question_text = standalone(question)
+        messages = closed_book_prompt().format_messages(question=question_text)
         text = model.invoke(messages).text.strip()
         yield Text(text)
         yield Done(
             Answer(
                 question=question.text,
-                standalone=asked,
+                standalone=question_text,
                 text=text,
                 abstained=not text or bool(_UNSURE.search(text)),
                 sources=[],

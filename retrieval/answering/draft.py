@@ -105,14 +105,14 @@ class Draft:
     def evidence(self) -> list[tuple[int, str]]:
         """What the answer rests on and does not say in the same words, by the places of passages as they were cited."""
         room = MAX_EVIDENCE_WORDS
-        chosen: list[tuple[int, str]] = []
+        evidence: list[tuple[int, str]] = []
         for place in self._numbers:
             for text in self._evidence.get(place, []):
                 words = len(text.split())
-                if not self.repeats(text) and (words <= room or not chosen):
+                if not self.repeats(text) and (words <= room or not evidence):
                     room -= words
-                    chosen.append((place, text))
-        return chosen
+                    evidence.append((place, text))
+        return evidence
 
     def is_enough(self, grounded: float | None = None) -> bool:
         """Whether the passages answer well enough, with the model's own yes or no if it was asked; `grounded`: how

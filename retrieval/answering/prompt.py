@@ -76,8 +76,8 @@ class PromptPlan:
 
     def messages(self, passages: Sequence[Passage], question: str, examples: str = "") -> list[BaseMessage]:
         """What the model reads: the rules first, the same for all questions, so that a server keeps them computed."""
-        given = list(passages)[::-1] if self.best_last else passages
-        return answer_prompt(full=self.full).format_messages(passages=examples + numbered(given), question=question)
+        order = list(passages)[::-1] if self.best_last else passages
+        return answer_prompt(full=self.full).format_messages(passages=examples + numbered(order), question=question)
 
 
 SMALL = PromptPlan()

@@ -53,7 +53,7 @@ class Relevance:
 
 def relevance(embedder: Embedder, question: str, standalone: str, passages: Sequence[Passage]) -> Relevance:
     """Of a question to the passages that were found for it."""
-    asked = np.stack([embed_query(embedder, text) for text in (question, standalone)])
+    vectors = np.stack([embed_query(embedder, text) for text in (question, standalone)])
     similarities = [sentence.similarity for passage in passages for sentence in passage.sentences]
-    named = frozenset(codes(identifiers(standalone)))
-    return Relevance(embedder, asked, named, max(similarities, default=0.0))
+    codes_of_question = frozenset(codes(identifiers(standalone)))
+    return Relevance(embedder, vectors, codes_of_question, max(similarities, default=0.0))

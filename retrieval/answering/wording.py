@@ -16,9 +16,9 @@ MAX_REPETITION = 1.5
 """How often each of a statement's words may stand in it, on average."""
 
 
-def repeats(statement: str, shown: str) -> bool:
+def repeats(statement: str, text: str) -> bool:
     """Whether a statement stands word for word in what was shown already; in other words it may say it more clearly."""
-    return _plain(statement) in _plain(shown)
+    return _plain(statement) in _plain(text)
 
 
 def says_something(statement: str, passages: Sequence[Passage]) -> bool:
@@ -40,9 +40,9 @@ def holds(passages: Sequence[Passage], statement: str) -> bool:
     for passage in passages:
         above = f"{passage.title} {passage.heading}"
         for lines in _windows(passage):
-            held = content(f"{lines} {above}")
-            share = sum(is_covered(word, held) for word in words) / max(1, len(words))
-            exactly = all(is_covered(word, held) for word in certain) and typed <= codes(f"{lines} {above}")
+            line_words = content(f"{lines} {above}")
+            share = sum(is_covered(word, line_words) for word in words) / max(1, len(words))
+            exactly = all(is_covered(word, line_words) for word in certain) and typed <= codes(f"{lines} {above}")
             if share >= MIN_SHARE and exactly and denies(lines) == denied:
                 return len(words) >= MIN_WORDS
     return False
@@ -57,7 +57,7 @@ def _windows(passage: Passage) -> list[str]:
 
 def _goes_round(statement: str) -> bool:
     words = content(statement)
-    carrying = [word for word in (found.lower() for found in WORD.findall(statement)) if word in words]
+    carrying = [word for word in map(str.lower, WORD.findall(statement)) if word in words]
     return len(carrying) >= MAX_REPETITION * len(set(carrying)) if carrying else False
 
 

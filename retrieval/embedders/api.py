@@ -227,9 +227,9 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         ("retry-after", float),
         ("retry-after", lambda value: (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()),
     )
-    for name, read in readers:
+    for name, seconds_of in readers:
         try:
-            return max(read(headers[name]), 0.0)
+            return max(seconds_of(headers[name]), 0.0)
         except (KeyError, ValueError, TypeError):
             continue
     return None

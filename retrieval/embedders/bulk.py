@@ -104,11 +104,11 @@ def _states(bert: Any, sequences: Sequence[Sequence[int]]) -> Vectors:
 
     rows = [torch.tensor(ids) for ids in sequences]
     ids = pad_sequence(rows, batch_first=True).to(bert.device)
-    read = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(bert.device)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True).to(bert.device)
     with torch.inference_mode():
-        states = bert(input_ids=ids, attention_mask=read).last_hidden_state[read.bool()]
-    found: Vectors = states.float().cpu().numpy()
-    return found
+        states = bert(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
+    vectors: Vectors = states.float().cpu().numpy()
+    return vectors
 
 
 def _bert(device: str) -> Any:

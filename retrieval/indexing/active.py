@@ -12,8 +12,8 @@ from retrieval.indexing.models import Model, require_active
 class ActiveEmbedder:
     """One embedder of those that were given, the same until `follow` says that there is another."""
 
-    def __init__(self, given: Embedder) -> None:
-        self._given, self.now = given, pinned(given)
+    def __init__(self, embedder: Embedder) -> None:
+        self._given, self.now = embedder, pinned(embedder)
 
     def follow(self) -> bool:
         """Goes on with the embedder of the active model; False if that is the one we have."""

@@ -103,10 +103,10 @@ class Batch:
             self._write([chunked for one in window if (chunked := self._parse(one))])
         except BaseException:
             # The process lives, so what stopped it was none of the documents.
-            left = [one.name for one in window if not one.over]
+            unfinished = [one.name for one in window if not one.over]
             if writes and not self._conn.closed:
                 with suppress(psycopg.Error):
-                    take_back_attempts(self._conn, source, left)
+                    take_back_attempts(self._conn, source, unfinished)
             raise
 
     def title_in(self, document: FetchedDocument, otherwise: str) -> str:
@@ -140,10 +140,10 @@ class Batch:
             return None
         for note in parsed.notes:
             self._tally.note(document.name, note)
-        known = document.known
-        outcome = ("unchanged" if known.raw_hash == document.raw_hash else "changed") if known else "new"
+        row = document.known
+        outcome = ("unchanged" if row.raw_hash == document.raw_hash else "changed") if row else "new"
         if self._extent.dry_run:
-            self._foresee(known, chunks, outcome)
+            self._foresee(row, chunks, outcome)
             self._tally.finish(document.name)
             return None
         return ChunkedDocument(document, _new_document(document, parsed, language), chunks, outcome)
@@ -162,10 +162,10 @@ class Batch:
         for place, document in enumerate(documents):
             self._put(document, documents[place:])
 
-    def _put(self, document: ChunkedDocument, left: Sequence[ChunkedDocument]) -> None:
-        """Puts a document into the index; `left` are those of its window that are not there yet."""
+    def _put(self, document: ChunkedDocument, waiting_too: Sequence[ChunkedDocument]) -> None:
+        """Puts a document into the index; `waiting_too` are those of its window that are not there yet."""
         try:
-            removed = self._swaps.put(document, lambda: self._embed(left))
+            removed = self._swaps.put(document, lambda: self._embed(waiting_too))
         except (DataError, ProgramLimitExceeded) as error:  # text that Postgres cannot hold
             self._blame(document.origin, error)
             return
@@ -190,16 +190,16 @@ class Batch:
         document.over = True
         self._tally.finish(document.name)
 
-    def _foresee(self, known: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
+    def _foresee(self, row: DocumentRow | None, chunks: Sequence[Chunk], outcome: str) -> None:
         """Counts what a run that is not dry would do with a document's chunks."""
         hashes = [chunk.content_hash for chunk in chunks]
         force = self._extent.force
-        missing = set(hashes) if force else missing_vectors(self._conn, hashes, self._embedder.now.name)
-        standing = Counter(chunk_hashes(self._conn, known.id) if known else ())
+        new = set(hashes) if force else missing_vectors(self._conn, hashes, self._embedder.now.name)
+        standing = Counter(chunk_hashes(self._conn, row.id) if row else ())
         leaving = standing if force else standing - Counter(hashes)
         self._tally.removed(leaving.total())
-        self._tally.embedded(len(missing))
-        self._tally.count(outcome, reused=len(chunks) - len(missing))
+        self._tally.embedded(len(new))
+        self._tally.count(outcome, reused=len(chunks) - len(new))
 
     def _embed(self, documents: Sequence[ChunkedDocument]) -> None:
         """Embeds what the cache lacks of the documents' chunks and sentences, and counts the chunks in each document.

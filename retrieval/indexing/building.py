@@ -188,7 +188,7 @@ def drop(conn: Connection[Any], name: str) -> None:
     """
     model = model_named(conn, name)
     if model is None:
-        there = ", ".join(known.name for known in models(conn)) or "nothing is indexed"
+        there = ", ".join(model_row.name for model_row in models(conn)) or "nothing is indexed"
         raise NotBuilt(f"There is no embedding model named {name}: {there}.")
     with _alone(conn, model):
         if conn.execute(_WITHDRAW, {"model": model.id}).rowcount == 0:
@@ -266,9 +266,9 @@ class _BuildRun:
             texts |= {sentence_hash(piece): piece for piece in pieces}
         missing = missing_vectors(self.conn, list(texts), self.model.name)
         # By length, so that texts that are embedded together need little padding.
-        wanted = sorted(missing, key=lambda key: (len(texts[key]), key))
-        for start in range(0, len(wanted), TEXTS):
-            hashes = wanted[start : start + TEXTS]
+        order = sorted(missing, key=lambda key: (len(texts[key]), key))
+        for start in range(0, len(order), TEXTS):
+            hashes = order[start : start + TEXTS]
             cache_vectors(self.conn, hashes, self.embedder.embed([texts[key] for key in hashes]), self.model.name)
             self.embedded += len(hashes)
             self._tell()

@@ -153,7 +153,7 @@ def missing_vectors(conn: Connection[Any], hashes: Sequence[bytes], model: str) 
     """Those of the content hashes for which the cache has no vector of this model."""
     with conn.transaction():
         rows = conn.execute(_MISSING, {"hashes": list(hashes), "model": model}).fetchall()
-    return {bytes(wanted) for (wanted,) in rows}
+    return {bytes(content_hash) for (content_hash,) in rows}
 
 
 def cache_vectors(conn: Connection[Any], hashes: Sequence[bytes], vectors: Vectors, model: str) -> None:
@@ -201,19 +201,19 @@ def swap_document(
         for chunk_id, content_hash in cursor.execute(_OLD_CHUNKS, key).fetchall() if keep else ():
             old[bytes(content_hash)].append(chunk_id)
         cursor.execute(_SET_LANGUAGE, key)
-        kept: list[_Row] = []
-        added: list[_Row] = []
+        old_rows: list[_Row] = []
+        new_rows: list[_Row] = []
         for ordinal, chunk in enumerate(chunks):
             if ids := old.get(chunk.content_hash):
-                kept.append((ids.popleft(), ordinal, chunk))
+                old_rows.append((ids.popleft(), ordinal, chunk))
             else:
-                added.append((None, ordinal, chunk))
-        removed = cursor.execute(_DROP_CHUNKS, {**key, "kept": [chunk_id for chunk_id, _, _ in kept]}).rowcount
-        if kept:
-            cursor.execute(_KEEP_CHUNKS, {**key, **_chunk_columns(new.title, kept)})
-        if added:
-            cursor.execute(_ADD_CHUNKS, {**key, **_chunk_columns(new.title, added)})
-            cursor.execute(_ADD_SENTENCES, {**key, **_sentence_columns(added)})
+                new_rows.append((None, ordinal, chunk))
+        removed = cursor.execute(_DROP_CHUNKS, {**key, "kept": [chunk_id for chunk_id, _, _ in old_rows]}).rowcount
+        if old_rows:
+            cursor.execute(_KEEP_CHUNKS, {**key, **_chunk_columns(new.title, old_rows)})
+        if new_rows:
+            cursor.execute(_ADD_CHUNKS, {**key, **_chunk_columns(new.title, new_rows)})
+            cursor.execute(_ADD_SENTENCES, {**key, **_sentence_columns(new_rows)})
         add_vectors(conn, int(document or 0), model)
     return removed
 

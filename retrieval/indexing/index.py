@@ -145,9 +145,9 @@ class _Scan:
         """What the run is about. What may end this process comes last: the others are done by then, and deaths in a
         row hit several documents.
         """
-        begun = {name: attempt.attempts for name, attempt in self._attempts.items()}
+        attempts = {name: attempt.attempts for name, attempt in self._attempts.items()}
         items = [item for name, item in listing.items.items() if self._extent.holds(self._source.id, name)]
-        return sorted(items, key=lambda item: begun.get(item.name, 0))
+        return sorted(items, key=lambda item: attempts.get(item.name, 0))
 
     def _forget_attempts(self, listing: Listing) -> None:
         names = [name for name in self._attempts if name not in listing.items and not listing.may_hold(name)]

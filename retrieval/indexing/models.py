@@ -202,10 +202,10 @@ def index_vectors(conn: Connection[Any], model: Model) -> None:
 def index_vectors_beside(conn: Connection[Any], model: Model) -> None:
     """The same, and nobody waits. `conn` is in autocommit mode. What a build that was killed has left is built anew."""
     index = model.index.as_string(None)
-    found = conn.execute(_IS_VALID, {"index": index}).fetchone()
-    if found == (True,):
+    validity = conn.execute(_IS_VALID, {"index": index}).fetchone()
+    if validity == (True,):
         return
-    if found is not None:
+    if validity is not None:
         conn.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(model.index))
     conn.execute(sql.SQL(_MEMORY).format(partition=model.chunk_vectors, dimensions=sql.Literal(model.dimensions)))
     try:

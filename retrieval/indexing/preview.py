@@ -25,23 +25,23 @@ class Preview:
 
 def preview(source: SourceRow, access: Access, count: int, max_bytes: int, parse: Parse = load) -> Preview:
     """Lists the source, and fetches and parses its first `count` documents. Nothing is written."""
-    read: dict[str, int] = {}
+    passages: dict[str, int] = {}
     failures: dict[str, str] = {}
-    listed = 0
+    count_in_source = 0
     try:
         with open_origin(source, access) as origin:
-            found = origin.listing(())
-            listed = len(found.items)
-            failures.update(found.failures)
-            for item in islice(found.items.values(), count):
+            listing = origin.listing(())
+            count_in_source = len(listing.items)
+            failures.update(listing.failures)
+            for item in islice(listing.items.values(), count):
                 try:
                     fetched = origin.fetch(item, None, max_bytes)
                     if fetched is not None:
-                        read[item.name] = len(chunk_document(parse(item.name, fetched.data, fetched.suffix)))
+                        passages[item.name] = len(chunk_document(parse(item.name, fetched.data, fetched.suffix)))
                 except Gone:
                     failures[item.name] = "it is listed, but it is not there"
                 except LoadError as error:
                     failures[item.name] = str(error)
     except Unreachable as error:
         failures[source.uri] = f"this source cannot be read ({error})"
-    return Preview(source.kind, listed, read, failures)
+    return Preview(source.kind, count_in_source, passages, failures)

@@ -101,20 +101,20 @@ class Run:
         return (now - self.started_at).total_seconds() / self.done * max(self.total - self.done, 0)
 
 
-def find_target(conn: Connection[Any], named: str) -> Target | None:
+def find_target(conn: Connection[Any], query: str) -> Target | None:
     """All, a collection, or the documents with this name, file name, title, path or URL; None if there is none."""
     sources = list_sources(conn)
     collections = sorted({source.collection for source in sources})
-    if named in ("", "all"):
+    if query in ("", "all"):
         return Target("all", tuple(collections)) if collections else None
-    if named in collections:
-        return Target(named, (named,))
-    values = {"named": named, "sources": [source.id for source in sources]}
+    if query in collections:
+        return Target(query, (query,))
+    values = {"named": query, "sources": [source.id for source in sources]}
     rows = conn.execute(_DOCUMENTS, values).fetchall()
     if not rows:
         return None
     return Target(
-        named,
+        query,
         tuple(sorted({collection for _, _, collection in rows})),
         frozenset((source, name) for source, name, _ in rows),
     )
@@ -187,8 +187,8 @@ def carry_out(
     only = None if run.documents is None else frozenset((source, name) for source, name in run.documents)
 
     def work(tell: Tell) -> dict[str, Any]:
-        begun = read_run(conn, run_id) or run  # it has a time of beginning now
-        extent = Extent(only, run.force, run.dry_run, begun.started_at)
+        current = read_run(conn, run_id) or run  # it has a time of beginning now
+        extent = Extent(only, run.force, run.dry_run, current.started_at)
         total = _count_documents(conn, sources, extent)
         report = index_sources(
             conn,

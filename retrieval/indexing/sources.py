@@ -259,6 +259,6 @@ def verified_source(conn: Connection[Any], collection: str) -> int:
 
 def remove_source(conn: Connection[Any], uri: str | Path, collection: str = "default") -> bool:
     """Forgets a source with all of its documents and chunks; whether there was one."""
-    found = {"collection": collection, "uri": str(uri)}
+    key = {"collection": collection, "uri": str(uri)}
     with conn.transaction():
-        return conn.execute(_REMOVE_SOURCE, found).rowcount > 0
+        return conn.execute(_REMOVE_SOURCE, key).rowcount > 0

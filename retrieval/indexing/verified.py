@@ -47,9 +47,9 @@ def prepare(embedder: Embedder, question: str, text: str, title: str = TITLE) ->
     """Embeds a verified answer; needs no database, so no transaction waits for it."""
     embedder = pinned(embedder)
     heading = (_heading(question),)
-    read = embedding_text(title, heading, text)
-    content_hash = hashlib.sha256(read.encode()).digest()
-    texts = {content_hash: read, **{sentence_hash(piece): piece for piece in split(text, "text")}}
+    passage_text = embedding_text(title, heading, text)
+    content_hash = hashlib.sha256(passage_text.encode()).digest()
+    texts = {content_hash: passage_text, **{sentence_hash(piece): piece for piece in split(text, "text")}}
     chunk = Chunk("text", heading, text, content_hash)
     vectors = embedder.embed(list(texts.values()))
     return Prepared(title, chunk, list(texts), vectors, embedder.name, configuration(text))

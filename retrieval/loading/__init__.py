@@ -55,8 +55,8 @@ def load(
     """
     suffix = suffix or PurePath(name).suffix.lower()
     if suffix not in _PARSER_OF:
-        known = ", ".join(sorted(_PARSER_OF))
-        raise LoadError(f"files of type '{suffix or 'no ending'}' are not supported; supported are {known}")
+        endings = ", ".join(sorted(_PARSER_OF))
+        raise LoadError(f"files of type '{suffix or 'no ending'}' are not supported; supported are {endings}")
     if not data.strip():
         raise LoadError("it is empty")
     parse = _parser(_PARSER_OF[suffix])

@@ -44,17 +44,17 @@ class _AsciidocReader:
 
     def until(self, delimiter: str) -> list[str]:
         """The lines up to the closing delimiter, or to the end where it is missing."""
-        taken: list[str] = []
+        lines: list[str] = []
         while self.lines and (line := self.lines.popleft()).rstrip() != delimiter:
-            taken.append(line)
-        return taken
+            lines.append(line)
+        return lines
 
     def paragraph(self) -> str:
         """The lines that go on with what has begun: up to a blank line or another block."""
-        taken: list[str] = []
+        lines: list[str] = []
         while self.lines and self.lines[0].strip() and not _begins_block(self.lines[0]):
-            taken.append(self.lines.popleft().removesuffix(" +"))
-        return " ".join(taken)
+            lines.append(self.lines.popleft().removesuffix(" +"))
+        return " ".join(lines)
 
 
 def parse_asciidoc(data: bytes) -> ParsedDocument:
@@ -82,22 +82,22 @@ def _begins_block(line: str) -> bool:
 
 def _read_mark(reader: _AsciidocReader, line: str) -> bool:
     """Lines that say something about the text and are none: attributes, comments, directives, frames."""
-    if found := _ATTRIBUTE.match(line):
-        reader.attributes[found[1].lower()] = filled(found[2] or "", reader.attributes)
-    elif found := _DROPPED.match(line):
-        reader.until(found[1])
-    elif found := _BLOCK_MACRO.match(line):
-        reader.outline.add("text", reader.words(found[2]))
-    elif found := _BLOCK_ATTRIBUTES.match(line):
-        reader.block = found[1]
+    if match := _ATTRIBUTE.match(line):
+        reader.attributes[match[1].lower()] = filled(match[2] or "", reader.attributes)
+    elif match := _DROPPED.match(line):
+        reader.until(match[1])
+    elif match := _BLOCK_MACRO.match(line):
+        reader.outline.add("text", reader.words(match[2]))
+    elif match := _BLOCK_ATTRIBUTES.match(line):
+        reader.block = match[1]
     elif not (_FRAME.match(line) or _DIRECTIVE.match(line)):
         return False
     return True
 
 
 def _read_framed(reader: _AsciidocReader, line: str) -> bool:
-    if found := _LISTING.match(line):
-        reader.outline.add("code", fenced("\n".join(reader.until(found[1]))))
+    if match := _LISTING.match(line):
+        reader.outline.add("code", fenced("\n".join(reader.until(match[1]))))
     elif _TABLE.match(line):
         reader.outline.add("table", table_text(_rows(reader, reader.until(line))))
     elif line.startswith(" ") and not (_ITEM.match(line) or _TERM.match(line)):
@@ -112,8 +112,8 @@ def _read_framed(reader: _AsciidocReader, line: str) -> bool:
 
 
 def _read_heading(reader: _AsciidocReader, line: str) -> bool:
-    if found := _HEADING.match(line):
-        reader.outline.heading(len(found[1]), reader.words(found[2]))
+    if match := _HEADING.match(line):
+        reader.outline.heading(len(match[1]), reader.words(match[2]))
     elif reader.lines and _is_underlined(line, reader.lines[0]):
         reader.outline.heading(_UNDERLINES[reader.lines.popleft()[0]], reader.words(line))
     else:
@@ -131,17 +131,17 @@ def _read_text(reader: _AsciidocReader, line: str) -> None:
     admonition = f"{reader.block}: " if _ADMONITION.match(reader.block) else ""
     reader.block = ""
     line = line.removesuffix(" +")
-    if found := _ITEM.match(line):
-        depth = len(found[1]) - 1 if found[1][0] in "*." else 0
-        marker = "- " if found[1][0] in "*-" else "1. " if found[1][0] == "." else found[1] + " "
-        reader.outline.add("item", "  " * depth + marker + reader.words(f"{found[2]} {reader.paragraph()}"))
-    elif found := _TERM.match(line):
-        while reader.lines and not reader.lines[0].strip() and not found[2]:
+    if match := _ITEM.match(line):
+        depth = len(match[1]) - 1 if match[1][0] in "*." else 0
+        marker = "- " if match[1][0] in "*-" else "1. " if match[1][0] == "." else match[1] + " "
+        reader.outline.add("item", "  " * depth + marker + reader.words(f"{match[2]} {reader.paragraph()}"))
+    elif match := _TERM.match(line):
+        while reader.lines and not reader.lines[0].strip() and not match[2]:
             reader.lines.popleft()
-        told = reader.words(f"{found[2] or ''} {reader.paragraph()}")
-        reader.outline.add("item", f"- {reader.words(found[1])}: {told}".rstrip(": "))
-    elif found := _BLOCK_TITLE.match(line):
-        reader.outline.add("text", reader.words(found[1]))
+        definition = reader.words(f"{match[2] or ''} {reader.paragraph()}")
+        reader.outline.add("item", f"- {reader.words(match[1])}: {definition}".rstrip(": "))
+    elif match := _BLOCK_TITLE.match(line):
+        reader.outline.add("text", reader.words(match[1]))
     else:
         reader.outline.add("text", admonition + reader.words(f"{line} {reader.paragraph()}"))
 
@@ -167,8 +167,8 @@ def _rows(reader: _AsciidocReader, lines: list[str]) -> list[list[str]]:
 
 def _width(block: str) -> int:
     """The number of columns that a table's attributes name, 0 if they name none."""
-    found = re.search(r"cols\s*=\s*(?:\"([^\"]*)\"|([^,\]]+))", block)
-    if not found:
+    match = re.search(r"cols\s*=\s*(?:\"([^\"]*)\"|([^,\]]+))", block)
+    if not match:
         return 0
-    columns = re.split("[,;]", (found[1] or found[2] or "").strip())
+    columns = re.split("[,;]", (match[1] or match[2] or "").strip())
     return sum(int(times[1]) if (times := re.match(r"\s*(\d+)\*", column)) else 1 for column in columns if column)

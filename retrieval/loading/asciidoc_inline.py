@@ -78,5 +78,5 @@ def plain(text: str, attributes: dict[str, str]) -> str:
 
 def filled(text: str, attributes: dict[str, str]) -> str:
     """The text with the values of the attributes that it names and that are known."""
-    known = _CHARACTERS | attributes
-    return re.sub(r"\{([\w-]+)\}", lambda found: known.get(found[1].lower(), found[0]), text)
+    values = _CHARACTERS | attributes
+    return re.sub(r"\{([\w-]+)\}", lambda match: values.get(match[1].lower(), match[0]), text)

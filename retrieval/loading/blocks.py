@@ -144,8 +144,8 @@ def clean(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", text)
 
 
-def _typed(found: re.Match[str]) -> str:
-    return unicodedata.normalize("NFKC", found[0])
+def _typed(match: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", match[0])
 
 
 def one_line(text: str) -> str:

@@ -58,8 +58,8 @@ def read_rows(text: str) -> tuple[list[list[str]], list[str]]:
     text = _LINE_ENDS.sub("\n", text.replace("\x00", ""))
     first, _, rest = text.partition("\n")
     notes: list[str] = []
-    if found := _HINT.fullmatch(first.strip()):
-        delimiter, text = found[1], rest
+    if match := _HINT.fullmatch(first.strip()):
+        delimiter, text = match[1], rest
     else:
         delimiter, note = _delimiter(text)
         notes += [note] if note else []
@@ -149,8 +149,8 @@ class _Records:
                 cells.append(text[place:stop])
                 place = stop
             else:
-                opened = text.index('"', place)
-                cells.append(text[opened + 1 : close].replace('""', '"'))
+                opening = text.index('"', place)
+                cells.append(text[opening + 1 : close].replace('""', '"'))
                 if close > end:
                     begin, end = close, _found(text, "\n", close)
                 place = min(_found(text, self._delimiter, close, end), end)
@@ -206,5 +206,5 @@ class _Records:
 def _found(text: str, sign: str, place: int, end: int | None = None) -> int:
     """Where a sign stands next, the end of the text where it does not."""
     last = len(text) if end is None else end
-    found = text.find(sign, place, last)
-    return last if found < 0 else found
+    at = text.find(sign, place, last)
+    return last if at < 0 else at

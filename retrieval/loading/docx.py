@@ -65,37 +65,37 @@ class _DocxReader:
     def _page_edges(self, name: str) -> None:
         """What stands at the top or the bottom of pages, each once, without page numbers."""
         edges = [edge.get(_RELATION) for edge in self._document.element.body.iter(f"{W}{name}")]
-        said: dict[str, None] = {}
+        lines: dict[str, None] = {}
         for edge in dict.fromkeys(edges):
             if edge in self._part.rels:
                 for paragraph in _root(self._part.rels[edge].target_part).iter(f"{W}p"):
-                    said[one_line(self._words.paragraph(paragraph).text)] = None
-        self._outline.add("text", "\n".join(line for line in said if not _PAGE_NUMBER.fullmatch(line)))
+                    lines[one_line(self._words.paragraph(paragraph).text)] = None
+        self._outline.add("text", "\n".join(line for line in lines if not _PAGE_NUMBER.fullmatch(line)))
 
     def _add(self, elements: Iterable[Any], depth: int = 0) -> None:
         """Adds paragraphs and tables. A paragraph whose end was deleted goes on in the next."""
-        begun = ""
+        carry = ""
         for element in elements:
             if element.tag == f"{W}tbl":
-                self._outline.add("text", begun)
-                begun = ""
+                self._outline.add("text", carry)
+                carry = ""
                 self._add_table(element, depth)
                 continue
-            said = self._words.paragraph(element)
-            said.text, begun = begun + said.text, ""
+            text = self._words.paragraph(element)
+            text.text, carry = carry + text.text, ""
             if is_deleted(element):
-                begun, said.text = said.text, ""
-            self._add_paragraph(element, said, depth)
-        self._outline.add("text", begun)
+                carry, text.text = text.text, ""
+            self._add_paragraph(element, text, depth)
+        self._outline.add("text", carry)
 
     def _add_paragraph(self, paragraph: Any, said: ParagraphText, depth: int) -> None:
         style, text = self._style(paragraph), said.text.strip()
         if style == "title" and not self._title:
             self._title = text
-        elif found := _HEADING.match(style):
-            self._outline.heading(int(found[1]), text)
-        elif found := _LIST.match(style):
-            indent = "  " * (int(found[2] or 1) - 1)
+        elif match := _HEADING.match(style):
+            self._outline.heading(int(match[1]), text)
+        elif match := _LIST.match(style):
+            indent = "  " * (int(match[2] or 1) - 1)
             self._outline.add("item", f"{indent}- {text}" if text else "")
         elif paragraph.find(f"{W}pPr/{W}numPr") is not None:
             self._outline.add("item", f"- {text}" if text else "")
@@ -107,14 +107,14 @@ class _DocxReader:
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         return "" if style is None else self._names.get(style.get(f"{W}val"), "")
 
-    def _add_hanging(self, said: ParagraphText, depth: int) -> None:
+    def _add_hanging(self, owner: ParagraphText, depth: int) -> None:
         """The notes, comments and text boxes of a paragraph."""
-        for kind, number in said.notes:
+        for kind, number in owner.notes:
             note = self._notes[kind].get(number)
             text = "" if note is None else self._text(note.iter(f"{W}p"))
             mark = "Comment: " if kind == "comments" else f"Note {self._words.number((kind, number))}: "
             self._outline.add("text", mark + text if text else "")
-        for box in said.boxes:
+        for box in owner.boxes:
             if depth < MAX_NESTED:
                 self._add(parts(box), depth + 1)
 
@@ -131,19 +131,19 @@ class _DocxReader:
             for place in (place for row in grid for place in row if place is not None):
                 self._add(parts(place.element), depth + 1)
             return
-        said: list[ParagraphText] = []
-        texts = filled(cells(grid, lambda place: self._cell(place, said)))
+        hanging_texts: list[ParagraphText] = []
+        texts = filled(cells(grid, lambda place: self._cell(place, hanging_texts)))
         self._outline.add("table", table_text(with_one_header(texts, header_rows(table, grid))))
-        for hanging in said:
+        for hanging in hanging_texts:
             self._add_hanging(hanging, depth)
         for row, line in zip(grid, texts, strict=True):
             self._add_inner(row, line, depth)
 
-    def _cell(self, place: Place, said: list[ParagraphText]) -> str:
-        """A cell's text; what hangs on its paragraphs goes to `said`."""
-        found = [self._words.paragraph(paragraph) for paragraph in place.paragraphs]
-        said += [one for one in found if one.notes or one.boxes]
-        return "\n".join(filter(None, (one.text.strip() for one in found)))
+    def _cell(self, place: Place, hanging_texts: list[ParagraphText]) -> str:
+        """A cell's text; what hangs on its paragraphs goes to `hanging_texts`."""
+        texts = [self._words.paragraph(paragraph) for paragraph in place.paragraphs]
+        hanging_texts += [one for one in texts if one.notes or one.boxes]
+        return "\n".join(filter(None, (one.text.strip() for one in texts)))
 
     def _add_inner(self, row: Sequence[Place | None], line: Sequence[str], depth: int) -> None:
         """The tables in a row's cells, below what else the row says."""

@@ -31,10 +31,14 @@ def rows(table: Any) -> list[list[Place | None]]:
     """The cells of each row; None where the row begins or ends with columns that it does not have. Cells that go on
     from the row above are left out, rows that were deleted, too.
     """
-    drawn = [_row(row) for row in _elements(table, "tr") if row.find(f"{W}trPr/{W}del") is None]
+    table_rows = [_row(row) for row in _elements(table, "tr") if row.find(f"{W}trPr/{W}del") is None]
     return [
-        [_merged(drawn, at, column, place) for column, place in row if place is None or not _goes_on(place.element)]
-        for at, row in enumerate(drawn)
+        [
+            _merged(table_rows, at, column, place)
+            for column, place in row
+            if place is None or not _goes_on(place.element)
+        ]
+        for at, row in enumerate(table_rows)
     ]
 
 
@@ -42,16 +46,16 @@ def header_rows(table: Any, grid: Sequence[Sequence[Place | None]]) -> int:
     """How many rows at the top are header: those that are repeated on each page, or else the first and all that its
     merged cells reach into or stand above.
     """
-    marked = 0
+    repeats = 0
     for row in _elements(table, "tr"):
         mark = row.find(f"{W}trPr/{W}tblHeader")
         if mark is None or mark.get(f"{W}val") in ("0", "false", "off"):
             break
-        marked += 1
+        repeats += 1
     first = [place for place in grid[0] if place is not None] if grid else []
     spans = len(first) > 1 and any(place.columns > 1 for place in first)
     deep = max((place.rows for place in first), default=1) if spans else min((place.rows for place in first), default=1)
-    return min(max(marked, deep, 2 if spans else 1), max(len(grid) - 1, 1))
+    return min(max(repeats, deep, 2 if spans else 1), max(len(grid) - 1, 1))
 
 
 def cells(grid: Sequence[Sequence[Place | None]], text_of: Any) -> list[list[Cell]]:
@@ -64,13 +68,13 @@ def cells(grid: Sequence[Sequence[Place | None]], text_of: Any) -> list[list[Cel
 
 def _elements(table: Any, name: str) -> list[Any]:
     """The rows or cells of a table or row, also those in content controls."""
-    found = []
+    elements = []
     for child in table:
         if child.tag == f"{W}{name}":
-            found.append(child)
+            elements.append(child)
         elif child.tag in (f"{W}sdt", f"{W}sdtContent", f"{W}customXml", f"{W}ins"):
-            found += _elements(child, name)
-    return found
+            elements += _elements(child, name)
+    return elements
 
 
 Row = list[tuple[int, Place | None]]
@@ -95,11 +99,11 @@ def _goes_on(cell: Any) -> bool:
     return merge is not None and merge.get(f"{W}val", "continue") == "continue"
 
 
-def _merged(drawn: Sequence[Row], at: int, column: int, place: Place | None) -> Place | None:
+def _merged(table_rows: Sequence[Row], at: int, column: int, place: Place | None) -> Place | None:
     if place is None or place.element.find(f"{W}tcPr/{W}vMerge") is None:
         return place
     rows = 1
-    for row in drawn[at + 1 :]:
+    for row in table_rows[at + 1 :]:
         below = next((other for start, other in row if start == column), None)
         if below is None or not _goes_on(below.element):
             break

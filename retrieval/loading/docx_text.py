@@ -36,63 +36,63 @@ class Words:
 
     def __init__(self, styles: Any) -> None:
         """`styles` is the root of styles.xml, None where there is none."""
-        found = [] if styles is None else styles.iter(f"{W}style")
-        self._styles = {style.get(f"{W}styleId"): style for style in found}
+        elements = [] if styles is None else styles.iter(f"{W}style")
+        self._styles = {style.get(f"{W}styleId"): style for style in elements}
         self._looks: dict[str, Mapping[str, str]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
 
     def paragraph(self, paragraph: Any) -> ParagraphText:
         """What a paragraph says."""
-        said = ParagraphText()
+        text = ParagraphText()
         style = paragraph.find(f"{W}pPr/{W}pStyle")
-        self._read(paragraph, said, {} if style is None else self._look(style.get(f"{W}val")))
-        return said
+        self._read(paragraph, text, {} if style is None else self._look(style.get(f"{W}val")))
+        return text
 
     def number(self, note: tuple[str, str]) -> int:
         """The number of a foot- or endnote, in the order of their marks."""
         return self._numbers.setdefault(note, len(self._numbers) + 1)
 
-    def _read(self, element: Any, said: ParagraphText, look: Mapping[str, str]) -> None:
+    def _read(self, element: Any, text: ParagraphText, look: Mapping[str, str]) -> None:
         for child in element:
             name = child.tag
             if name in _GONE or _is_placeholder(child):
                 continue
             if name == f"{W}r":
-                self._run(child, said, look)
+                self._run(child, text, look)
             elif name == f"{W}txbxContent":
-                said.boxes.append(child)
+                text.boxes.append(child)
             elif name == f"{W}t":
-                said.text += child.text or ""
+                text.text += child.text or ""
             elif name in _SIGNS:
-                said.text += _SIGNS[name]
+                text.text += _SIGNS[name]
             elif name in _NOTES:
-                self._note((_NOTES[name], child.get(f"{W}id")), said)
+                self._note((_NOTES[name], child.get(f"{W}id")), text)
             elif isinstance(name, str):
-                self._read(one_version(child), said, look)
+                self._read(one_version(child), text, look)
 
-    def _run(self, run: Any, said: ParagraphText, look: Mapping[str, str]) -> None:
+    def _run(self, run: Any, text: ParagraphText, look: Mapping[str, str]) -> None:
         look = self._of_run(run, look)
         if any(look.get(name) for name in _UNSEEN):
             return
         inner = ParagraphText()
         self._read(run, inner, look)
         write = {"superscript": raised, "subscript": lowered}.get(look.get("vertAlign", ""))
-        said.text += write(inner.text) if write and inner.text else inner.text
-        said.notes += inner.notes
-        said.boxes += inner.boxes
+        text.text += write(inner.text) if write and inner.text else inner.text
+        text.notes += inner.notes
+        text.boxes += inner.boxes
 
-    def _note(self, note: tuple[str, str], said: ParagraphText) -> None:
-        said.notes.append(note)
+    def _note(self, note: tuple[str, str], text: ParagraphText) -> None:
+        text.notes.append(note)
         if note[0] != "comments":
-            said.text += f" (note {self.number(note)})"
+            text.text += f" (note {self.number(note)})"
 
     def _of_run(self, run: Any, look: Mapping[str, str]) -> Mapping[str, str]:
         properties = run.find(f"{W}rPr")
         if properties is None:
             return look
         style = properties.find(f"{W}rStyle")
-        named = {} if style is None else self._look(style.get(f"{W}val"))
-        return {**look, **named, **_set(properties)}
+        own_style = {} if style is None else self._look(style.get(f"{W}val"))
+        return {**look, **own_style, **_set(properties)}
 
     def _look(self, style: str) -> Mapping[str, str]:
         """What a style, and those that it is based on, say of their runs."""
@@ -108,13 +108,13 @@ class Words:
 
 def _set(properties: Any) -> dict[str, str]:
     """The properties of a run that matter here; what is switched off is empty."""
-    found = {}
+    values = {}
     for name in (*_UNSEEN, "vertAlign"):
         element = properties.find(f"{W}{name}")
         if element is not None:
             value = element.get(f"{W}val", "on")
-            found[name] = "" if value in ("0", "false", "off", "none", "baseline") else value
-    return found
+            values[name] = "" if value in ("0", "false", "off", "none", "baseline") else value
+    return values
 
 
 def one_version(element: Any) -> Any:

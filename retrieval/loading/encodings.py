@@ -112,8 +112,8 @@ def _nearly_utf8(data: bytes) -> Decoded | None:
         return None
     lines = [_mended(line) for line in text.split("\n")]
     places = [number for number, line in enumerate(text.split("\n"), 1) if _is_bad(line)]
-    shown = ", ".join(map(str, places[:5])) + " and more" * (len(places) > 5)
-    return Decoded("\n".join(lines), f"not all of it is UTF-8: look at line {shown}")
+    numbers = ", ".join(map(str, places[:5])) + " and more" * (len(places) > 5)
+    return Decoded("\n".join(lines), f"not all of it is UTF-8: look at line {numbers}")
 
 
 def _mended(line: str) -> str:
@@ -158,8 +158,8 @@ def _guessed(data: bytes) -> Decoded:
 
 def _sample(data: bytes) -> bytes:
     """The lines that say something about the encoding."""
-    found = b"\n".join(line for line in data.split(b"\n") if _NOT_ASCII.search(line[:SAMPLE]))
-    return found[:SAMPLE]
+    lines = b"\n".join(line for line in data.split(b"\n") if _NOT_ASCII.search(line[:SAMPLE]))
+    return lines[:SAMPLE]
 
 
 def _candidates(sample: bytes) -> Iterator[tuple[str, bool]]:
@@ -172,8 +172,8 @@ def _candidates(sample: bytes) -> Iterator[tuple[str, bool]]:
     if ranked and ranked[0]["confidence"] < MIN_SURE_RARE and _may_be_capitals(sample):
         return
     least = {"koi8-r": MIN_SURE_RARE, "koi8-u": MIN_SURE_RARE, **dict.fromkeys(_EAST_ASIAN, MIN_EAST_ASIAN)}
-    found = [(str(one["encoding"]), one["confidence"]) for one in ranked]
-    names = [name for name, confidence in found if confidence >= least.get(name, 0)]
+    pairs = [(str(one["encoding"]), one["confidence"]) for one in ranked]
+    names = [name for name, confidence in pairs if confidence >= least.get(name, 0)]
     signs = set(sample.decode(_USUAL, errors="replace")) - _ASCII
     if signs <= _LIKELY or not ranked or ranked[0]["confidence"] < MIN_SURE:
         yield _USUAL, True

@@ -35,8 +35,8 @@ def read_front_matter(text: str) -> tuple[dict[str, str], str]:
         facts = _by_line(matter)
         if 2 * len(facts) < sum(map(bool, map(str.strip, lines[:end]))):  # two rules with prose between them
             return {}, text
-    told = {name: value for name, value in list(facts.items())[:MAX_FACTS] if value and name not in _SETTINGS}
-    return told, "\n".join(lines[end + 1 :])
+    content = {name: value for name, value in list(facts.items())[:MAX_FACTS] if value and name not in _SETTINGS}
+    return content, "\n".join(lines[end + 1 :])
 
 
 def _structured(matter: str, is_toml: bool) -> dict[str, str] | None:
@@ -71,5 +71,5 @@ def _flat(value: Any, name: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _by_line(matter: str) -> dict[str, str]:
-    found = filter(None, (_LINE.fullmatch(line.strip()) for line in matter.split("\n")))
-    return {match[1].strip().lower(): match[2].strip().strip("\"'") for match in found}
+    matches = filter(None, (_LINE.fullmatch(line.strip()) for line in matter.split("\n")))
+    return {match[1].strip().lower(): match[2].strip().strip("\"'") for match in matches}

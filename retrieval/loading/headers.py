@@ -156,8 +156,8 @@ def _column_kind(column: Sequence[str]) -> Kind | None:
         return None
     kind, count = kinds.most_common(1)[0]
     if kind in ("code", "numbered", "measure") and count < SAME * kinds.total():
-        told = kinds.total() - kinds["words"]
-        return "numbered" if told >= SAME * kinds.total() else None
+        count_of_values = kinds.total() - kinds["words"]
+        return "numbered" if count_of_values >= SAME * kinds.total() else None
     return kind if count >= SAME * kinds.total() else None
 
 
@@ -184,20 +184,20 @@ def _spans(upper: Rows, last: Sequence[str]) -> bool:
 
 def _is_of_units(names: Sequence[str], units: Sequence[str]) -> bool:
     """Whether all cells of a row are short or in brackets, below names that are all there."""
-    said = [cell for cell in units if cell]
-    short = all((len(cell) <= 8 and " " not in cell) or (cell[0] in "[(" and cell[-1] in ")]") for cell in said)
-    return len(said) >= 1 and short and _filled(names) >= len(units) - 1 and not units[0]
+    texts = [cell for cell in units if cell]
+    short = all((len(cell) <= 8 and " " not in cell) or (cell[0] in "[(" and cell[-1] in ")]") for cell in texts)
+    return len(texts) >= 1 and short and _filled(names) >= len(units) - 1 and not units[0]
 
 
 def _differs(last: Sequence[str], body: Rows) -> bool:
     """Whether the header's last row is none of the rows: its corner is empty, it repeats itself, or stands as words
     above numbers.
     """
-    said = [cell for cell in last if cell]
+    texts = [cell for cell in last if cell]
     comes_again = any(
         cell and cell in [row[place] for row in body if place < len(row)] for place, cell in enumerate(last)
     )
-    if not comes_again and ((not last[0] and body[0][0]) or len(set(said)) < len(said)):
+    if not comes_again and ((not last[0] and body[0][0]) or len(set(texts)) < len(texts)):
         return True
     return _likeness(last, body) > 0
 
@@ -223,8 +223,8 @@ def _names(headers: Rows, width: int, lacks_first: bool) -> tuple[str, ...]:
     if lacks_first:
         names = ["", *names[:-1]]
         return tuple(names)
-    known = max(map(len, headers))
-    return tuple(name or (f"column {place}" if place <= known else "") for place, name in enumerate(names, 1))
+    width_of_header = max(map(len, headers))
+    return tuple(name or (f"column {place}" if place <= width_of_header else "") for place, name in enumerate(names, 1))
 
 
 def _lacks_first(rows: Rows, headers: int) -> bool:

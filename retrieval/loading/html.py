@@ -103,8 +103,8 @@ def read_page(html: str) -> ParsedDocument:
     _add(outline, main)
     document = outline.document(fallback=title, url=url)
     if frames and not document.blocks:
-        shown = ", ".join(filter(None, frames)) or "other pages"
-        raise LoadError(f"it has no text of its own and shows others in frames ({shown})")
+        addresses = ", ".join(filter(None, frames)) or "other pages"
+        raise LoadError(f"it has no text of its own and shows others in frames ({addresses})")
     return document
 
 
@@ -128,9 +128,9 @@ def _drop_furniture(soup: BeautifulSoup) -> None:
     _drop(soup.find_all(["head", *_HIDDEN, *_STRUCK]))
     _drop(soup.find_all(lambda tag: _is_furniture(tag) or _is_invisible(tag, hidden)))
     _keep_values(soup)
-    named = soup.find_all("h1")
+    headlines = soup.find_all("h1")
     for tag in soup.find_all(["header", "footer", "aside"]):
-        names_page = tag.name == "header" and named and all(h1.find_parent("header") is tag for h1 in named)
+        names_page = tag.name == "header" and headlines and all(h1.find_parent("header") is tag for h1 in headlines)
         if not tag.decomposed and not names_page and not tag.find_parent(["article", "main"]):
             tag.decompose()
 
@@ -155,14 +155,14 @@ def _hidden_by_style(soup: BeautifulSoup) -> set[str]:
 def _style_rules(css: str) -> Iterator[tuple[str, str]]:
     """A style sheet's selectors with their styles, but for those within @media and the like."""
     first, *commented = css.split("/*")
-    opened: list[str] = []
+    blocks: list[str] = []
     before = ""
     for part in re.split(r"([{}])", first + "".join(part.partition("*/")[2] for part in commented)):
         if part == "{":
-            opened.append(before)
-        elif part == "}" and opened:
-            selectors = opened.pop()
-            if not opened and "@" not in selectors:
+            blocks.append(before)
+        elif part == "}" and blocks:
+            selectors = blocks.pop()
+            if not blocks and "@" not in selectors:
                 yield selectors, before
         before = part
 
@@ -192,8 +192,8 @@ def _keep_values(soup: BeautifulSoup) -> None:
     for field in soup.find_all(["input", "select", "button"]):
         if field.decomposed:
             continue
-        shown = _shown_in(field)
-        field.replace_with(f" {shown} ") if shown else field.decompose()
+        value = _shown_in(field)
+        field.replace_with(f" {value} ") if value else field.decompose()
 
 
 def _shown_in(field: Tag) -> str:
@@ -203,8 +203,8 @@ def _shown_in(field: Tag) -> str:
             return "[x]" if field.has_attr("checked") else "[ ]"
         return str(field.get("value", "")) if kind in _TOLD_BY_VALUE else ""
     if field.name == "select":
-        chosen = [option for option in field.find_all("option") if option.has_attr("selected")]
-        return ", ".join(one_line(option.get_text()) for option in chosen)
+        options = [option for option in field.find_all("option") if option.has_attr("selected")]
+        return ", ".join(one_line(option.get_text()) for option in options)
     text = one_line(field.get_text(" "))
     opens = any(field.has_attr(name) for name in _OPENERS) or "accordion" in str(field.get("class", "")).lower()
     says = len(text.split()) >= MIN_BUTTON_WORDS or text.endswith("?")
@@ -315,8 +315,8 @@ def _cell(cell: Tag) -> Cell:
 
 def _span(cell: Tag, name: str) -> int:
     """How many columns or rows a cell takes; rows are 0 where it goes down to the end."""
-    said = str(cell.get(name, "1")).strip()
-    span = int(said) if said.isdecimal() else 1
+    value = str(cell.get(name, "1")).strip()
+    span = int(value) if value.isdecimal() else 1
     return MAX_SPAN if name == "rowspan" and span == 0 else min(max(span, 1), MAX_SPAN)
 
 

@@ -105,21 +105,21 @@ def _header(message: EmailMessage, name: str) -> str:
 
 def _parts(message: MIMEPart) -> Iterator[MIMEPart]:
     """The leaves of a message in order; of alternatives the plainest that says anything. Messages in it are leaves."""
-    waiting: list[Message] = [message]
-    while waiting:
-        part = cast(MIMEPart, waiting.pop())
+    stack: list[Message] = [message]
+    while stack:
+        part = cast(MIMEPart, stack.pop())
         if not part.is_multipart() or part.get_content_type() == "message/rfc822":
             yield part
         elif part.get_content_type() == "multipart/alternative":
-            waiting += [_plainest(part)] if part.get_payload() else []
+            stack += [_plainest(part)] if part.get_payload() else []
         else:
-            waiting += reversed(cast("list[Message]", part.get_payload()))
+            stack += reversed(cast("list[Message]", part.get_payload()))
 
 
 def _plainest(alternatives: MIMEPart) -> Message:
     parts = [part for part in alternatives.get_payload() if isinstance(part, MIMEPart)]
-    told = [part for part in parts if part.get_content_type() == "text/plain" and part_text(part).strip()]
-    return (told or parts[-1:] or [cast(MIMEPart, alternatives.get_payload(0))])[0]
+    plain = [part for part in parts if part.get_content_type() == "text/plain" and part_text(part).strip()]
+    return (plain or parts[-1:] or [cast(MIMEPart, alternatives.get_payload(0))])[0]
 
 
 def _is_body(part: MIMEPart) -> bool:

@@ -55,8 +55,8 @@ def _spaced_headings(text: str) -> str:
     """Gives `##Heading` its blank, as many renderers tolerate it; code between fences stays as it is."""
     lines, fence = [], ""
     for line in text.split("\n"):
-        if found := _FENCE.match(line):
-            fence = ("" if line.strip().startswith(fence) else fence) if fence else found[1]
+        if match := _FENCE.match(line):
+            fence = ("" if line.strip().startswith(fence) else fence) if fence else match[1]
         lines.append(line if fence else _TIGHT_HEADING.sub(r"\1 ", line, count=1) if line[:2] == "##" else line)
     return "\n".join(lines)
 
@@ -118,8 +118,8 @@ def _cell(node: SyntaxTreeNode) -> str:
     """A cell keeps the marks of words in bold, which set them apart from its others, unless all of it is
     bold.
     """
-    words, marked = _inline(node), _inline(node, strong="**")
-    return words if marked == f"**{words}**" else marked
+    words, with_marks = _inline(node), _inline(node, strong="**")
+    return words if with_marks == f"**{words}**" else with_marks
 
 
 def _inline(node: SyntaxTreeNode, strong: str = "") -> str:
@@ -129,16 +129,16 @@ def _inline(node: SyntaxTreeNode, strong: str = "") -> str:
     `strong` is what stands around words in bold.
     """
     pieces: list[str] = []
-    opened: list[tuple[str, str, int]] = []
+    open_tags: list[tuple[str, str, int]] = []
     for child in node.children:
-        found = _TAG.match(child.content) if child.type == "html_inline" else None
-        if found is None or found[2].lower() in _VOID:
+        match = _TAG.match(child.content) if child.type == "html_inline" else None
+        if match is None or match[2].lower() in _VOID:
             pieces.append(_piece(child, strong))
-        elif not found[1]:
-            opened.append((found[2].lower(), child.content, len(pieces)))
+        elif not match[1]:
+            open_tags.append((match[2].lower(), child.content, len(pieces)))
             pieces.append(_visible_tag(child.content))
-        elif opened and opened[-1][0] == found[2].lower():
-            name, tag, start = opened.pop()
+        elif open_tags and open_tags[-1][0] == match[2].lower():
+            name, tag, start = open_tags.pop()
             words = "".join(pieces[start:]) + _visible_tag(child.content)
             pieces[start:] = [_marked(name, tag, words)]
         else:

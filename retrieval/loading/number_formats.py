@@ -63,12 +63,12 @@ def general(value: float) -> str:
 def _sections(code: str) -> tuple[tuple[Token, ...], ...]:
     """The sections of a code, for positive numbers, negative ones, zero and text, as tokens."""
     sections: list[list[Token]] = [[]]
-    for found in _TOKEN.finditer(code[:MAX_CODE]):
-        kind = found.lastgroup or ""
-        if kind == "other" and found[0] == ";":
+    for match in _TOKEN.finditer(code[:MAX_CODE]):
+        kind = match.lastgroup or ""
+        if kind == "other" and match[0] == ";":
             sections.append([])
         elif kind:
-            sections[-1].append(("literal", found[kind]) if kind in _LITERALS else (kind, found[0]))
+            sections[-1].append(("literal", match[kind]) if kind in _LITERALS else (kind, match[0]))
     return tuple(tuple(section) for section in sections)
 
 
@@ -124,11 +124,11 @@ def _placed(
 ) -> str:
     """The digits in their places; those for which there is no place stand in the first one."""
     at_place = _whole_digits(section, whole, before, grouped=grouped)
-    kept = len(decimals)
-    while kept and section[decimals[kept - 1]][1] != "0" and after[kept - 1] == "0":
-        kept -= 1
-    at_place |= {place: after[number] for number, place in enumerate(decimals[:kept])}
-    spent = set(decimals[kept:])
+    count = len(decimals)
+    while count and section[decimals[count - 1]][1] != "0" and after[count - 1] == "0":
+        count -= 1
+    at_place |= {place: after[number] for number, place in enumerate(decimals[:count])}
+    spent = set(decimals[count:])
     parts: list[str] = []
     for place, (kind, text) in enumerate(section):
         if kind == "digit":
@@ -136,7 +136,7 @@ def _placed(
         elif (kind, text) == ("other", ","):
             pass  # it groups digits, or divides by a thousand
         elif (kind, text) == ("other", "."):
-            parts.append("." if kept else "")
+            parts.append("." if count else "")
         else:
             parts.append(_literal(kind, text))
     return "".join(parts)
@@ -149,13 +149,13 @@ def _whole_digits(section: Sequence[Token], whole: Sequence[int], digits: str, *
     if grouped:
         digits = f"{int(digits or 0):,}".rjust(least, "0") if digits else ""
         return {whole[0]: digits} if whole else {}
-    found = {}
+    at_place = {}
     for number, place in enumerate(reversed(whole)):
         cut = len(digits) - number
-        found[place] = digits[max(cut - 1, 0) : cut] if cut > 0 else ""
+        at_place[place] = digits[max(cut - 1, 0) : cut] if cut > 0 else ""
     if whole and len(digits) > len(whole):
-        found[whole[0]] = digits[: len(digits) - len(whole) + 1]
-    return found
+        at_place[whole[0]] = digits[: len(digits) - len(whole) + 1]
+    return at_place
 
 
 def _scientific(

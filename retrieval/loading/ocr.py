@@ -36,10 +36,10 @@ def _as_png(picture: "Image") -> bytes:
 def _tesseract(picture: bytes, languages: str) -> str:
     command = ["tesseract", "stdin", "stdout", "-l", languages]
     try:
-        done = subprocess.run(command, input=picture, capture_output=True, check=False)
+        process = subprocess.run(command, input=picture, capture_output=True, check=False)
     except OSError as error:
         raise LoadError("text recognition is switched on, but there is no `tesseract` to run") from error
-    if done.returncode:
-        reason = done.stderr.decode(errors="replace").strip().replace("\n", " ")[:200]
-        raise LoadError(f"tesseract cannot read it ({reason or f'exit code {done.returncode}'})")
-    return done.stdout.decode(errors="replace")
+    if process.returncode:
+        reason = process.stderr.decode(errors="replace").strip().replace("\n", " ")[:200]
+        raise LoadError(f"tesseract cannot read it ({reason or f'exit code {process.returncode}'})")
+    return process.stdout.decode(errors="replace")

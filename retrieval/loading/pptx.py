@@ -73,8 +73,8 @@ def _add_shape(outline: Outline, shape: Any) -> None:
 
 def _is_furniture(shape: Any) -> bool:
     """Whether a placeholder holds what the template prints on each slide."""
-    printed = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER)
-    return bool(shape.is_placeholder) and shape.placeholder_format.type in printed
+    kinds = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER)
+    return bool(shape.is_placeholder) and shape.placeholder_format.type in kinds
 
 
 def _add_text(outline: Outline, frame: Any) -> None:

@@ -85,8 +85,8 @@ def _begins_earlier(lines: Sequence[str], place: int) -> bool:
         return True
     start = place + 1 if _RULE.match(bare) else place
     following = [line.strip() for line in lines[start : start + 6]]
-    named = [found[1].lower() for found in map(_HEADER_LINE.match, following) if found]
-    return bool(following) and len(named) >= 3 and named[0] in _SENDERS and bool(_HEADER_LINE.match(following[0]))
+    headers = [match[1].lower() for match in map(_HEADER_LINE.match, following) if match]
+    return bool(following) and len(headers) >= 3 and headers[0] in _SENDERS and bool(_HEADER_LINE.match(following[0]))
 
 
 def _introduces_quote(lines: Sequence[str], place: int) -> bool:
@@ -95,12 +95,12 @@ def _introduces_quote(lines: Sequence[str], place: int) -> bool:
     if not any(map(_QUOTED.match, following)):
         return False
     bare = lines[place].strip()[:500]
-    spoken = [bare]
+    candidates = [bare]
     if place:
-        spoken.append(f"{lines[place - 1].strip()[:500]} {bare}")
+        candidates.append(f"{lines[place - 1].strip()[:500]} {bare}")
     if not _QUOTED.match(following[0]):
-        spoken.append(f"{bare} {following[0].strip()[:500]}")
-    return any(pattern.match(words) for words in spoken for pattern in _BEFORE_QUOTE)
+        candidates.append(f"{bare} {following[0].strip()[:500]}")
+    return any(pattern.match(words) for words in candidates for pattern in _BEFORE_QUOTE)
 
 
 def _asked(quoted: Sequence[str]) -> list[str]:
@@ -111,8 +111,8 @@ def _asked(quoted: Sequence[str]) -> list[str]:
             paragraph.insert(0, line)
         elif paragraph:
             break
-    asked = " ".join(paragraph)
-    return ["", f"> {asked}"] if 0 < len(asked) <= MAX_QUESTION else []
+    question = " ".join(paragraph)
+    return ["", f"> {question}"] if 0 < len(question) <= MAX_QUESTION else []
 
 
 def own_html(html: str) -> str:
@@ -148,10 +148,10 @@ def _leave_question(soup: BeautifulSoup, quote: Tag) -> None:
     """Replaces a quotation by its last paragraph if text follows it, else by nothing."""
     following = " ".join(str(text) for text in quote.find_all_next(string=True) if quote not in text.parents)
     paragraphs = [part for part in quote.find_all(["p", "div", "li"]) if not part.find(["p", "div", "li"])] or [quote]
-    asked = _asked([" ".join(paragraphs[-1].get_text(" ").split())])
-    if not following.strip() or not asked:
+    question = _asked([" ".join(paragraphs[-1].get_text(" ").split())])
+    if not following.strip() or not question:
         quote.decompose()
         return
     paragraph = soup.new_tag("p")
-    paragraph.string = asked[-1]
+    paragraph.string = question[-1]
     quote.replace_with(paragraph)

@@ -48,10 +48,10 @@ def _make_known(text: str) -> None:
         if directives.directive(name, language, document)[0] is None:
             directives.register_directive(name, _directive(name))
 
-    def role(name: str, rawtext: str, shown: str, *more: Any, **options: Any) -> tuple[list[Any], list[Any]]:
-        titled, _, target = shown.rpartition("<")
+    def role(name: str, rawtext: str, content: str, *more: Any, **options: Any) -> tuple[list[Any], list[Any]]:
+        titled, _, target = content.rpartition("<")
         return [
-            nodes.literal(rawtext, (titled.rstrip() if target.endswith(">") and titled else shown).lstrip("~!"))
+            nodes.literal(rawtext, (titled.rstrip() if target.endswith(">") and titled else content).lstrip("~!"))
         ], []
 
     for name in set(_ROLE.findall(text)):
@@ -71,8 +71,8 @@ def _directive(name: str) -> Any:
                 return []
             container = nodes.paragraph()
             self.state.nested_parse(self.content, self.content_offset, container)
-            said = [nodes.paragraph("", argument) for argument in self.arguments]
-            return [*said, *container.children]
+            paragraphs = [nodes.paragraph("", argument) for argument in self.arguments]
+            return [*paragraphs, *container.children]
 
     return Known
 

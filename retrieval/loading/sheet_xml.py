@@ -144,13 +144,13 @@ class WorkbookLooks:
 
     def _comments(self, path: str) -> dict[Place, str]:
         root = self._root(path)
-        found: dict[Place, str] = {}
+        comments: dict[Place, str] = {}
         for comment in [] if root is None else (one for one in root.iter() if _name(one) == "comment"):
             text = "".join(one.text or "" for one in comment.iter() if _name(one) == "t").strip()
             place = _place(comment.get("ref", ""))
             if place and text:
-                found[place] = text
-        return found
+                comments[place] = text
+        return comments
 
     def _boxes(self, path: str) -> list[str]:
         root = self._root(path)
@@ -177,13 +177,13 @@ def _is_on(element: Any) -> bool:
 
 
 def _place(reference: str) -> Place | None:
-    found = _REFERENCE.fullmatch(reference)
-    if not found:
+    match = _REFERENCE.fullmatch(reference)
+    if not match:
         return None
     column = 0
-    for letter in found[1]:
+    for letter in match[1]:
         column = column * 26 + ord(letter) - 64
-    return int(found[2]) - 1, column - 1
+    return int(match[2]) - 1, column - 1
 
 
 def _area(reference: str) -> tuple[Place, Place] | None:

@@ -73,9 +73,9 @@ def _unsaved_note(sheet: str, looks: SheetLooks) -> str:
     cells = [f"{_column_name(column)}{row + 1}" for row, column in looks.unsaved]
     if not cells:
         return ""
-    named = ", ".join(cells[:NAMED]) + (f" and {len(cells) - NAMED} more" if len(cells) > NAMED else "")
+    places = ", ".join(cells[:NAMED]) + (f" and {len(cells) - NAMED} more" if len(cells) > NAMED else "")
     formulas = "a formula" if len(cells) == 1 else f"{len(cells)} formulas"
-    return f"its sheet {sheet} has {formulas} without a saved value ({named}): save it with a spreadsheet program"
+    return f"its sheet {sheet} has {formulas} without a saved value ({places}): save it with a spreadsheet program"
 
 
 def _column_name(column: int) -> str:

@@ -106,8 +106,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, value in pairs:
         if key in values and values[key] != value:
-            held = values[key]
-            values[key] = [*held, value] if isinstance(held, _Repeated) else [held, value]
+            earlier = values[key]
+            values[key] = [*earlier, value] if isinstance(earlier, _Repeated) else [earlier, value]
             values[key] = _Repeated(values[key])
         else:
             values[key] = value
@@ -154,8 +154,8 @@ def _flat(value: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterator[t
             yield from _flat(entry, f"{prefix}{key}.", depth + 1)
         elif _is_section(entry):
             for number, part in enumerate(entry, 1):
-                named = part if isinstance(part, dict) else {"": part}
-                yield from _flat(named, f"{prefix}{key} {number}.", depth + 1)
+                fields = part if isinstance(part, dict) else {"": part}
+                yield from _flat(fields, f"{prefix}{key} {number}.", depth + 1)
         else:
             yield prefix + key, _spoken(entry)
 
@@ -177,7 +177,7 @@ def parse_sqlite(data: bytes) -> ParsedDocument:
     if not data.startswith(_SQLITE_MAGIC):
         raise LoadError("it is not a SQLite database")
     outline = Outline()
-    seen: set[str] = set()
+    texts: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="journeyman-") as folder:
         copy = Path(folder, "copy.db")
         copy.write_bytes(data)
@@ -186,19 +186,19 @@ def parse_sqlite(data: bytes) -> ParsedDocument:
                 database.text_factory = _text
                 for table, is_view in database.execute(_TABLES).fetchall():
                     if is_view:
-                        _add_view(outline, database, table, seen)
+                        _add_view(outline, database, table, texts)
                     else:
-                        _add_table(outline, database, table, seen)
+                        _add_table(outline, database, table, texts)
         except sqlite3.DatabaseError as error:
             raise LoadError(f"this SQLite database is broken ({error})") from error
     return outline.document()
 
 
-def _add_view(outline: Outline, database: sqlite3.Connection, view: str, seen: set[str]) -> None:
+def _add_view(outline: Outline, database: sqlite3.Connection, view: str, texts: set[str]) -> None:
     steps = iter(range(MAX_VIEW_STEPS))
     database.set_progress_handler(lambda: next(steps, None) is None, STEP)
     try:
-        _add_table(outline, database, view, seen, most=MAX_VIEW_ROWS)
+        _add_table(outline, database, view, texts, most=MAX_VIEW_ROWS)
     except sqlite3.DatabaseError as error:
         reason = "it takes too long" if "interrupted" in str(error) else str(error)
         outline.note(f"the view {view} is not read to its end: {reason}")
@@ -207,7 +207,7 @@ def _add_view(outline: Outline, database: sqlite3.Connection, view: str, seen: s
 
 
 def _add_table(
-    outline: Outline, database: sqlite3.Connection, table: str, seen: set[str], most: int | None = None
+    outline: Outline, database: sqlite3.Connection, table: str, texts: set[str], most: int | None = None
 ) -> None:
     """Adds the rows that no table before held; `most` of them, with a note if there are more."""
     quoted = table.replace('"', '""')
@@ -219,9 +219,9 @@ def _add_table(
             outline.note(f"of the view {table} the first {most} rows are read")
             break
         text = row_text(columns, [_cell(value) for value in row])
-        if most is None or text not in seen:
+        if most is None or text not in texts:
             outline.add("row", text)
-        seen.add(text)
+        texts.add(text)
 
 
 def _text(raw: bytes) -> str:

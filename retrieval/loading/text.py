@@ -99,7 +99,7 @@ def _ruled(lines: Sequence[str]) -> list[list[str]]:
     """Columns below a header whose second line is a rule for each: `----  -----`."""
     if len(lines) < 3 or not _BOX_RULE.match(lines[1]):
         return []
-    starts = [found.start() for found in _RULE.finditer(lines[1])]
+    starts = [rule.start() for rule in _RULE.finditer(lines[1])]
     if len(starts) < MIN_RULES or _BOX.search(lines[1]):
         return []
     ends = [*starts[1:], None]

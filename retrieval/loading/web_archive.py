@@ -75,5 +75,5 @@ class _PageAsItIs(TreeBuilder):
 
 
 def _address(archive: EmailMessage, page: MIMEPart) -> str | None:
-    named = [one_line(str(part[header] or "")) for part in (archive, page) for header in ADDRESSES]
-    return next((address for address in named if address.startswith(("https://", "http://"))), None)
+    addresses = [one_line(str(part[header] or "")) for part in (archive, page) for header in ADDRESSES]
+    return next((address for address in addresses if address.startswith(("https://", "http://"))), None)

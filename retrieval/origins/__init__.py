@@ -92,8 +92,8 @@ class Fetched:
 class Origin(Protocol):
     """An open source."""
 
-    def listing(self, known: Collection[str]) -> Listing:
-        """All items, in order of their names; `known` are the names in the index. Raises Unreachable."""
+    def listing(self, index_names: Collection[str]) -> Listing:
+        """All items, in order of their names; `index_names` are the names in the index. Raises Unreachable."""
         ...
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
@@ -225,18 +225,18 @@ class _Guarded:
     uri: str
     origin: Origin
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         with _foreseen(self.uri, Unreachable):
-            found = self.origin.listing(known)
-        odd = [name for name, item in found.items.items() if not (_is_text(name) and _is_text(item.url or ""))]
+            listing = self.origin.listing(index_names)
+        odd = [name for name, item in listing.items.items() if not (_is_text(name) and _is_text(item.url or ""))]
         if not odd:
-            return found
-        items = {name: item for name, item in found.items.items() if name not in odd}
+            return listing
+        items = {name: item for name, item in listing.items.items() if name not in odd}
         return Listing(
             items,
-            found.unreadable,
-            {**found.refused, **dict.fromkeys(map(_shown, odd), _ODD_NAME)},
-            tuple(map(_shown, found.unsupported)),
+            listing.unreadable,
+            {**listing.refused, **dict.fromkeys(map(_shown, odd), _ODD_NAME)},
+            tuple(map(_shown, listing.unsupported)),
         )
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
@@ -264,12 +264,12 @@ class _Filtered:
     include: Sequence[str]
     exclude: Sequence[str]
 
-    def listing(self, known: Collection[str]) -> Listing:
-        found = self.origin.listing(known)
-        items = {name: item for name, item in found.items.items() if is_wanted(name, self.include, self.exclude)}
-        refused = {name: why for name, why in found.refused.items() if is_wanted(name, self.include, self.exclude)}
-        unsupported = [name for name in found.unsupported if is_wanted(name, self.include, self.exclude)]
-        return Listing(items, found.unreadable, refused, unsupported)
+    def listing(self, index_names: Collection[str]) -> Listing:
+        listing = self.origin.listing(index_names)
+        items = {name: item for name, item in listing.items.items() if is_wanted(name, self.include, self.exclude)}
+        refused = {name: why for name, why in listing.refused.items() if is_wanted(name, self.include, self.exclude)}
+        unsupported = [name for name in listing.unsupported if is_wanted(name, self.include, self.exclude)]
+        return Listing(items, listing.unreadable, refused, unsupported)
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         return self.origin.fetch(item, since, max_bytes)

@@ -40,7 +40,7 @@ class Space:
     key: str
     pages: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """All current pages, each with its number of version."""
         self.pages.clear()
         following: str | None = (
@@ -48,10 +48,10 @@ class Space:
             f"&expand=version&limit={PAGE}"
         )
         while following:
-            found = self._ask(following, MAX_LISTING)
-            for page in found["results"]:
+            answer = self._ask(following, MAX_LISTING)
+            for page in answer["results"]:
                 self.pages[str(page["title"])] = page
-            following = _next(self.base, found)
+            following = _next(self.base, answer)
             if len(self.pages) > MAX_PAGES:
                 raise Unreachable(f"the space has more than {MAX_PAGES} pages: register parts of it")
         items = {title: SourceItem(title, self._address(page)) for title, page in sorted(self.pages.items())}
@@ -69,11 +69,11 @@ class Space:
             raise Gone
         if response.status != 200:
             raise LoadError(f"the wiki answers {response.status}")
-        found = _json(response.body)
-        title = html.escape(str(found["title"]))
-        text = f"<html><head><title>{title}</title></head><body>{found['body']['view']['value']}</body></html>"
-        changed = _time(str(found["version"].get("when", "")))
-        return Fetched(text.encode(), changed, f"{found['id']} {found['version']['number']}", ".html")
+        content = _json(response.body)
+        title = html.escape(str(content["title"]))
+        text = f"<html><head><title>{title}</title></head><body>{content['body']['view']['value']}</body></html>"
+        modified_at = _time(str(content["version"].get("when", "")))
+        return Fetched(text.encode(), modified_at, f"{content['id']} {content['version']['number']}", ".html")
 
     def _ask(self, url: str, max_bytes: int) -> Mapping[str, Any]:
         try:
@@ -91,9 +91,9 @@ class Space:
         return f"{self.base}{path}" if path else None
 
 
-def _next(base: str, found: Mapping[str, Any]) -> str | None:
+def _next(base: str, answer: Mapping[str, Any]) -> str | None:
     """The next page of a listing; links are relative to the wiki, with or without its path."""
-    following = str(found.get("_links", {}).get("next") or "")
+    following = str(answer.get("_links", {}).get("next") or "")
     if not following:
         return None
     path = urlsplit(base).path
@@ -102,12 +102,12 @@ def _next(base: str, found: Mapping[str, Any]) -> str | None:
 
 def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        content = json.loads(body)
     except ValueError as error:
         raise LoadError("the wiki answers with something else than JSON: is this its address?") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise LoadError("the wiki answers with another JSON than Confluence's: is this its address?")
-    return found
+    return content
 
 
 def _time(text: str) -> datetime:

@@ -28,16 +28,16 @@ class Folder:
     root: Path
     files: dict[str, Path] = field(default_factory=dict)
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The files by their path relative to the folder."""
         try:
-            found = _scan(self.root, known)
+            result = _scan(self.root, index_names)
         except OSError as error:
             raise Unreachable(str(error.strerror)) from error
-        self.files = found.files
-        unreadable = dict.fromkeys(found.unreadable, "this folder cannot be read; its documents stay in the index")
-        refused = dict.fromkeys(found.refused, "it is a link that leads out of the folder")
-        return Listing({name: SourceItem(name) for name in found.files}, unreadable, refused, found.unsupported)
+        self.files = result.files
+        unreadable = dict.fromkeys(result.unreadable, "this folder cannot be read; its documents stay in the index")
+        refused = dict.fromkeys(result.refused, "it is a link that leads out of the folder")
+        return Listing({name: SourceItem(name) for name in result.files}, unreadable, refused, result.unsupported)
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """A file's bytes; not read if size and times are those of `since`."""
@@ -75,8 +75,8 @@ def version_of(path: Path) -> str | None:
     return " ".join(parts)
 
 
-def _scan(root: Path, known: Collection[str]) -> Scan:
+def _scan(root: Path, index_names: Collection[str]) -> Scan:
     """The source's files. A source that was one file and is deleted is empty; any other missing source is an error."""
-    if set(known) == {root.name} and not os.path.lexists(root) and root.parent.is_dir():
+    if set(index_names) == {root.name} and not os.path.lexists(root) and root.parent.is_dir():
         return Scan({})
     return scan(root)

@@ -64,7 +64,7 @@ class Repository:
     blobs: dict[str, _Blob] = field(default_factory=dict)
     committed_at: datetime | None = None
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The files by their path."""
         self._fetch_commit()
         branch = self.ref or self._default_branch()
@@ -92,13 +92,19 @@ class Repository:
         """Brings the newest commit here, without files that are too large where the server can leave them out: others
         ignore the filter. A copy that was made with another limit lacks what this one allows, and is made anew.
         """
-        wanted = f"blob:limit={self.max_bytes + 1}" if self.max_bytes is not None else ""
+        blob_filter = f"blob:limit={self.max_bytes + 1}" if self.max_bytes is not None else ""
         self._init()
         of_copy = self.git("config", "--default", "", "--get", f"remote.{self.address}.partialclonefilter")
-        if of_copy.strip() not in (b"", wanted.encode()):
+        if of_copy.strip() not in (b"", blob_filter.encode()):
             shutil.rmtree(self.git.folder)
             self._init()
-        options = ["--quiet", "--depth=1", "--no-tags", "--force", *([f"--filter={wanted}"] if wanted else [])]
+        options = [
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "--force",
+            *([f"--filter={blob_filter}"] if blob_filter else []),
+        ]
         self.git("fetch", *options, "--", self.address, self.ref or "HEAD")
 
     def _init(self) -> None:
@@ -107,17 +113,17 @@ class Repository:
 
     def _sizes(self, blobs: Collection[str]) -> dict[str, int]:
         """The sizes of those blobs that are here. To be asked for another would make git fetch it."""
-        listed = self.git("rev-list", "--objects", "--missing=print", "FETCH_HEAD").decode(errors="replace")
-        missing = {line[1:] for line in listed.splitlines() if line.startswith("?")}
-        asked = "".join(f"{blob}\n" for blob in blobs if blob not in missing).encode()
-        told = self.git("cat-file", "--batch-check=%(objectname) %(objectsize)", given=asked).decode().split()
-        return dict(zip(told[::2], map(int, told[1::2]), strict=True))
+        objects = self.git("rev-list", "--objects", "--missing=print", "FETCH_HEAD").decode(errors="replace")
+        absent = {line[1:] for line in objects.splitlines() if line.startswith("?")}
+        request = "".join(f"{blob}\n" for blob in blobs if blob not in absent).encode()
+        answer = self.git("cat-file", "--batch-check=%(objectname) %(objectsize)", given=request).decode().split()
+        return dict(zip(answer[::2], map(int, answer[1::2]), strict=True))
 
     def _default_branch(self) -> str:
         """The branch that HEAD names there, for the addresses of files."""
         answer = self.git("ls-remote", "--symref", "--", self.address, "HEAD").decode(errors="replace")
-        found = re.search(r"ref: refs/heads/(\S+)\s+HEAD", answer)
-        return found[1] if found else "HEAD"
+        match = re.search(r"ref: refs/heads/(\S+)\s+HEAD", answer)
+        return match[1] if match else "HEAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +137,15 @@ class _Git:
         """What git printed when it was given something to read. Raises Unreachable with what it complained of."""
         command = ["git", "--git-dir", str(self.folder), *arguments]
         try:
-            done = subprocess.run(command, env=self.environment, input=given, capture_output=True, timeout=PATIENCE)
+            process = subprocess.run(command, env=self.environment, input=given, capture_output=True, timeout=PATIENCE)
         except FileNotFoundError as error:
             raise Unreachable("the program git is not installed") from error
         except subprocess.TimeoutExpired as error:
             raise Unreachable(f"git took longer than {PATIENCE:.0f} s") from error
-        if done.returncode:
-            complaint = done.stderr.decode(errors="replace").strip().splitlines()
-            raise Unreachable(f"git: {complaint[-1].removeprefix('fatal: ') if complaint else done.returncode}")
-        return done.stdout
+        if process.returncode:
+            complaint = process.stderr.decode(errors="replace").strip().splitlines()
+            raise Unreachable(f"git: {complaint[-1].removeprefix('fatal: ') if complaint else process.returncode}")
+        return process.stdout
 
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22}
@@ -178,9 +184,9 @@ def _environment(access: Access, address: str, secret: str | None, pinned: str |
     return outside | own | numbered
 
 
-def _hashes(listed: bytes) -> Iterator[tuple[str, str]]:
+def _hashes(tree: bytes) -> Iterator[tuple[str, str]]:
     """The files of a tree, with their blobs' hashes: no links, no submodules, nothing hidden."""
-    for line in listed.split(b"\0"):
+    for line in tree.split(b"\0"):
         if not line:
             continue
         about, _, raw_path = line.partition(b"\t")

@@ -119,8 +119,8 @@ class WebClient:
         """Waits until this host may be asked again."""
         host = _origin_of(url)
         rules = self.robots.get(host)
-        asked = rules.crawl_delay(self.access.agent) if rules else None
-        delay = min(max(self.access.delay, float(asked or 0)), MAX_DELAY)
+        crawl_delay = rules.crawl_delay(self.access.agent) if rules else None
+        delay = min(max(self.access.delay, float(crawl_delay or 0)), MAX_DELAY)
         wait = self.next_at.get(host, 0.0) - time.monotonic()
         if wait > 0:
             self.sleep(wait)
@@ -133,14 +133,14 @@ class WebClient:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Refused(f"its address is of no web page ({parts.scheme or 'no'}:)")
         self._pause(url)
-        sent = {"User-Agent": self.access.agent, "Accept-Encoding": "identity", "Connection": "close", **headers}
+        all_headers = {"User-Agent": self.access.agent, "Accept-Encoding": "identity", "Connection": "close", **headers}
         if self.authorization and _origin_of(url) in self.trusted:
-            sent["Authorization"] = self.authorization
+            all_headers["Authorization"] = self.authorization
         path = urlunsplit(("", "", quote(parts.path or "/", safe=_PATH), quote(parts.query, safe=_QUERY), ""))
         connection = _connection(parts.scheme, parts.hostname, parts.port, self.access.private_hosts)
         started = time.monotonic()
         try:
-            connection.request("GET", path, headers=sent)
+            connection.request("GET", path, headers=all_headers)
             answer = connection.getresponse()
             if answer.status >= 500 or answer.status == 429:
                 raise NoAnswer(f"the server answers {answer.status} {answer.reason}")
@@ -194,14 +194,14 @@ def _origin_of(url: str) -> str:
 def _read(answer: http.client.HTTPResponse, max_bytes: int, started: float, *, cut: bool) -> bytes:
     """The body, no longer and for no longer than allowed. Of one that is too long the beginning if `cut`."""
     parts = []
-    left = max_bytes
-    while part := answer.read1(min(left + 1, 65_536)):
-        parts.append(part[:left])
-        if len(part) > left:
+    room = max_bytes
+    while part := answer.read1(min(room + 1, 65_536)):
+        parts.append(part[:room])
+        if len(part) > room:
             if cut:
                 break
             raise too_large(max_bytes)
-        left -= len(part)
+        room -= len(part)
         if time.monotonic() - started > PATIENCE:
             raise NoAnswer(f"the server is too slow: more than {PATIENCE:.0f} s")
     if answer.length:  # what it announced and did not send

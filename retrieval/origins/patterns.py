@@ -36,8 +36,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _translated(part: str) -> str:
-    known = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if part in known:
-        return known[part]
+    expressions = {"**/": "(?:.*/)?", "/**": "/.*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if part in expressions:
+        return expressions[part]
     inner = part[1:-1].replace("\\", r"\\").replace("[", r"\[").replace("&", r"\&").replace("~", r"\~")
     return "[" + ("^" + inner[1:] if inner.startswith("!") else inner) + "]"

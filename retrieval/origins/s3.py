@@ -71,7 +71,7 @@ class Bucket:
     prefix: str
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The objects by their keys behind the prefix."""
         from botocore.exceptions import BotoCoreError, ClientError  # an extra
 

@@ -77,7 +77,7 @@ class Export:
     channels: dict[str, list[str]] = field(default_factory=dict)
     at_hand: tuple[str | None, Mapping[str, bytes]] = (None, MappingProxyType({}))
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """A document for each day on which a conversation began. A channel with a broken day stays as it is."""
         size = sum(self.files.sizes.values())
         if size > MAX_EXPORT:
@@ -114,7 +114,10 @@ class Export:
             days = _by_day(messages).items()
             self.at_hand = (
                 channel,
-                {f"{channel}/{day}.md": document(f"#{channel}, {day}", said, self.names) for day, said in days},
+                {
+                    f"{channel}/{day}.md": document(f"#{channel}, {day}", conversations, self.names)
+                    for day, conversations in days
+                },
             )
         return self.at_hand[1]
 
@@ -137,7 +140,7 @@ class Pins:
     channel: str
     pinned: Callable[[str], Sequence[Message]]
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The document itself."""
         name = f"pinned in {self.channel}"
         return Listing({name: SourceItem(name)})
@@ -170,7 +173,7 @@ def _by_day(messages: Sequence[Message]) -> dict[str, list[list[Message]]]:
     for message in messages:
         threads[str(message.get("thread_ts") or message["ts"])].append(message)
     days: dict[str, list[list[Message]]] = defaultdict(list)
-    for conversation in sorted(threads.values(), key=lambda found: min(map(_time, found))):
+    for conversation in sorted(threads.values(), key=lambda thread: min(map(_time, thread))):
         conversation.sort(key=_time)
         days[f"{_moment(conversation[0]):%Y-%m-%d}"].append(conversation)
     return days
@@ -178,8 +181,8 @@ def _by_day(messages: Sequence[Message]) -> dict[str, list[list[Message]]]:
 
 def _is_persons(message: Message) -> bool:
     """Whether a person wrote it: no bot, and no notice that somebody joined. Files and edits have subtypes, too."""
-    written = message.get("subtype") in (None, "file_share", "thread_broadcast", "me_message")
-    return written and not message.get("bot_id") and bool(str(message.get("text", "")).strip())
+    is_post = message.get("subtype") in (None, "file_share", "thread_broadcast", "me_message")
+    return is_post and not message.get("bot_id") and bool(str(message.get("text", "")).strip())
 
 
 def _time(message: Message) -> float:
@@ -199,8 +202,8 @@ def _author(message: Message, names: Mapping[str, str]) -> str:
 def _text(message: Message, names: Mapping[str, str]) -> str:
     """A message's words: people and channels by name, links as Markdown, no heading of its own."""
 
-    def shown(found: re.Match[str]) -> str:
-        sign, target, label = found.groups()
+    def shown(match: re.Match[str]) -> str:
+        sign, target, label = match.groups()
         if sign == "@":
             return "@" + (names.get(target) or label or target)
         if sign:
@@ -226,15 +229,15 @@ def _names(data: bytes) -> dict[str, str]:
         users = json.loads(data)
     except ValueError:
         return {}
-    known = [user for user in users if "id" in user]
-    return {str(user["id"]): str(user.get("real_name") or user.get("name") or user["id"]) for user in known}
+    members = [user for user in users if "id" in user]
+    return {str(user["id"]): str(user.get("real_name") or user.get("name") or user["id"]) for user in members}
 
 
 def _days_by_channel(paths: Collection[str]) -> dict[str, list[str]]:
     days: dict[str, list[str]] = defaultdict(list)
     for path in sorted(paths):
-        if found := _DAY.fullmatch(path):
-            days[found["channel"]].append(path)
+        if match := _DAY.fullmatch(path):
+            days[match["channel"]].append(path)
     return dict(days)
 
 
@@ -246,13 +249,13 @@ def _is_read(path: str) -> bool:
 def _in_folder(folder: Path) -> _Files:
     """A folder's files, but not through links that lead out of it."""
     root = folder.resolve()
-    found = {path.relative_to(folder).as_posix(): path for path in (folder / USERS, *folder.glob("*/*.json"))}
+    paths = {path.relative_to(folder).as_posix(): path for path in (folder / USERS, *folder.glob("*/*.json"))}
     sizes = {
         name: path.stat().st_size
-        for name, path in found.items()
+        for name, path in paths.items()
         if _is_read(name) and path.is_file() and path.resolve().is_relative_to(root)
     }
-    return _Files(sizes, lambda name: found[name].read_bytes())
+    return _Files(sizes, lambda name: paths[name].read_bytes())
 
 
 def _in_archive(archive: zipfile.ZipFile) -> _Files:

@@ -102,7 +102,7 @@ class Query:
     query: str
     name: str
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The document itself."""
         return Listing({self.name: SourceItem(self.name)})
 

@@ -61,7 +61,7 @@ class WebPage:
     url: str
     client: WebClient
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The page itself, which is asked for when it is fetched."""
         name = name_of(self.url)
         return Listing({name: SourceItem(name, self.url)})
@@ -79,23 +79,23 @@ class Sitemap:
     client: WebClient
     changed: dict[str, str] = field(default_factory=dict)
 
-    def listing(self, known: Collection[str]) -> Listing:
+    def listing(self, index_names: Collection[str]) -> Listing:
         """The pages, by their addresses. If one of its sitemaps cannot be read, none counts as gone: Unreachable."""
-        found: dict[str, str] = {}
-        waiting, seen = [self.url], {self.url}
-        while waiting:
-            pages, sitemaps = self._read(waiting.pop())
-            found.update(pages)
-            new = [url for url in sitemaps if url not in seen and is_address(url) and self._is_here(url)]
-            waiting += new
-            seen.update(new)
-            if len(seen) > MAX_SITEMAPS or len(found) > MAX_ADDRESSES:
+        lastmod_of: dict[str, str] = {}
+        queue, visited_maps = [self.url], {self.url}
+        while queue:
+            pages, sitemaps = self._read(queue.pop())
+            lastmod_of.update(pages)
+            new = [url for url in sitemaps if url not in visited_maps and is_address(url) and self._is_here(url)]
+            queue += new
+            visited_maps.update(new)
+            if len(visited_maps) > MAX_SITEMAPS or len(lastmod_of) > MAX_ADDRESSES:
                 raise Unreachable(f"it names more than {MAX_ADDRESSES} pages or {MAX_SITEMAPS} sitemaps: split it")
-        odd = {url for url in found if not is_address(url)}
-        items = {name_of(url): SourceItem(name_of(url), url) for url in found.keys() - odd if self._is_here(url)}
+        odd = {url for url in lastmod_of if not is_address(url)}
+        items = {name_of(url): SourceItem(name_of(url), url) for url in lastmod_of.keys() - odd if self._is_here(url)}
         if not items:
             raise Unreachable("the sitemap names no page of its own host")
-        self.changed = {name_of(url): found[url] for url in found.keys() - odd}
+        self.changed = {name_of(url): lastmod_of[url] for url in lastmod_of.keys() - odd}
         refused = dict.fromkeys(sorted(odd), "the sitemap names it, but it is no address")
         return Listing(dict(sorted(items.items())), refused=refused)
 
@@ -155,9 +155,9 @@ def fetch_page(
     client: WebClient, item: SourceItem, since: str | None, max_bytes: int, lastmod: str = ""
 ) -> Fetched | None:
     """Asks for a page with the ETag and the time of the version that is known. Raises Gone for 404 and 410."""
-    known = _version(since)
+    earlier = _version(since)
     conditions = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
-    headers = {header: known[key] for key, header in conditions.items() if known.get(key)}
+    headers = {header: earlier[key] for key, header in conditions.items() if earlier.get(key)}
     response = client.get(item.url or "", max_bytes, headers)
     if response.status == 304:
         return None
@@ -170,8 +170,8 @@ def fetch_page(
         "modified": response.headers.get("last-modified", ""),
         "lastmod": lastmod,
     }
-    kept = json.dumps({key: value for key, value in version.items() if value}) if any(version.values()) else None
-    return Fetched(response.body, _modified_at(response), kept, _suffix(response))
+    encoded = json.dumps({key: value for key, value in version.items() if value}) if any(version.values()) else None
+    return Fetched(response.body, _modified_at(response), encoded, _suffix(response))
 
 
 def name_of(url: str) -> str:

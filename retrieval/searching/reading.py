@@ -35,34 +35,36 @@ def grown(conn: Connection[Any], passages: Sequence[Passage], *, most: int, word
 
     No text comes twice. A document that was changed meanwhile gives neighbours of its new version, or none.
     """
-    chosen = _fitting(distinct(passages)[:most], words)
-    left = words - sum(len(passage.text.split()) for passage in chosen)
-    texts = _neighbours(conn, [passage for passage in chosen if passage.kind in GROWING]) if left > 0 else {}
-    taken = {(passage.document_id, passage.ordinal) for passage in chosen}
+    core = _fitting(distinct(passages)[:most], words)
+    room = words - sum(len(passage.text.split()) for passage in core)
+    texts = _neighbours(conn, [passage for passage in core if passage.kind in GROWING]) if room > 0 else {}
+    places = {(passage.document_id, passage.ordinal) for passage in core}
     around: dict[tuple[int, int], str] = {}
     for step in (1, -1):
-        for passage in chosen:
+        for passage in core:
             place = (passage.document_id, passage.ordinal + step)
             size = len(texts.get(place, "").split())
-            if passage.kind in GROWING and place not in taken and 0 < size <= left:
-                taken.add(place)
-                left -= size
+            if passage.kind in GROWING and place not in places and 0 < size <= room:
+                places.add(place)
+                room -= size
                 around[passage.chunk_id, step] = texts[place]
     return [
         replace(passage, before=around.get((passage.chunk_id, -1), ""), after=around.get((passage.chunk_id, 1), ""))
-        for passage in chosen
+        for passage in core
     ]
 
 
 def distinct(passages: Iterable[Passage]) -> list[Passage]:
     """The passages without those that say what a better one does: nearly the same words and the same numbers."""
-    kept: list[tuple[Passage, frozenset[str], frozenset[str]]] = []
+    uniques: list[tuple[Passage, frozenset[str], frozenset[str]]] = []
     for passage in passages:
-        said = passage.text if len(passage.text) >= SHORT else f"{passage.title} {passage.heading} {passage.text}"
-        words, numbers = _words(said), numerals(said)
-        if not any(_alike(words, known) and numbers == given for _, known, given in kept):
-            kept.append((passage, words, numbers))
-    return [passage for passage, _, _ in kept]
+        content = passage.text if len(passage.text) >= SHORT else f"{passage.title} {passage.heading} {passage.text}"
+        words, numbers = _words(content), numerals(content)
+        if not any(
+            _alike(words, other_words) and numbers == other_numbers for _, other_words, other_numbers in uniques
+        ):
+            uniques.append((passage, words, numbers))
+    return [passage for passage, _, _ in uniques]
 
 
 def _fitting(passages: Sequence[Passage], words: int) -> list[Passage]:
@@ -78,12 +80,12 @@ def _fitting(passages: Sequence[Passage], words: int) -> list[Passage]:
 def _neighbours(conn: Connection[Any], passages: Sequence[Passage]) -> dict[tuple[int, int], str]:
     if not passages:
         return {}
-    asked = {
+    parameters = {
         "documents": [passage.document_id for passage in passages],
         "ordinals": [passage.ordinal for passage in passages],
         "kinds": list(GROWING),
     }
-    return {(document, ordinal): text for document, ordinal, text in conn.execute(_NEIGHBOURS, asked).fetchall()}
+    return {(document, ordinal): text for document, ordinal, text in conn.execute(_NEIGHBOURS, parameters).fetchall()}
 
 
 def _words(text: str) -> frozenset[str]:

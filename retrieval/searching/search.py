@@ -198,9 +198,9 @@ def search(
             model = active_model(conn)
         if model is None:
             return []
-        chosen = of_model(embedder, model.name)
-        check_model(model, chosen.name, chosen.dimensions)
-        vector = _mean_vector(chosen, meaning or {text: 1.0})
+        of_active = of_model(embedder, model.name)
+        check_model(model, of_active.name, of_active.dimensions)
+        vector = _mean_vector(of_active, meaning or {text: 1.0})
         passages = _search(conn, model, vector, text, k, scope, language)
         if passages is not None:  # else another model was switched to while the question was embedded
             return passages
@@ -359,6 +359,6 @@ def _passage(row: Mapping[str, Any], rarity: Sequence[tuple[str, float]]) -> Pas
         coverage=float(row["coverage"] or 0),
         sentences=tuple(Sentence(text, *scores) for text, *scores in row["sentences"]),
         modified_at=row["modified_at"],
-        holds={lexeme: idf for (lexeme, idf), held in zip(rarity, row["held"], strict=True) if held},
-        lacks={lexeme: idf for (lexeme, idf), held in zip(rarity, row["held"], strict=True) if not held},
+        holds={lexeme: idf for (lexeme, idf), is_there in zip(rarity, row["held"], strict=True) if is_there},
+        lacks={lexeme: idf for (lexeme, idf), is_there in zip(rarity, row["held"], strict=True) if not is_there},
     )

@@ -79,17 +79,21 @@ def corrected(
     words = [word for word in dict.fromkeys(_WORD.findall(text.lower())) if _can_be_misspelt(word, is_word)]
     if not unknown or not words:
         return list(terms)
-    asked = {"language": language, "words": words, "unknown": list(unknown)}
-    stems: dict[str, list[str]] = dict(conn.execute(_UNKNOWN, asked).fetchall())
+    parameters = {"language": language, "words": words, "unknown": list(unknown)}
+    stems: dict[str, list[str]] = dict(conn.execute(_UNKNOWN, parameters).fetchall())
     if not stems:
         return list(terms)
     choose = _likeliest if is_word and language == LISTED else _surest
-    chosen = {word: choose(word, near) for word, near in _near(conn, language, list(stems)).items() if near}
-    found = {word: Term(known.lexeme, known.chunks, WEIGHT) for word, known in chosen.items() if known}
-    misspelt = {lexeme for word in found for lexeme in stems[word]} & unknown
-    written = {term.lexeme for term in terms}
-    meant = {term.lexeme: term for term in found.values() if term.lexeme not in written}
-    return [term for term in terms if term.lexeme not in misspelt] + list(meant.values())
+    corrections = {word: choose(word, near) for word, near in _near(conn, language, list(stems)).items() if near}
+    replacements = {
+        word: Term(correction.lexeme, correction.chunks, WEIGHT)
+        for word, correction in corrections.items()
+        if correction
+    }
+    misspelt = {lexeme for word in replacements for lexeme in stems[word]} & unknown
+    lexemes = {term.lexeme for term in terms}
+    added_terms = {term.lexeme: term for term in replacements.values() if term.lexeme not in lexemes}
+    return [term for term in terms if term.lexeme not in misspelt] + list(added_terms.values())
 
 
 @lru_cache(maxsize=1)
@@ -113,14 +117,14 @@ def neighbours(word: str) -> set[str]:
 def _near(conn: Connection[Any], language: str, words: Sequence[str]) -> dict[str, list[_Near]]:
     """What the index knows at one edit from each word, the most frequent first."""
     candidates = [(word, swapped, " ".join(near)) for word in words for swapped, near in _kinds(word)]
-    asked = {
+    parameters = {
         "language": language,
         "words": [word for word, _, _ in candidates],
         "swapped": [swapped for _, swapped, _ in candidates],
         "candidates": [near for _, _, near in candidates],
     }
     near: dict[str, list[_Near]] = {word: [] for word in words}
-    for row in conn.execute(_KNOWN, asked).fetchall():
+    for row in conn.execute(_KNOWN, parameters).fetchall():
         near[row[0]].append(_Near(*row))
     return near
 
@@ -134,18 +138,18 @@ def _likeliest(word: str, near: Sequence[_Near]) -> _Near | None:
     """Where the words that are spelt right are known: the most frequent one; of a short word, what it clearly means."""
     if len(word) > SHORTEST:
         return near[0]
-    swapped = [known for known in near if known.swapped]
+    swapped = [word_near for word_near in near if word_near.swapped]
     return swapped[0] if swapped else _only(near)
 
 
 def _surest(word: str, near: Sequence[_Near]) -> _Near | None:
     """Where they are not: the only one, if that is in use or the word is long."""
-    only = _only([known for known in near if known.swapped or len(word) > SHORTEST])
+    only = _only([word_near for word_near in near if word_near.swapped or len(word) > SHORTEST])
     return only if only and (only.chunks >= SEVERAL or len(word) >= LONG) else None
 
 
 def _only(near: Sequence[_Near]) -> _Near | None:
-    return near[0] if len({known.lexeme for known in near}) == 1 else None
+    return near[0] if len({word_near.lexeme for word_near in near}) == 1 else None
 
 
 def _swaps(word: str) -> Iterator[str]:

@@ -45,11 +45,11 @@ def candidates(terms: Sequence[Term], chunks: int, visible: int, budget: int = B
     """
     # Where few may be seen, the filter lets few of them through; the index has to go through all of them, however.
     budget = min(budget * chunks // max(visible, 1), 10 * budget)
-    found = sorted((term for term in terms if term.chunks > 0), key=lambda term: (term.chunks, term.lexeme))
-    sums = list(accumulate(term.chunks for term in found))
+    by_rarity = sorted((term for term in terms if term.chunks > 0), key=lambda term: (term.chunks, term.lexeme))
+    sums = list(accumulate(term.chunks for term in by_rarity))
     rare = sum(total <= budget for total in sums)
-    left = budget - (sums[rare - 1] if rare else 0)
-    return " | ".join(filter(None, [any_of(found[:rare]), _together(found[rare:], chunks, left)]))
+    rest = budget - (sums[rare - 1] if rare else 0)
+    return " | ".join(filter(None, [any_of(by_rarity[:rare]), _together(by_rarity[rare:], chunks, rest)]))
 
 
 def _together(common: Sequence[Term], chunks: int, budget: int) -> str:

@@ -25,12 +25,12 @@ def clusters(embedder: Embedder, questions: Sequence[str], *, alike: float = ALI
         return []
     vectors = embedder.embed(questions)
     near = vectors @ vectors.T >= alike
-    found: list[Cluster] = []
+    groups: list[Cluster] = []
     while near.any():
         centre = int(near.sum(axis=1).argmax())
         members = near[centre].copy()
         members[centre] = True
-        found.append(Cluster(questions[centre], int(members.sum())))
+        groups.append(Cluster(questions[centre], int(members.sum())))
         near[members, :] = False
         near[:, members] = False
-    return sorted(found, key=lambda cluster: -cluster.size)
+    return sorted(groups, key=lambda cluster: -cluster.size)

@@ -91,10 +91,10 @@ def configuration(text: str) -> str:
 
 def question_language(conn: Connection[Any], text: str) -> str:
     """The language of the documents that a question is in; `DEFAULT` before anything was indexed."""
-    spoken = [language for (language,) in conn.execute(_SPOKEN).fetchall()]
-    if len(spoken) < 2:
-        return spoken[0] if spoken else DEFAULT
-    row = conn.execute(_LEAST_RARE, {"spoken": spoken, "text": text}).fetchone()
+    languages = [language for (language,) in conn.execute(_SPOKEN).fetchall()]
+    if len(languages) < 2:
+        return languages[0] if languages else DEFAULT
+    row = conn.execute(_LEAST_RARE, {"spoken": languages, "text": text}).fetchone()
     return str(row[0]) if row else DEFAULT
 
 

@@ -41,17 +41,17 @@ def identifiers(text: str) -> list[str]:
     `HP 200` give `hp200`, `ALARM:3`, `alarm 3` and a row's `Alarm code: 3` give `alarm3`; so are all parts of a longer
     name, `SN-88-421/B` and `SN 88421B` give `sn88421b`.
     """
-    text = _RAISED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), _ADDRESS.sub(" ", text.translate(_TYPED)))
-    found: list[str] = []
+    text = _RAISED.sub(lambda names: unicodedata.normalize("NFKC", names[0]), _ADDRESS.sub(" ", text.translate(_TYPED)))
+    names: list[str] = []
     for match in _TOKEN.finditer(text):
         token = match[0].lower()
         if len(token) > MAX_LENGTH or not _is_identifier(token):
             continue
-        found.append(token)
+        names.append(token)
         parts = _JOINTS.split(token)
-        found += [part for part in parts if len(parts) > 1 and _is_identifier(part) and not part.isdecimal()]
-        found += _joined(token)
-    return found + [name for name in _numbered(text) if len(name) <= MAX_LENGTH]
+        names += [part for part in parts if len(parts) > 1 and _is_identifier(part) and not part.isdecimal()]
+        names += _joined(token)
+    return names + [name for name in _numbered(text) if len(name) <= MAX_LENGTH]
 
 
 def codes(words: list[str]) -> list[str]:

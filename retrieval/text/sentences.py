@@ -36,13 +36,13 @@ def split(text: str, kind: str) -> list[str]:
 
 def sentences(text: str) -> list[str]:
     """The sentences of a paragraph, in order, as they stand."""
-    found: list[str] = []
+    parts: list[str] = []
     start = 0
     for end in _SENTENCE_END.finditer(text):
         if not _ABBREVIATION.search(text, max(start, end.start() - NEAR), end.start()):
-            found.append(text[start : end.end()].strip())
+            parts.append(text[start : end.end()].strip())
             start = end.end()
-    return [sentence for sentence in [*found, text[start:].strip()] if sentence]
+    return [sentence for sentence in [*parts, text[start:].strip()] if sentence]
 
 
 def sentence_hash(text: str) -> bytes:

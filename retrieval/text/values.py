@@ -207,11 +207,11 @@ class Value:
 
 def values(text: str) -> list[Value]:
     """All values of a text, in order; none overlaps another."""
-    found: list[Value] = []
+    chosen_values: list[Value] = []
     for one in (*_dates(text), *_times(text), *_amounts(text), *_in_words(text)):
-        if not any(one.start < other.end and other.start < one.end for other in found):
-            found.append(one)
-    return sorted(found, key=lambda value: value.start)
+        if not any(one.start < other.end and other.start < one.end for other in chosen_values):
+            chosen_values.append(one)
+    return sorted(chosen_values, key=lambda value: value.start)
 
 
 def agree(one: Value, other: Value) -> bool:
@@ -235,8 +235,8 @@ def _slack(one: Value, other: Value) -> float:
 
 def _dates(text: str) -> Iterator[Value]:
     for place, pattern in enumerate(_DATES):
-        for found in pattern.finditer(text):
-            parts = found.groupdict()
+        for match in pattern.finditer(text):
+            parts = match.groupdict()
             month = _MONTHS.get(parts["name"].lower(), 0) if parts.get("name") else int(parts["m"])
             year = int(parts["y"]) if parts.get("y") else 0
             day = int(parts["d"])
@@ -244,7 +244,7 @@ def _dates(text: str) -> Iterator[Value]:
                 # Without a year, only day and month are compared: as if in year 0.
                 number = float((year * 12 + month) * 31 + day) if place < 4 else float(month * 31 + day)
                 kind = "date" if year else "day of the year"
-                yield Value(kind, (number,), (number,), "", found[0], found.start(), found.end())
+                yield Value(kind, (number,), (number,), "", match[0], match.start(), match.end())
 
 
 def _is_day(year: int, month: int, day: int) -> bool:
@@ -256,46 +256,46 @@ def _is_day(year: int, month: int, day: int) -> bool:
 
 
 def _times(text: str) -> Iterator[Value]:
-    for found in _CLOCK.finditer(text):
-        hour, minute = int(found["h"] or found["h2"]), int(found["m"] or found["m2"] or 0)
-        mark = (found["mark"] or "").lower()
+    for match in _CLOCK.finditer(text):
+        hour, minute = int(match["h"] or match["h2"]), int(match["m"] or match["m2"] or 0)
+        mark = (match["mark"] or "").lower()
         if mark.startswith("p") and hour < 12:
             hour += 12
         number = float(hour * 60 + minute)
-        yield Value("time of day", (number,), (number,), "", found[0], found.start(), found.end())
+        yield Value("time of day", (number,), (number,), "", match[0], match.start(), match.end())
 
 
 def _amounts(text: str) -> Iterator[Value]:
-    for found in _AMOUNT.finditer(text):
-        if text[found.end() : found.end() + 1].isalnum() and not found["lowunit"]:
+    for match in _AMOUNT.finditer(text):
+        if text[match.end() : match.end() + 1].isalnum() and not match["lowunit"]:
             continue  # 3D, 6ES7: no amount
-        unit, kind, factor = _measured(found)
-        if kind == "count" and (noun := _NOUN.match(text, found.end())):
+        unit, kind, factor = _measured(match)
+        if kind == "count" and (noun := _NOUN.match(text, match.end())):
             unit = noun["noun"].lower()
-        low = _readings(found["low"])
-        high = _readings(found["high"]) if found["high"] else low
+        low = _readings(match["low"])
+        high = _readings(match["high"]) if match["high"] else low
         if len(low) != len(high):
             low, high = low[:1], high[:1]
         ends = [tuple(_scaled(number, unit, factor) for number in side) for side in (low, high)]
         ends.sort()
-        yield Value(kind, ends[0], ends[1], unit, found[0].strip(), found.start(), found.end())
+        yield Value(kind, ends[0], ends[1], unit, match[0].strip(), match.start(), match.end())
 
 
-def _measured(found: re.Match[str]) -> tuple[str, str, float]:
+def _measured(match: re.Match[str]) -> tuple[str, str, float]:
     """The unit as it is written, what it measures, and its factor."""
-    for written in ((found["before"] or "").strip(), found["unit"] or "", found["lowunit"] or ""):
-        if written in _CASED:
-            return (written, *_CASED[written])
-        unit = written.lower().replace("º", "°").replace(" ", "")
+    for form in ((match["before"] or "").strip(), match["unit"] or "", match["lowunit"] or ""):
+        if form in _CASED:
+            return (form, *_CASED[form])
+        unit = form.lower().replace("º", "°").replace(" ", "")
         unit = "°c" if unit == "°" else unit
         if unit in _KINDS:
             return (unit, *_KINDS[unit])
     return "", "count", 1.0
 
 
-def _readings(written: str) -> tuple[float, ...]:
+def _readings(text: str) -> tuple[float, ...]:
     """A number with its thousands apart; `1.500` is both a thousand and a half and one and a half."""
-    digits = written.replace(" ", "").replace("\u202f", "").replace("'", "").replace("−", "-")
+    digits = text.replace(" ", "").replace("\u202f", "").replace("'", "").replace("−", "-")
     marks = [mark for mark in digits if mark in ",."]
     if not marks:
         return (float(digits),)
@@ -321,23 +321,23 @@ def _scaled(number: float, unit: str, factor: float) -> float:
 
 def _in_words(text: str) -> Iterator[Value]:
     """`three weeks`, `weekly`, and `twice a week`, which is every three and a half days."""
-    for found in _OFTEN.finditer(text):
-        number = _NUMERALS.get(found["number"].lower()) or (float(found["number"]) if found["number"].isdigit() else 0)
-        kind, factor = _KINDS.get(found["unit"].lower(), ("", 0.0))
+    for match in _OFTEN.finditer(text):
+        number = _NUMERALS.get(match["number"].lower()) or (float(match["number"]) if match["number"].isdigit() else 0)
+        kind, factor = _KINDS.get(match["unit"].lower(), ("", 0.0))
         if number and kind == "time":
-            yield _value("time", factor / number, found["unit"].lower(), found[0], found.start())
-    for found in _WORD.finditer(text):
-        word = found[0].lower()
+            yield _value("time", factor / number, match["unit"].lower(), match[0], match.start())
+    for match in _WORD.finditer(text):
+        word = match[0].lower()
         if word in _PERIOD:
-            yield _value("time", _PERIOD[word], word, found[0], found.start())
-        elif word in _NUMERALS and (after := _AFTER_NUMERAL.match(text, found.end())):
+            yield _value("time", _PERIOD[word], word, match[0], match.start())
+        elif word in _NUMERALS and (after := _AFTER_NUMERAL.match(text, match.end())):
             unit = after["unit"].lower()
-            said = text[found.start() : after.end()]
+            phrase = text[match.start() : after.end()]
             if unit in _KINDS and len(unit) > 1:
                 kind, factor = _KINDS[unit]
-                yield _value(kind, _NUMERALS[word] * factor, unit, said, found.start())
+                yield _value(kind, _NUMERALS[word] * factor, unit, phrase, match.start())
             elif unit not in COMMON and word not in _HARDLY_NUMERALS:
-                yield _value("count", _NUMERALS[word], unit, found[0], found.start())
+                yield _value("count", _NUMERALS[word], unit, match[0], match.start())
 
 
 def _value(kind: str, number: float, unit: str, text: str, start: int) -> Value:

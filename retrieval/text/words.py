@@ -28,7 +28,7 @@ def content(text: str) -> set[str]:
 
 def names(statement: str) -> set[str]:
     """Words with a capital that does not come from standing first."""
-    words = [found[0] for found in WORD.finditer(statement)]
+    words = [match[0] for match in WORD.finditer(statement)]
     return {word.lower() for word in words[1:] if word[0].isupper() and word.lower() not in COMMON}
 
 
@@ -37,18 +37,18 @@ def exact(text: str) -> set[str]:
     return {word for word in content(text) if is_number(word)} | names(text)
 
 
-def is_covered(word: str, held: set[str]) -> bool:
+def is_covered(word: str, words: set[str]) -> bool:
     """Whether the words hold this one or, for a word of letters, another form of it (oil, oiled; press, presses)."""
-    if word in held:
+    if word in words:
         return True
-    if is_number(word) and (bare := _bare(word)) and bare in set(map(_bare, held)):
+    if is_number(word) and (bare := _bare(word)) and bare in set(map(_bare, words)):
         return True
     if word[0].isdigit():  # 400-hour, 12bar: the number counts, not what hangs on it
-        return numerals(word) <= numerals(" ".join(held))
+        return numerals(word) <= numerals(" ".join(words))
     if is_number(word) or len(word) < 4:
         return False
     stem = word[: max(4, len(word) - 3)]
-    return any(other.startswith(stem) or (len(other) >= 3 and word.startswith(other)) for other in held)
+    return any(other.startswith(stem) or (len(other) >= 3 and word.startswith(other)) for other in words)
 
 
 def _bare(word: str) -> str:
@@ -68,14 +68,14 @@ def is_number(word: str) -> bool:
 
 def codes(text: str) -> set[str]:
     """What is typed as it stands, lower-cased: `$rst=#` (not `$rst=*`), `$$`, `c#`. Emphasis is no part of it."""
-    found = set()
+    codes_in = set()
     for word in _CODE.findall(text.lower()):
         bare = word.strip(_AROUND_CODE)
         while len(bare) > 2 and bare[0] == bare[-1] == "*":
             bare = bare[1:-1].strip(_AROUND_CODE)
         if len(bare) > 1 and set(bare) & set("$#*=") and not set(bare) <= set("#*="):
-            found.add(bare)
-    return found
+            codes_in.add(bare)
+    return codes_in
 
 
 def denies(text: str) -> bool:

@@ -146,8 +146,8 @@ def _other_names(one: Claim, other: Claim) -> bool:
 
 def _differing_values(one: Claim, other: Claim) -> tuple[Value, Value] | None:
     """The one value of each that the other does not state, if both are of one kind."""
-    mine = [value for value in one.values if not any(agree(value, known) for known in other.values)]
-    theirs = [value for value in other.values if not any(agree(value, known) for known in one.values)]
+    mine = [value for value in one.values if not any(agree(value, stated) for stated in other.values)]
+    theirs = [value for value in other.values if not any(agree(value, stated) for stated in one.values)]
     pairs = [(a, b) for a, b in product(mine, theirs) if _comparable(a, b)]
     kinds = {a.kind for a, _ in pairs}
     if any(

@@ -108,7 +108,7 @@ def _modified(one: Claim, other: Claim) -> bool:
 
 
 def _place(words: Sequence[str], word: str) -> int | None:
-    return next((place for place, known in enumerate(words) if same(known, word)), None)
+    return next((place for place, other in enumerate(words) if same(other, word)), None)
 
 
 def _before(words: Sequence[str], place: int) -> str:
@@ -126,8 +126,8 @@ def _narrowed(one: Claim, other: Claim, terms: frozenset[str]) -> bool:
     )
 
 
-def _narrows(clause: Sequence[str], known: set[str], leads: bool) -> bool:
-    kinds = [_kind(word, known) for word in clause]
+def _narrows(clause: Sequence[str], vocabulary: set[str], leads: bool) -> bool:
+    kinds = [_kind(word, vocabulary) for word in clause]
     if leads and _NEW in kinds and _KNOWN not in kinds:
         return True
     return any(_is_narrowing(clause, kinds, place) for place, kind in enumerate(kinds) if kind == _NEW)
@@ -150,11 +150,11 @@ def _back_over_articles(clause: Sequence[str], place: int) -> Iterator[int]:
             return
 
 
-def _kind(word: str, known: set[str]) -> str:
+def _kind(word: str, vocabulary: set[str]) -> str:
     if word in SMALL or word in CONDITIONS:
         return _EMPTY
     stem = canonical(word)
-    if holds(known, stem):
+    if holds(vocabulary, stem):
         return _KNOWN
     return _EMPTY if is_act(stem) and not is_measure(stem) else _NEW
 

@@ -56,7 +56,7 @@ def stems(text: str) -> list[str]:
 
 def holds(words: Collection[str], word: str) -> bool:
     """Whether stems hold this one, or one that counts as the same."""
-    return word in words or any(same(known, word) for known in words)
+    return word in words or any(same(other, word) for other in words)
 
 
 def same(one: str, other: str) -> bool:

@@ -37,21 +37,23 @@ class Calibration:
     threshold: float
     marks: tuple[str, ...] = COMPARED
 
-    def confidence(self, found: Marks, *, grounded: float | None = None, says_yes: float | None = None) -> float:
+    def confidence(
+        self, measured_marks: Marks, *, grounded: float | None = None, says_yes: float | None = None
+    ) -> float:
         """How likely the passages answer, between 0 and 1. `grounded`, `says_yes`: as in `assess`."""
         *weights, bias = self.weights
-        measured = found.values(self.marks)
+        measured = measured_marks.values(self.marks)
         total = bias + sum(weight * mark for weight, mark in zip(weights, measured, strict=True))
         for weight, middle, value in ((*GROUNDED, grounded), (*SAYS_YES, says_yes)):
             if value is not None:
                 total += weight * (logit(value) - middle)
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
 
-    def for_marks(self, found: Marks) -> "Calibration":
+    def for_marks(self, measured_marks: Marks) -> "Calibration":
         """This one; where words were not compared and it goes by them, or the reverse, the default weights of that case
         with its threshold, which says how sure one wants to be.
         """
-        expected = NOT_COMPARED if found.words is None else COMPARED
+        expected = NOT_COMPARED if measured_marks.words is None else COMPARED
         if self.marks == expected:
             return self
         default = DEFAULTS[expected]
@@ -93,9 +95,9 @@ def assess(
     that they answer, None where it was not asked. Where all codes that the question names are missing it is never
     enough, for a neighbour's answer would be wrong.
     """
-    found = marks(question, passages)
-    fitted = calibration.for_marks(found)
-    confidence = fitted.confidence(found, grounded=grounded, says_yes=says_yes)
+    measured_marks = marks(question, passages)
+    fitted = calibration.for_marks(measured_marks)
+    confidence = fitted.confidence(measured_marks, grounded=grounded, says_yes=says_yes)
     enough = bool(passages) and confidence >= fitted.threshold and not names_only_what_is_missing(question, passages)
     return Assessment(confidence, enough, tuple(missing_mentions(question, passages)))
 

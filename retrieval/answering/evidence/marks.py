@@ -44,27 +44,27 @@ class Marks:
 
     def values(self, names: Sequence[str]) -> tuple[float, ...]:
         """Those of these names. Raises ValueError for one that is None."""
-        found = asdict(self)
-        if lacking := [name for name in names if found[name] is None]:
+        by_name = asdict(self)
+        if lacking := [name for name in names if by_name[name] is None]:
             raise ValueError(f"{', '.join(lacking)} was not measured")
-        return tuple(found[name] for name in names)
+        return tuple(by_name[name] for name in names)
 
 
 def marks(question: str, passages: Sequence[Passage]) -> Marks:
     """Of a question that was searched. `question` is what is asked now: of a follow-up the last message alone."""
-    read = passages[:READ]
+    top = passages[:READ]
     return Marks(
-        score=read[0].score if read else 0.0,
-        words=_words(question, read),
-        sentence=max((s.similarity + s.overlap for passage in read for s in passage.sentences), default=0.0),
+        score=top[0].score if top else 0.0,
+        words=_words(question, top),
+        sentence=max((s.similarity + s.overlap for passage in top for s in passage.sentences), default=0.0),
         mentioned=float(not missing_mentions(question, passages)),
-        number=float(not _lacks_number(question, read[:NUMBERS])),
+        number=float(not _lacks_number(question, top[:NUMBERS])),
     )
 
 
 def _lacks_number(question: str, passages: Sequence[Passage]) -> bool:
-    wanted = answer_type(question)
-    return wanted.number and not any(wanted.is_in(s.text) for passage in passages for s in passage.sentences)
+    answer = answer_type(question)
+    return answer.number and not any(answer.is_in(s.text) for passage in passages for s in passage.sentences)
 
 
 def _words(question: str, passages: Sequence[Passage]) -> float | None:
@@ -82,8 +82,8 @@ def _words(question: str, passages: Sequence[Passage]) -> float | None:
 
 
 def _nearness(passage: Passage, weights: Mapping[str, float]) -> float:
-    told = [(match.nearness, weights.get(match.word.lower(), 0.0)) for match in passage.matches]
-    best = sorted(((nearness, weight) for nearness, weight in told if weight), reverse=True)[:BEST]
+    pairs = [(match.nearness, weights.get(match.word.lower(), 0.0)) for match in passage.matches]
+    best = sorted(((nearness, weight) for nearness, weight in pairs if weight), reverse=True)[:BEST]
     total = sum(weight for _, weight in best)
     return sum(nearness * weight for nearness, weight in best) / total if total else 0.0
 
@@ -108,5 +108,5 @@ def _is_form(word: str, stem: str) -> bool:
 
 def logit(probability: float) -> float:
     """Of a probability, kept away from 0 and 1."""
-    kept = min(0.99, max(0.01, probability))
-    return math.log(kept / (1 - kept))
+    bounded = min(0.99, max(0.01, probability))
+    return math.log(bounded / (1 - bounded))

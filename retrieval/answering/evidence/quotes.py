@@ -46,8 +46,8 @@ def choose_quotes(
     `before` is what the conversation was shown already: of that, nothing leads that another sentence can say as well.
     `nearness` tells how near the cells of a table row are to the question.
     """
-    wanted = answer_type(question)
-    spans = _Spans(passages[:READ], wanted, before)
+    answer = answer_type(question)
+    spans = _Spans(passages[:READ], answer, before)
     spans.choose()
     spans.grow()
     return [_led_by_cells(question, quote, nearness) for quote in spans.quotes()]
@@ -56,7 +56,7 @@ def choose_quotes(
 class _Spans:
     """Quotes in the making: spans of sentence indices within passages, with a budget of words."""
 
-    def __init__(self, passages: Sequence[Passage], wanted: AnswerType, before: str) -> None:
+    def __init__(self, passages: Sequence[Passage], answer: AnswerType, before: str) -> None:
         self._passages = passages
         self._shown = {
             (p, s)
@@ -66,37 +66,37 @@ class _Spans:
         }
         self._scores = {
             (p, s): relevance(passage, sentence)
-            + NUMBER_BONUS * (wanted.number and wanted.is_in(sentence.text))
+            + NUMBER_BONUS * (answer.number and answer.is_in(sentence.text))
             - SHOWN_BEFORE * ((p, s) in self._shown)
             for p, passage in enumerate(passages)
             for s, sentence in enumerate(passage.sentences)
         }
-        self._leave_out_other_rows(wanted.given)
+        self._leave_out_other_rows(answer.given)
         self._spans: list[tuple[int, int, int]] = []
         self._words_left = MAX_QUOTED_WORDS
 
-    def _leave_out_other_rows(self, given: frozenset[str]) -> None:
+    def _leave_out_other_rows(self, question_numerals: frozenset[str]) -> None:
         """Where a table row holds what the question names (alarm 3), rows of other names (alarm 4) say nothing."""
         rows = {
             key: numerals(self._passages[key[0]].sentences[key[1]].text)
             for key in self._scores
             if self._passages[key[0]].kind == "row"
         }
-        named = {key for key, numerals in rows.items() if numerals & given}
-        if named:
-            for key in rows.keys() - named:
+        matches = {key for key, numerals in rows.items() if numerals & question_numerals}
+        if matches:
+            for key in rows.keys() - matches:
                 del self._scores[key]
 
     def choose(self) -> None:
-        shown: set[str] = set()
+        texts: set[str] = set()
         for (p, s), _ in sorted(self._scores.items(), key=lambda item: -item[1]):
             text = self._passages[p].sentences[s].text
             if len(self._spans) == MAX_QUOTES:
                 break
             if self._spans and (p, s) in self._shown:
                 continue
-            if text not in shown and self._fits(p, s):
-                shown.add(text)
+            if text not in texts and self._fits(p, s):
+                texts.add(text)
                 self._take(p, s)
                 self._spans.append((p, s, s + 1))
 
@@ -123,11 +123,11 @@ class _Spans:
 
     def _neighbours(self, i: int, span: tuple[int, int, int]) -> list[tuple[float, int, int]]:
         p, start, end = span
-        taken = {(q, s) for q, first, last in self._spans for s in range(first, last)}
+        sentences = {(q, s) for q, first, last in self._spans for s in range(first, last)}
         return [
             (self._scores[p, s] + bonus, i, s)
             for s, bonus in ((end, AFTER_BONUS), (start - 1, 0.0))
-            if (p, s) in self._scores and (p, s) not in taken | self._shown and self._fits(p, s)
+            if (p, s) in self._scores and (p, s) not in sentences | self._shown and self._fits(p, s)
         ]
 
     def _fits(self, p: int, s: int) -> bool:

@@ -24,40 +24,40 @@ def quoted_row(question: str, row: str, nearness: Nearness | None = None) -> str
     """
     cells = [line.strip() for line in row.split("\n") if line.strip()]
     names = [cell for cell in cells if _names(question, cell)]
-    asked = [cell for cell in cells if cell not in names and _is_asked(question, cell)]
+    requested = [cell for cell in cells if cell not in names and _is_asked(question, cell)]
     others = [cell for cell in cells if cell not in names]
-    answering = _near(others, asked, nearness) if asked else others
+    answering = _near(others, requested, nearness) if requested else others
     return JOINT.join([*answering, *(_most_telling(question, names) if answering else names)])
 
 
-def _near(cells: Sequence[str], asked: Sequence[str], nearness: Nearness | None) -> list[str]:
+def _near(cells: Sequence[str], requested: Sequence[str], nearness: Nearness | None) -> list[str]:
     """The cells that are asked for by name and those that are nearer than all of these, as they stand in the row."""
     if nearness is None:
-        return list(asked)
+        return list(requested)
     cosines = dict(zip(cells, nearness(cells), strict=True))
-    most = max(cosines[cell] for cell in asked)
-    return [cell for cell in cells if cell in asked or cosines[cell] > most]
+    most = max(cosines[cell] for cell in requested)
+    return [cell for cell in cells if cell in requested or cosines[cell] > most]
 
 
 def _most_telling(question: str, names: Sequence[str]) -> list[str]:
     """Of the cells that name the row: those with a number or code of the question, else the first ones."""
-    given = numerals(question)
-    coded = [cell for cell in names if numerals(_value(cell)) & given]
+    question_numerals = numerals(question)
+    coded = [cell for cell in names if numerals(_value(cell)) & question_numerals]
     return (coded or list(names))[:IDENTIFYING]
 
 
 def _names(question: str, cell: str) -> bool:
     """Whether the value stands in the question: a number or code of it, or at least half of its words."""
-    value, asked = content(_value(cell)), content(question)
-    held = [word for word in value if is_covered(word, asked)]
-    return bool(numerals(" ".join(held))) or (bool(held) and len(held) >= len(value) / 2)
+    value, words = content(_value(cell)), content(question)
+    shared = [word for word in value if is_covered(word, words)]
+    return bool(numerals(" ".join(shared))) or (bool(shared) and len(shared) >= len(value) / 2)
 
 
 def _is_asked(question: str, cell: str) -> bool:
     column, value = _parts(cell)
-    words = content(column.replace("_", " "))
-    asked = content(question)
-    return bool(value) and any(is_covered(word, asked) for word in words)
+    column_words = content(column.replace("_", " "))
+    question_words = content(question)
+    return bool(value) and any(is_covered(word, question_words) for word in column_words)
 
 
 def _value(cell: str) -> str:

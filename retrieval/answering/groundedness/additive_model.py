@@ -28,13 +28,13 @@ class AdditiveModel:
     threshold: float
     judge: float = 0.0
 
-    def probability(self, features: Floats, judged: float | None = None) -> float:
-        """From the features in the order of FEATURES and, where a model judged, its probability of yes, `judged`."""
+    def probability(self, features: Floats, by_model: float | None = None) -> float:
+        """From the features in the order of FEATURES and, where a model judged, its probability of yes, `by_model`."""
         total = self.bias
         for name, (at, adds) in self.curves.items():
             total += float(np.interp(features[FEATURES.index(name)], at, adds))
-        if judged is not None:
-            sure = min(max(judged, 1e-4), 1 - 1e-4)
+        if by_model is not None:
+            sure = min(max(by_model, 1e-4), 1 - 1e-4)
             total += self.judge * float(np.log(sure / (1 - sure)))
         return float(1 / (1 + np.exp(-total)))
 

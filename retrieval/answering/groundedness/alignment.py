@@ -61,18 +61,18 @@ class Alignment:
         self.letters_by_sentence = self._per_sentence(self.letters)
 
     def _letters(self) -> Floats:
-        found = np.zeros((len(self.own), len(self.basis.words)), dtype=np.float32)
+        likeness_of = np.zeros((len(self.own), len(self.basis.words)), dtype=np.float32)
         for i, word in enumerate(self.own):
             for place, likeness in self.basis.forms.like(word.form).items():
-                found[i, self.basis.positions[place]] = likeness
-        return found
+                likeness_of[i, self.basis.positions[place]] = likeness
+        return likeness_of
 
     def _context(self) -> Floats:
-        found = np.zeros((len(self.own), len(self.basis.readings)), dtype=np.float32)
+        likeness = np.zeros((len(self.own), len(self.basis.readings)), dtype=np.float32)
         for p, forms in enumerate(self.basis.contexts):
             for i, word in enumerate(self.own):
-                found[i, p] = CONTEXT * max(forms.like(word.form).values(), default=0.0)
-        return found
+                likeness[i, p] = CONTEXT * max(forms.like(word.form).values(), default=0.0)
+        return likeness
 
     def _per_sentence(self, credit: Floats) -> Floats:
         """The best credit of each own word in each sentence with its headings, (own words, sentences)."""
@@ -82,14 +82,14 @@ class Alignment:
         return np.maximum(best, self.context[:, self.basis.passage_of])
 
     @cached_property
-    def held_in_windows(self) -> Floats:
+    def cover_in_windows(self) -> Floats:
         """The best credit of each own word in each window, (own words, windows)."""
         return self.in_windows(self.by_sentence)
 
     @cached_property
     def sentences(self) -> list[int]:
         """The sentences of the chosen windows."""
-        return sorted({int(k) for w in self.chosen for k in self.basis.windows[w]})
+        return sorted({int(k) for w in self.best_windows for k in self.basis.windows[w]})
 
     @cached_property
     def here(self) -> npt.NDArray[np.bool_]:
@@ -114,39 +114,39 @@ class Alignment:
         return np.asarray(self.basis.window_vectors @ mean(self.statement.vectors))
 
     @cached_property
-    def chosen(self) -> list[int]:
+    def best_windows(self) -> list[int]:
         """Windows that together cover most, each the one that adds most to those before it."""
-        chosen: list[int] = []
-        held = np.zeros(len(self.own), dtype=np.float32)
+        windows: list[int] = []
+        cover = np.zeros(len(self.own), dtype=np.float32)
         single = self.basis.windows[:, 0] == self.basis.windows[:, 1]
-        while len(chosen) < WINDOWS:
-            gains = self.rarity @ np.maximum(self.held_in_windows - held[:, None], 0) / self.total
+        while len(windows) < WINDOWS:
+            gains = self.rarity @ np.maximum(self.cover_in_windows - cover[:, None], 0) / self.total
             scores = gains + 0.1 * self.nearness + 0.02 * single
             best = int(scores.argmax())
-            if chosen and gains[best] < LEAST_GAIN:
+            if windows and gains[best] < LEAST_GAIN:
                 break
-            chosen.append(best)
-            held = np.maximum(held, self.held_in_windows[:, best])
-        return chosen
+            windows.append(best)
+            cover = np.maximum(cover, self.cover_in_windows[:, best])
+        return windows
 
     @cached_property
-    def held_at(self) -> list[Numbers]:
+    def places_of(self) -> list[Numbers]:
         """The places of the passages that hold each own word, in order."""
         return [np.flatnonzero(of_word >= 0.75) for of_word in self.letters]
 
     @cached_property
-    def named(self) -> set[int]:
+    def names(self) -> set[int]:
         """The places of its names, where a capital makes one."""
         return names(self.statement.text, self.own) if self.statement.capitals else set()
 
     @cached_property
     def values(self) -> list[int]:
         """The places of its own numbers and names."""
-        found = self.named | {i for i, word in enumerate(self.own) if word.is_number}
-        return sorted(i for i in found if i >= self.statement.asked)
+        places = self.names | {i for i, word in enumerate(self.own) if word.is_number}
+        return sorted(i for i in places if i >= self.statement.question_words)
 
     @cached_property
-    def asked(self) -> Floats:
+    def in_question(self) -> Floats:
         """How much each own word stands in the question."""
         if self.question is None:
             return np.zeros(len(self.own), dtype=np.float32)
@@ -155,12 +155,12 @@ class Alignment:
 
     def nearly_best(self) -> set[int]:
         """The sentences of the windows that hold nearly as much of the statement as the best one."""
-        cover = self.rarity @ self.held_in_windows / self.total
+        cover = self.rarity @ self.cover_in_windows / self.total
         return {int(k) for w in np.flatnonzero(cover >= cover.max() - NEARLY) for k in self.basis.windows[w]}
 
     def together(self, i: int, j: int, most: int) -> bool:
         """Whether two own words stand at most so far from each other in the passages, or one of them above them."""
-        one, other = self.held_at[i], self.held_at[j]
+        one, other = self.places_of[i], self.places_of[j]
         if not len(one) or not len(other):
             above = self.context.max(axis=1)
             return bool((len(one) and above[j] >= SAME * CONTEXT) or (len(other) and above[i] >= SAME * CONTEXT))

@@ -49,13 +49,13 @@ class Basis:
 
     def _breaks(self) -> list[bool]:
         """Whether a clause ends before each word."""
-        found = []
+        breaks = []
         for p, s in self.sentences:
             reading = self.readings[p]
             text = reading.sentences[s]
             of_sentence = [w for w, at in zip(reading.words, reading.sentence_of, strict=True) if at == s]
-            found += clause_breaks(text, of_sentence)
-        return found
+            breaks += clause_breaks(text, of_sentence)
+        return breaks
 
     def _window_vectors(self) -> Vectors | None:
         if self.vectors is None or not len(self.windows):

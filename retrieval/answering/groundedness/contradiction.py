@@ -32,7 +32,7 @@ def contradiction(c: Alignment) -> dict[str, float]:
 
 def _opposites(c: Alignment) -> float:
     """How many words the evidence does not have, but has an opposite of."""
-    held = c.letters[:, c.here].max(axis=1, initial=0)
+    likeness = c.letters[:, c.here].max(axis=1, initial=0)
     forms = {c.basis.words[k].form for k in np.flatnonzero(c.here)}
-    missing = [word.form for i, word in enumerate(c.own) if held[i] < SAME and c.rarity[i] > 0]
-    return float(sum(bool(opposites(form) & forms) for form in missing))
+    absent = [word.form for i, word in enumerate(c.own) if likeness[i] < SAME and c.rarity[i] > 0]
+    return float(sum(bool(opposites(form) & forms) for form in absent))

@@ -14,36 +14,36 @@ TOGETHER = 4
 def cooccurrence(c: Alignment) -> dict[str, float]:
     """The features of words and values in each other's company."""
     numbers = [i for i in c.values if c.own[i].is_number]
-    named = [i for i in c.values if not c.own[i].is_number]
+    names = [i for i in c.values if not c.own[i].is_number]
     return {
         "value apart": _value_apart(c),
         "pairs": _pairs(c),
         "name split": _name_split(c),
         "value out of company": _value_out_of_company(c),
         "number beside others": _beside_others(c, numbers),
-        "name beside others": _beside_others(c, named),
+        "name beside others": _beside_others(c, names),
     }
 
 
 def _pairs(c: Alignment) -> float:
     """Of its neighbouring words, the share that stand near each other somewhere in the passages."""
-    kept = [i for i in range(len(c.own)) if c.rarity[i] >= 0.2]
-    total = held = 0.0
-    for i, j in pairwise(kept):
+    places = [i for i in range(len(c.own)) if c.rarity[i] >= 0.2]
+    total = together = 0.0
+    for i, j in pairwise(places):
         weight = float(c.rarity[i] + c.rarity[j])
         total += weight
-        held += weight * c.together(i, j, TOGETHER + (j - i))
-    return held / total if total else 1.0
+        together += weight * c.together(i, j, TOGETHER + (j - i))
+    return together / total if total else 1.0
 
 
 def _name_split(c: Alignment) -> float:
     """How many names of several words (Castle Street) stand nowhere as a whole, with at most one word between."""
-    named = c.named
-    asked = c.asked
+    names = c.names
+    asked = c.in_question
     split = 0
-    for i in sorted(named):
+    for i in sorted(names):
         j = i + 1
-        if j not in named or c.own[i].is_number or c.own[j].is_number:
+        if j not in names or c.own[i].is_number or c.own[j].is_number:
             continue
         if c.statement.text[c.own[i].end : c.own[j].start] not in (" ", "-", "® "):
             continue
@@ -59,17 +59,19 @@ def _beside_others(c: Alignment, values: Iterable[int]) -> float:
     """
     worst = 0.0
     for i in values:
-        beside = _beside(c, i) if len(c.held_at[i]) else []
+        beside = _beside(c, i) if len(c.places_of[i]) else []
         if beside:
-            worst = max(worst, 1 - max(_share_near(c, beside, int(at)) for at in c.held_at[i]))
+            worst = max(worst, 1 - max(_share_near(c, beside, int(at)) for at in c.places_of[i]))
     return worst
 
 
 def _beside(c: Alignment, i: int) -> list[int]:
     """The places of the nearest words before and after an own word that say something."""
-    kept = [j for j in range(max(c.statement.asked, i - 3), min(len(c.own), i + 4)) if c.rarity[j] >= 0.2]
+    places = [j for j in range(max(c.statement.question_words, i - 3), min(len(c.own), i + 4)) if c.rarity[j] >= 0.2]
     return [
-        j for j in (max((j for j in kept if j < i), default=-1), min((j for j in kept if j > i), default=-1)) if j >= 0
+        j
+        for j in (max((j for j in places if j < i), default=-1), min((j for j in places if j > i), default=-1))
+        if j >= 0
     ]
 
 
@@ -92,12 +94,13 @@ def _value_out_of_company(c: Alignment) -> float:
 
 def _out_of_company(c: Alignment, i: int) -> float:
     """Of the words around a value of its own, the share that none of its places in the passages has near."""
-    near = [j for j in range(max(c.statement.asked, i - 5), min(len(c.own), i + 6)) if j != i and c.rarity[j] >= 0.2]
-    if not near or not len(c.held_at[i]):
+    around = range(max(c.statement.question_words, i - 5), min(len(c.own), i + 6))
+    near = [j for j in around if j != i and c.rarity[j] >= 0.2]
+    if not near or not len(c.places_of[i]):
         return 0.0
     weight = c.rarity[near]
     best = 0.0
-    for at in c.held_at[i]:
+    for at in c.places_of[i]:
         cooccurrence = c.credit[near, max(0, at - 12) : at + 13].max(axis=1)
         passage = c.basis.passage_of[c.basis.sentence_of[at]]
         cooccurrence = np.maximum(cooccurrence, c.context[near, passage])
@@ -119,7 +122,7 @@ def _value_apart(c: Alignment) -> float:
         rest[i] = 0
         if rest.sum() <= 0:
             continue
-        cover = rest @ c.held_in_windows / rest.sum()
+        cover = rest @ c.cover_in_windows / rest.sum()
         apart = float(cover[usable].max() - cover[beside].max())
         if not c.basis.is_row[c.basis.windows[beside, 0]].all():  # a heading of the text, its row does not have
             apart = min(apart, _out_of_company(c, i))

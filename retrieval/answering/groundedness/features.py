@@ -60,7 +60,7 @@ def extract_features(statement: StatementReading, question: StatementReading | N
     if not len(basis.windows) or not c.own:
         return Features(_as_array(_nothing(c)), (), c.cosines is not None)
     by_name = _held(c) | missing(c) | contradiction(c) | cooccurrence(c)
-    return Features(_as_array(by_name), tuple(_window(basis, w) for w in c.chosen), c.cosines is not None)
+    return Features(_as_array(by_name), tuple(_window(basis, w) for w in c.best_windows), c.cosines is not None)
 
 
 def _as_array(values: dict[str, float]) -> Floats:
@@ -79,8 +79,8 @@ def _window(basis: Basis, w: int) -> tuple[int, int, int]:
 
 def _held(c: Alignment) -> dict[str, float]:
     """How near the windows are and how much of the statement they hold, by vectors and by letters."""
-    covered = c.held_in_windows[:, c.chosen].max(axis=1)
-    letters = c.in_windows(c.letters_by_sentence)[:, c.chosen].max(axis=1)
+    covered = c.cover_in_windows[:, c.best_windows].max(axis=1)
+    letters = c.in_windows(c.letters_by_sentence)[:, c.best_windows].max(axis=1)
     lack = c.rarity * (1 - covered)
     return {
         "nearness": float(c.nearness.max()),
@@ -108,5 +108,5 @@ def _about_the_question(c: Alignment) -> float:
 
 
 def _cover_of_the_new(c: Alignment, covered: Floats) -> float:
-    weight = c.rarity * (c.asked < SAME)
+    weight = c.rarity * (c.in_question < SAME)
     return float(weight @ covered / weight.sum()) if weight.sum() > 0 else 1.0

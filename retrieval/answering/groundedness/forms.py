@@ -85,21 +85,21 @@ class WordForm:
 
 def words(text: str) -> list[WordForm]:
     """The words and numbers of a text in order; "v4" is two of them, "400-hour" too."""
-    return [WordForm(_form(found[0].strip()), found.start(), found.end(), found[0]) for found in _WORD.finditer(text)]
+    return [WordForm(_form(match[0].strip()), match.start(), match.end(), match[0]) for match in _WORD.finditer(text)]
 
 
-def _form(written: str) -> str:
-    if written[0].isdigit():
-        return number(written)
-    return _PLURAL.sub("", written.casefold().replace("’", "'"))
+def _form(text: str) -> str:
+    if text[0].isdigit():
+        return number(text)
+    return _PLURAL.sub("", text.casefold().replace("’", "'"))
 
 
-def number(written: str) -> str:
+def number(text: str) -> str:
     """One way of writing a number: 1,000 and 1.000 as 1000, 0,5 as 0.5, 40.00 as 40; 2.50 and 6.15.0 as they stand."""
-    if _GROUPED.fullmatch(written) and not written.startswith("0"):
-        return re.sub(r"[.,]", "", written)
-    parts = _WITH_PART.fullmatch(written)
-    plain = re.sub(r"[.,]", "", parts[1]) + "." + parts[2] if parts else written.replace(",", ".")
+    if _GROUPED.fullmatch(text) and not text.startswith("0"):
+        return re.sub(r"[.,]", "", text)
+    parts = _WITH_PART.fullmatch(text)
+    plain = re.sub(r"[.,]", "", parts[1]) + "." + parts[2] if parts else text.replace(",", ".")
     return _ZEROS.sub("", plain) if plain.count(".") == 1 else plain
 
 
@@ -124,22 +124,22 @@ class FormIndex:
 
     def like(self, form: str) -> dict[int, float]:
         """The places of the forms that are like this one, each with its likeness from LEAST_LIKENESS to 1."""
-        found: dict[int, float] = {}
+        likeness_of: dict[int, float] = {}
         if (same := self.place.get(form)) is not None:
-            found[same] = 1.0
+            likeness_of[same] = 1.0
         if form in COUNTS and (digit := self.place.get(str(COUNTS[form]))) is not None:
-            found[digit] = 1.0
+            likeness_of[digit] = 1.0
         if form[0].isdigit():
-            return found | {self.place[name]: 1.0 for name in _counts(form) if name in self.place}
+            return likeness_of | {self.place[name]: 1.0 for name in _counts(form) if name in self.place}
         if len(form) < LEAST_LETTERS:
-            return found
+            return likeness_of
         mine = letters_in_threes(form)
         shared = Counter(i for three in mine for i in self._holding.get(three, ()))
         for i, count in shared.items():
             likeness = _likeness(form, self.order[i], count)
             if likeness >= LEAST_LIKENESS:
-                found.setdefault(i, likeness)
-        return found
+                likeness_of.setdefault(i, likeness)
+        return likeness_of
 
 
 def _likeness(one: str, other: str, shared: int) -> float:
@@ -159,14 +159,14 @@ def _counts(form: str) -> tuple[str, ...]:
 
 def typed(text: str) -> set[str]:
     """What must stand sign by sign, in lower case: codes, commands, paths, options, identifiers."""
-    found = signed(text)
+    codes_in = signed(text)
     for raw in _TYPED.findall(text):
         bare = raw.strip(_AROUND)
         if "](" in bare or len(bare) < 2 or _AMOUNT.fullmatch(bare):
             continue
         if (_CAMEL.search(bare) or _INNER.search(bare)) and not _UNIT.match(bare.lower()):
-            found.add(bare.lower())
-    return found
+            codes_in.add(bare.lower())
+    return codes_in
 
 
 def signed(text: str) -> set[str]:
@@ -191,30 +191,32 @@ def holds(text: str, code: str) -> bool:
     return False
 
 
-def names(text: str, found: Sequence[WordForm]) -> set[int]:
+def names(text: str, words_of_text: Sequence[WordForm]) -> set[int]:
     """The places of the words with a capital that does not come from standing first in a sentence or a line.
 
     Where nearly all words up to a colon or the end have one, as in headings, it says nothing.
     """
-    named: set[int] = set()
-    for part in _parts(text, found):
-        long = [i for i in part if len(found[i].form) >= LEAST_LETTERS and not found[i].is_number]
-        capitals = sum(found[i].written[0].isupper() for i in long)
+    places: set[int] = set()
+    for part in _parts(text, words_of_text):
+        long = [i for i in part if len(words_of_text[i].form) >= LEAST_LETTERS and not words_of_text[i].is_number]
+        capitals = sum(words_of_text[i].written[0].isupper() for i in long)
         if len(long) >= 2 and len(part) >= 3 and capitals >= MOST_CAPITALS * len(long):
             continue
-        named |= {
+        places |= {
             i
             for i in part
-            if found[i].written[0].isupper() and i and not _begins(text[found[i - 1].end : found[i].start])
+            if words_of_text[i].written[0].isupper()
+            and i
+            and not _begins(text[words_of_text[i - 1].end : words_of_text[i].start])
         }
-    return named | {i for i, word in enumerate(found) if len(word.written) > 1 and word.written.isupper()}
+    return places | {i for i, word in enumerate(words_of_text) if len(word.written) > 1 and word.written.isupper()}
 
 
-def _parts(text: str, found: Sequence[WordForm]) -> list[list[int]]:
+def _parts(text: str, words_of_text: Sequence[WordForm]) -> list[list[int]]:
     """The places of the words between colons and ends of lines and sentences."""
     parts: list[list[int]] = [[]]
-    for i, word in enumerate(found):
-        if i and _ENDS_PART.search(text[found[i - 1].end : word.start]):
+    for i, word in enumerate(words_of_text):
+        if i and _ENDS_PART.search(text[words_of_text[i - 1].end : word.start]):
             parts.append([])
         parts[-1].append(i)
     return parts

@@ -134,7 +134,7 @@ def _of_its_own(statement: StatementReading, text: str) -> StatementReading:
     """A terse answer's own words count in full, those of its question, which may be anybody's, less."""
     words = sum(word.start < len(statement.text) - len(text) for word in statement.words)
     rarity = np.append(statement.rarity[:words] * ASKED, statement.rarity[words:])
-    return replace(statement, rarity=rarity, asked=words)
+    return replace(statement, rarity=rarity, question_words=words)
 
 
 def _above(passages: Sequence[Passage], places: Sequence[int]) -> list[str]:

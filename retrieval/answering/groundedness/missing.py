@@ -17,13 +17,13 @@ def missing(c: Alignment) -> dict[str, float]:
     held_here = np.maximum(c.letters_by_sentence[:, c.sentences].max(axis=1), c.context.max(axis=1) / CONTEXT)
     number = c.numbers
     count = np.array([w.form in COUNTS for w in c.own], dtype=bool)
-    named = np.zeros(len(c.own), dtype=bool)
-    named[list(c.named)] = True
+    names = np.zeros(len(c.own), dtype=bool)
+    names[list(c.names)] = True
     rarity = np.array([max(r, ACRONYM) if w.written.isupper() else r for w, r in zip(c.own, c.rarity, strict=True)])
-    named &= ~number & ~count & (rarity > 0.3)
-    asked = c.asked
+    names &= ~number & ~count & (rarity > 0.3)
+    asked = c.in_question
     soft = np.maximum(held_anywhere, c.credit.max(axis=1) * 0.8)
-    missing_name = named * (1 - soft) * rarity
+    missing_name = names * (1 - soft) * rarity
     return {
         "number missing": float((number & (held_anywhere < SAME) & (asked < SAME)).sum()),
         "number elsewhere": float((number & (held_anywhere >= SAME) & (held_here < SAME)).sum()),

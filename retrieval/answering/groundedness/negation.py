@@ -55,13 +55,13 @@ def denies(form: str) -> bool:
 
 
 def _opposites() -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
+    antonyms: dict[str, set[str]] = {}
     for pair in _PAIRS.replace("\n", "|").split("|"):
         if pair.strip():
             one, other = pair.split()
-            found.setdefault(one, set()).add(other)
-            found.setdefault(other, set()).add(one)
-    return {word: frozenset(others) for word, others in found.items()}
+            antonyms.setdefault(one, set()).add(other)
+            antonyms.setdefault(other, set()).add(one)
+    return {word: frozenset(others) for word, others in antonyms.items()}
 
 
 OPPOSITES = _opposites()
@@ -70,10 +70,10 @@ _UNDOING = ("un", "in", "im", "ir", "non", "dis", "de", "nicht", "a", "anti")
 
 def opposites(form: str) -> frozenset[str]:
     """The listed opposites of a word, and itself with or without a prefix that undoes it."""
-    found = OPPOSITES.get(form, frozenset())
-    made = {prefix + form for prefix in _UNDOING[:6] if len(form) >= 5}
+    antonyms = OPPOSITES.get(form, frozenset())
+    prefixed = {prefix + form for prefix in _UNDOING[:6] if len(form) >= 5}
     bare = {form[len(p) :] for p in _UNDOING[:6] if form.startswith(p) and len(form) - len(p) >= 5}
-    return found | made | bare
+    return antonyms | prefixed | bare
 
 
 def clause_breaks(text: str, of_text: Sequence[WordForm]) -> list[bool]:
@@ -96,37 +96,37 @@ def denying(forms: Sequence[str]) -> npt.NDArray[np.bool_]:
 
 def _near(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.bool_]:
     """Whether each word is denied: one of three after a denial in its clause, or before one that ends it."""
-    found = np.zeros(len(forms), dtype=bool)
+    near = np.zeros(len(forms), dtype=bool)
     for i in map(int, np.flatnonzero(denying(forms))):
         after = _in_clause(breaks, i, 3)
-        found[after or _before_in_clause(breaks, i, 3)] = True
-    return found
+        near[after or _before_in_clause(breaks, i, 3)] = True
+    return near
 
 
 def _wide(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.bool_]:
     """Whether a denial may still speak of each word: one not far from it in its clause."""
-    found = np.zeros(len(forms), dtype=bool)
+    reached = np.zeros(len(forms), dtype=bool)
     for i in map(int, np.flatnonzero(denying(forms))):
-        found[_in_clause(breaks, i, REACH) + _before_in_clause(breaks, i, REACH)] = True
-    return found
+        reached[_in_clause(breaks, i, REACH) + _before_in_clause(breaks, i, REACH)] = True
+    return reached
 
 
 def _in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
     """The places of up to so many words after one, to the end of its clause."""
-    found: list[int] = []
+    places: list[int] = []
     for j in range(i + 1, min(i + 1 + most, len(breaks))):
         if breaks[j]:
             break
-        found.append(j)
-    return found
+        places.append(j)
+    return places
 
 
 def _before_in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
-    found: list[int] = []
-    while i > 0 and not breaks[i] and len(found) < most:
+    places: list[int] = []
+    while i > 0 and not breaks[i] and len(places) < most:
         i -= 1
-        found.append(i)
-    return found
+        places.append(i)
+    return places
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class PassageReading:
 class StatementReading:
     """A statement's words with their vectors, (words, dimensions), None where the model does not know its language, and
     how rare each word is, from 0 to about 1.2. `capitals` says whether one makes a name, as it does not in German.
-    So many words before it are its question's, with which a terse answer is judged.
+    `question_words` before it are its question's, with which a terse answer is judged.
     """
 
     text: str
@@ -59,7 +59,7 @@ class StatementReading:
     vectors: Vectors | None
     rarity: Vectors
     capitals: bool = True
-    asked: int = 0
+    question_words: int = 0
 
 
 class Reader:
@@ -68,7 +68,7 @@ class Reader:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
         self._readings = Recent[tuple[str, ...], PassageReading](KEPT)
-        self._asked: tuple[tuple[str, str], StatementReading] = (
+        self._question: tuple[tuple[str, str], StatementReading] = (
             ("", ""),
             StatementReading("", (), None, np.zeros(0, np.float32)),
         )
@@ -92,24 +92,24 @@ class Reader:
 
     def question(self, text: str) -> StatementReading:
         """A reading of a question, from memory while its statements follow each other."""
-        name, (known, reading) = getattr(self.model, "name", ""), self._asked
-        if known != (name, text):
+        name, (key, reading) = getattr(self.model, "name", ""), self._question
+        if key != (name, text):
             (reading,) = self.statements([text])
-            self._asked = ((name, text), reading)
+            self._question = ((name, text), reading)
         return reading
 
     def statements(self, texts: Sequence[str]) -> list[StatementReading]:
         """A reading of each."""
         model = self.model
-        found = [tuple(words(text)) for text in texts]
+        of_texts = [tuple(words(text)) for text in texts]
         if model is None:
-            return [StatementReading(t, w, None, rarity_by_length(w)) for t, w in zip(texts, found, strict=True)]
+            return [StatementReading(t, w, None, rarity_by_length(w)) for t, w in zip(texts, of_texts, strict=True)]
         tokens, vectors = model.tokens(texts), model.token_vectors(texts)
         return [
             StatementReading(text, of_text, _of_words(of_text, 0, t.spans, v), _rarity(of_text, t))
             if _knows(of_text, t)
             else StatementReading(text, of_text, None, rarity_by_length(of_text), capitals=False)
-            for text, of_text, t, v in zip(texts, found, tokens, vectors, strict=True)
+            for text, of_text, t, v in zip(texts, of_texts, tokens, vectors, strict=True)
         ]
 
 
@@ -122,11 +122,11 @@ def _read(passage: Passage, model: Any) -> PassageReading:
     texts = _sentences(passage)
     of_texts = [words(text) for text in texts]
     above = " > ".join(filter(None, (passage.title, passage.heading)))
-    found = tuple(word for of_text in of_texts for word in of_text)
+    all_words = tuple(word for of_text in of_texts for word in of_text)
     vectors = _vectors(passage, texts, of_texts, model) if model else None
     return PassageReading(
         sentences=tuple(texts),
-        words=found,
+        words=all_words,
         sentence_of=np.repeat(np.arange(len(texts)), [len(of_text) for of_text in of_texts]),
         vectors=vectors,
         context=tuple(words(above)),
@@ -143,31 +143,31 @@ def _vectors(passage: Passage, texts: Sequence[str], of_texts: Sequence[Sequence
     """The vectors of all words, each sentence read among its neighbours and under its title."""
     parts: list[Vectors] = []
     for block in _blocks(texts):
-        read, starts = embedding_text(passage.title, (passage.heading,), ""), []
+        block_text, starts = embedding_text(passage.title, (passage.heading,), ""), []
         for i in block:
-            starts.append(len(read))
-            read += texts[i] + "\n"
-        (tokens,), (vectors,) = model.tokens([read]), model.token_vectors([read])
+            starts.append(len(block_text))
+            block_text += texts[i] + "\n"
+        (tokens,), (vectors,) = model.tokens([block_text]), model.token_vectors([block_text])
         parts += [_of_words(of_texts[i], start, tokens.spans, vectors) for i, start in zip(block, starts, strict=True)]
     return np.concatenate(parts) if parts else np.zeros((0, model.dimensions), dtype=np.float32)
 
 
 def _blocks(texts: Sequence[str]) -> list[list[int]]:
     blocks: list[list[int]] = []
-    left = 0
+    room = 0
     for i, text in enumerate(texts):
         length = size(text)
-        if not blocks or length > left:
+        if not blocks or length > room:
             blocks.append([])
-            left = BLOCK
+            room = BLOCK
         blocks[-1].append(i)
-        left -= length
+        room -= length
     return blocks
 
 
 def _of_words(of_text: Sequence[WordForm], start: int, spans: Sequence[tuple[int, int]], vectors: Vectors) -> Vectors:
     """The unit vectors of words from those of the tokens that they consist of; zero for one that was cut off."""
-    found = np.zeros((len(of_text), vectors.shape[1]), dtype=np.float32)
+    sums = np.zeros((len(of_text), vectors.shape[1]), dtype=np.float32)
     t = 0
     for i, word in enumerate(of_text):
         first, last = word.start + start, word.end + start
@@ -175,10 +175,10 @@ def _of_words(of_text: Sequence[WordForm], start: int, spans: Sequence[tuple[int
             t += 1
         at = t
         while at < len(spans) and spans[at][0] < last:
-            found[i] += vectors[at]
+            sums[i] += vectors[at]
             at += 1
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.maximum(lengths, 1e-6))
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return np.asarray(sums / np.maximum(lengths, 1e-6))
 
 
 def _knows(of_text: Sequence[WordForm], tokens: Any) -> bool:
@@ -196,7 +196,7 @@ _LEAST_RARE, _RAREST = 3.0, 9.5
 
 def _rarity(of_text: Sequence[WordForm], tokens: Any) -> Vectors:
     """From the place of a word's pieces in the vocabulary, which is ordered by frequency."""
-    found = np.zeros(len(of_text), dtype=np.float32)
+    rarity = np.zeros(len(of_text), dtype=np.float32)
     t = 0
     for i, word in enumerate(of_text):
         while t < len(tokens.spans) and tokens.spans[t][1] <= word.start:
@@ -206,8 +206,8 @@ def _rarity(of_text: Sequence[WordForm], tokens: Any) -> Vectors:
             ranks.append(np.log(max(tokens.ids[at] - _FIRST_WHOLE_WORD, 0) + 2))
             at += 1
         rank = max(ranks, default=_RAREST) + (1.5 if len(ranks) > 1 else 0.0)
-        found[i] = 1.0 if word.is_number else np.clip((rank - _LEAST_RARE) / (_RAREST - _LEAST_RARE), 0.0, 1.2)
-    return found
+        rarity[i] = 1.0 if word.is_number else np.clip((rank - _LEAST_RARE) / (_RAREST - _LEAST_RARE), 0.0, 1.2)
+    return rarity
 
 
 _SAYING_LITTLE = frozenset(  # German, Hebrew, Swedish, French, Spanish

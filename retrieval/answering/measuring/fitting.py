@@ -34,10 +34,10 @@ class PassageFinder:
     reranker: Reranker | None
     scope: Scope
 
-    def passages(self, labelled: LabelledQuestion, asked: str | None = None) -> list[Passage]:
-        """The passages that a question is answered from, best first; `asked` is how it was rewritten, None: plainly."""
+    def passages(self, labelled: LabelledQuestion, rewrite: str | None = None) -> list[Passage]:
+        """The passages that a question is answered from, best first; `rewrite`: how it was rewritten, None: plainly."""
         question = Question(labelled.question, labelled.history)
-        words = standalone(question) if asked is None else asked
+        words = standalone(question) if rewrite is None else rewrite
         meaning = meaning_of(question, words)
         return passages_for(self.conn, self.embedder, self.reranker, words, scope=self.scope, meaning=meaning)
 

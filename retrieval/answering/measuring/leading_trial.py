@@ -52,19 +52,19 @@ class LeadingTrial:
 
 def tellable(questions: Sequence[LabelledQuestion]) -> list[LabelledQuestion]:
     """Those whose right answer is known, at most `MOST` of them, the same ones each time."""
-    known = [question for question in questions if question.answerable and (question.expect or question.answer)]
-    return random.Random(0).sample(known, MOST) if len(known) > MOST else known  # noqa: S311 - no secret
+    candidates = [question for question in questions if question.answerable and (question.expect or question.answer)]
+    return random.Random(0).sample(candidates, MOST) if len(candidates) > MOST else candidates  # noqa: S311 - no secret
 
 
 def try_leading(
     led: Ask, quoted: Ask, questions: Sequence[LabelledQuestion], progress: Callable[[], None] = lambda: None
 ) -> LeadingTrial | None:
     """Asks each question that is `tellable` both ways; None where they are fewer than `LEAST`."""
-    chosen = tellable(questions)
-    if len(chosen) < LEAST:
+    sample = tellable(questions)
+    if len(sample) < LEAST:
         return None
     of_quotes, of_model, own, seconds = [], [], [], []
-    for labelled in chosen:
+    for labelled in sample:
         of_quotes.append(held(quoted(labelled), labelled))
         started = time.monotonic()
         text = led(labelled)
@@ -73,7 +73,7 @@ def try_leading(
         own.append(bool(written_by_model(text)))
         progress()
     return LeadingTrial(
-        questions=len(chosen),
+        questions=len(sample),
         quotes=mean(of_quotes),
         model=mean(of_model),
         gain=mean([one - other for one, other in zip(of_model, of_quotes, strict=True)]),

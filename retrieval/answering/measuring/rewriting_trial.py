@@ -61,26 +61,26 @@ def try_rewrites(
     progress: Callable[[], None] = lambda: None,
 ) -> RewritingTrial | None:
     """Searches each follow-up among the questions in both ways; None where they are fewer than `LEAST`."""
-    chosen = follow_ups(questions)
-    if len(chosen) < LEAST:
+    sample = follow_ups(questions)
+    if len(sample) < LEAST:
         return None
-    plain, ours, taken, seconds = [], [], [], []
-    for labelled in chosen:
+    plain, ours, differs, seconds = [], [], [], []
+    for labelled in sample:
         question = Question(labelled.question, labelled.history)
         before, started = standalone(question), time.monotonic()
-        asked = rewritten(question, model)
-        if asked != before:
+        rewrite = rewritten(question, model)
+        if rewrite != before:
             seconds.append(time.monotonic() - started)
-        taken.append(asked != before)
+        differs.append(rewrite != before)
         plain.append(_rank(find(labelled, before), labelled))
-        ours.append(_rank(find(labelled, asked), labelled) if asked != before else plain[-1])
+        ours.append(_rank(find(labelled, rewrite), labelled) if rewrite != before else plain[-1])
         progress()
     return RewritingTrial(
-        questions=len(chosen),
+        questions=len(sample),
         plain=_hits(plain),
         model=_hits(ours),
         gain=mean([one - other for one, other in zip(ours, plain, strict=True)]),
-        rewritten=sum(taken) / len(taken),
+        rewritten=sum(differs) / len(differs),
         seconds=round(median(seconds), 2) if seconds else 0.0,
     )
 

@@ -53,10 +53,10 @@ _NAMED = frozenset("pin port percent percentage".split())
 def answer_type(question: str) -> AnswerType:
     """Whether the question can only be answered with a number, judged by its interrogative (English only)."""
     given = numerals(question)
-    if found := _HOW.search(question):
-        noun = (found[2] or "").lower()
+    if match := _HOW.search(question):
+        noun = (match[2] or "").lower()
         return AnswerType(True, noun if noun and noun not in COMMON else None, given)
-    if found := _WHICH.search(question):
-        noun = found[1].lower()
+    if match := _WHICH.search(question):
+        noun = match[1].lower()
         return AnswerType(True, noun if noun in _NAMED else None, given)
     return AnswerType(False, None, given)

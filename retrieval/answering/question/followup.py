@@ -53,9 +53,9 @@ def standalone(question: Question) -> str:
     return _shortened(" ".join([*before, question.text]) if is_follow_up(question) else question.text)
 
 
-def meaning_of(question: Question, asked: str) -> dict[str, float] | None:
+def meaning_of(question: Question, alone: str) -> dict[str, float] | None:
     """The texts whose mean a follow-up is searched near to, with their weights: what it says by itself, and the same
-    behind the question before it and the beginning of the answer to that. `asked` is how it stands alone. None for a
+    behind the question before it and the beginning of the answer to that. `alone` is how it stands alone. None for a
     first question.
 
     A question that needs what was said is found by the one, another by the other, and nobody has to know which it is.
@@ -63,16 +63,16 @@ def meaning_of(question: Question, asked: str) -> dict[str, float] | None:
     before = [turn.text for turn in question.history if turn.role == "user"][-1:]
     if not before:
         return None
-    own = _shortened(question.text) if asked == standalone(question) else asked
+    own = _shortened(question.text) if alone == standalone(question) else alone
     return {own: 1.0, " ".join([*before, *_answered(question), own]): CONTEXT}
 
 
 def _answered(question: Question) -> list[str]:
     """The first sentences of the last answer: what it is about stands there, and often what is asked about next."""
     answers = [turn.text for turn in question.history if turn.role == "assistant"][-1:]
-    said = " ".join(_MARKS.sub("", without_citations(answers[0])[0]).split()) if answers else ""
+    text = " ".join(_MARKS.sub("", without_citations(answers[0])[0]).split()) if answers else ""
     sentences: list[str] = []
-    for sentence in [] if _NOTHING.match(said) else split(said, "text"):
+    for sentence in [] if _NOTHING.match(text) else split(text, "text"):
         sentences.append(sentence)
         if len(subject(" ".join(sentences))) >= TOLD:
             break

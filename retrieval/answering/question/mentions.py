@@ -54,10 +54,10 @@ class Mention:
 
 def mentions_in(question: str) -> list[Mention]:
     """The codes, numbered things and proper names of a question, each once: codes before names."""
-    found: dict[str, Mention] = {}
+    by_key: dict[str, Mention] = {}
     for one in (*_codes(question), *_numbered(question), *_names(question)):
-        found.setdefault(one.key, one)
-    return list(found.values())
+        by_key.setdefault(one.key, one)
+    return list(by_key.values())
 
 
 def missing_mentions(question: str, passages: Sequence[Passage]) -> list[str]:
@@ -65,16 +65,16 @@ def missing_mentions(question: str, passages: Sequence[Passage]) -> list[str]:
 
     A numbered thing counts where the passages number such things, too (alarm 4): else it may be an amount.
     """
-    held = _held(passages)
-    return [one.text for one in mentions_in(question) if _is_missing(one, held)]
+    mentions = _held(passages)
+    return [one.text for one in mentions_in(question) if _is_missing(one, mentions)]
 
 
 def names_only_what_is_missing(question: str, passages: Sequence[Passage]) -> bool:
     """Whether the question names codes or numbered things and none of them stands in the passages."""
-    held = _held(passages)
+    mentions = _held(passages)
     codes = [one for one in mentions_in(question) if one.kind != "name"]
-    absent = [one for one in codes if _is_missing(one, held)]
-    return bool(absent) and not any(one.key in held.keys for one in codes)
+    absent = [one for one in codes if _is_missing(one, mentions)]
+    return bool(absent) and not any(one.key in mentions.keys for one in codes)
 
 
 def nearest_mention(absent: str, passages: Sequence[Passage]) -> str | None:
@@ -130,16 +130,16 @@ def _held_in(texts: tuple[str, ...]) -> _PassageMentions:
     return _PassageMentions(keys, words)
 
 
-def _is_missing(one: Mention, held: _PassageMentions) -> bool:
+def _is_missing(one: Mention, mentions: _PassageMentions) -> bool:
     if one.kind == "name":
-        return not held.has_name(_bare(one.text.lower()))
-    return one.key not in held.keys and (one.kind == "code" or bool(held.neighbours(one.key)))
+        return not mentions.has_name(_bare(one.text.lower()))
+    return one.key not in mentions.keys and (one.kind == "code" or bool(mentions.neighbours(one.key)))
 
 
 def _codes(text: str) -> Iterator[Mention]:
     """What is written in one, with letters and digits, and is no amount; its parts, too, if they are such (G28/G30)."""
-    for found in _TOKEN.finditer(text):
-        token = _HEBREW_PREFIX.sub("", found[0])
+    for match in _TOKEN.finditer(text):
+        token = _HEBREW_PREFIX.sub("", match[0])
         parts = [part for part in _PARTS.split(token) if _LETTERS_THEN_DIGITS.match(part)]
         if _is_code(token):
             several = "/" in token and len(parts) > 1
@@ -157,20 +157,20 @@ def _is_code(token: str) -> bool:
 
 def _numbered(text: str, *, amounts: bool = False) -> Iterator[Mention]:
     """`alarm 3`. In a question an amount is told by the unit after it."""
-    for found in _NUMBERED.finditer(text):
-        word, after = found["word"].lower(), (found["after"] or "").lower()
+    for match in _NUMBERED.finditer(text):
+        word, after = match["word"].lower(), (match["after"] or "").lower()
         if word not in COMMON and (amounts or not is_unit(after)):
-            text_of_it = found[0][: found.end("number") - found.start()]
-            yield Mention(text_of_it, _bare(word) + found["number"], "numbered")
+            text_of_it = match[0][: match.end("number") - match.start()]
+            yield Mention(text_of_it, _bare(word) + match["number"], "numbered")
 
 
 def _names(question: str) -> Iterator[Mention]:
     nouns_have_capitals = bool(_NOUNS_HAVE_CAPITALS.search(question))
     if question.upper() == question or _is_in_title_case(question):
         return
-    for found in _NAME.finditer(question):
-        name = re.sub(r"[’']s$", "", found["name"])
-        leads = _LEADS_TO_NAME.search(question[: found.start()])
+    for match in _NAME.finditer(question):
+        name = re.sub(r"[’']s$", "", match["name"])
+        leads = _LEADS_TO_NAME.search(question[: match.start()])
         if name.lower() not in COMMON and not _is_code(name) and (leads or not nouns_have_capitals):
             yield Mention(name, _bare(name.lower()), "name")
 

@@ -83,11 +83,11 @@ def proposed(question: Question, model: BaseChatModel) -> str | None:
     """The question as the model rewrites it, not yet checked; None if it fails or says nothing."""
     chain = _PROMPT | model.bind(max_tokens=MAX_TOKENS) | StrOutputParser()
     try:
-        said = chain.invoke({"conversation": conversation(question), "question": question.text})
+        reply = chain.invoke({"conversation": conversation(question), "question": question.text})
     except Exception as error:  # noqa: BLE001 - whatever the model raises: the plain way is there
         log.warning("not_rewritten", error=type(error).__name__)
         return None
-    lines = [line.strip() for line in said.split("\n") if line.strip()]
+    lines = [line.strip() for line in reply.split("\n") if line.strip()]
     return _LABEL.sub("", lines[0]).strip(_QUOTES) or None if lines else None
 
 
@@ -109,20 +109,20 @@ def is_faithful(text: str, question: Question) -> bool:
     It keeps what is exact and most of the other words, and every word comes from the conversation. One may be new, or a
     few left out, but not both: a word in the place of another asks something else.
     """
-    words, asked = subject(text), subject(question.text) - _LEANING
-    known = content(conversation(question)) | content(question.text)
-    new = [word for word in words if not is_covered(word, known)]
-    lost = [word for word in asked if not is_covered(word, words)]
-    kept = not any(word in lost for word in exact(question.text)) and not any(word in new for word in exact(text))
+    words, question_words = subject(text), subject(question.text) - _LEANING
+    conversation_words = content(conversation(question)) | content(question.text)
+    new = [word for word in words if not is_covered(word, conversation_words)]
+    lost = [word for word in question_words if not is_covered(word, words)]
+    is_exact = not any(word in lost for word in exact(question.text)) and not any(word in new for word in exact(text))
     return (
-        kept
+        is_exact
         and len(text.split()) <= MAX_WORDS
         and _asks(text) >= _asks(question.text)
         and denies(text) == denies(question.text)
         and not (new and lost)
         and len(new) <= MOST_NEW
-        and len(lost) <= len(asked) * MOST_LOST
-        and bool(words - asked - _LEANING)
+        and len(lost) <= len(question_words) * MOST_LOST
+        and bool(words - question_words - _LEANING)
     )
 
 

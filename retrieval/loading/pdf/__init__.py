@@ -134,8 +134,8 @@ def _numbers(pages: Sequence[int]) -> str:
             runs[-1].append(page)
         else:
             runs.append([page])
-    told = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
-    return f"page {told[0]} holds" if len(pages) == 1 else f"pages {', '.join(told)} hold"
+    ranges = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
+    return f"page {ranges[0]} holds" if len(pages) == 1 else f"pages {', '.join(ranges)} hold"
 
 
 def _has_picture(page: Any) -> bool:
@@ -241,15 +241,23 @@ class _BlockWriter:
         """A passage for each row, under the names of its columns."""
         cells = [[" ".join(unbroken(cell.split("\n"), self._known)) for cell in row] for row in table.cells]
         headers = table.headers or _spanned_headers(cells)
-        named = with_one_header(cells, headers) if headers else []
-        found = HeadedTable(tuple(named[0]), tuple(map(tuple, named[1:]))) if named else listed(cells) or headed(cells)
-        lines = (" ".join(filter(None, found.columns)),) if not (found.rows or found.pairs) else ()
-        for line in (*found.above, *lines):
+        with_header = with_one_header(cells, headers) if headers else []
+        rows_and_names = (
+            HeadedTable(tuple(with_header[0]), tuple(map(tuple, with_header[1:])))
+            if with_header
+            else listed(cells) or headed(cells)
+        )
+        lines = (
+            (" ".join(filter(None, rows_and_names.columns)),)
+            if not (rows_and_names.rows or rows_and_names.pairs)
+            else ()
+        )
+        for line in (*rows_and_names.above, *lines):
             self._outline.add("text", line)
-        self._outline.add("row", "\n".join(f"{name.rstrip(' :')}: {value}" for name, value in found.pairs))
-        for row in found.rows:
-            self._outline.add("row", row_text(found.columns, row))
-        for line in found.below:
+        self._outline.add("row", "\n".join(f"{name.rstrip(' :')}: {value}" for name, value in rows_and_names.pairs))
+        for row in rows_and_names.rows:
+            self._outline.add("row", row_text(rows_and_names.columns, row))
+        for line in rows_and_names.below:
             self._outline.add("text", line)
 
 

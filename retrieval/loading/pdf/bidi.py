@@ -29,9 +29,9 @@ def as_read(text: str) -> str:
     if not has_right_to_left(text):
         return text
     if is_right_to_left(text):
-        turned = _LEFT_TO_RIGHT.sub(lambda found: found[0][::-1], text.translate(_MIRRORED)[::-1])
+        turned = _LEFT_TO_RIGHT.sub(lambda match: match[0][::-1], text.translate(_MIRRORED)[::-1])
         return _unless_it_was_right(text, turned)
-    return _RUN.sub(lambda found: found[0][::-1], text)
+    return _RUN.sub(lambda match: match[0][::-1], text)
 
 
 def has_right_to_left(text: str) -> bool:

@@ -42,12 +42,12 @@ def wrapped_rows(heights: Sequence[float], lines: Sequence[Sequence[Row]], rules
 
 def _by_row(lines: Sequence[Sequence[Row]], parts: Sequence[int]) -> list[list[Cell]]:
     """The lines put together by the number of their row."""
-    found: dict[int, list[Cell]] = {}
+    rows: dict[int, list[Cell]] = {}
     for line, part in zip(lines, parts, strict=True):
-        row = found.setdefault(part, [[] for _ in line])
+        row = rows.setdefault(part, [[] for _ in line])
         for cell, text in zip(row, line, strict=True):
             cell += [text] if text else []
-    return [found[part] for part in sorted(found)]
+    return [rows[part] for part in sorted(rows)]
 
 
 def _anchors(heights: Sequence[float], lines: Sequence[Sequence[Row]]) -> list[int]:

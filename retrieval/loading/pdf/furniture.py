@@ -42,13 +42,13 @@ def drop_furniture(pages: Sequence[Page]) -> None:
     body = _body_size(pages)
     edges = [_edges(page, body) for page in pages]
     least = max(len(pages) * SHARE, 2)
-    texts = Counter(text for found in edges for text in {line.text for line, apart in found if apart})
+    texts = Counter(text for lines in edges for text in {line.text for line, apart in lines if apart})
     repeated = {text for text, count in texts.items() if count >= least and not _VALUE.search(text)}
     numbered = _numbered(pages, edges, least)
-    for page, found in zip(pages, edges, strict=True):
+    for page, lines in zip(pages, edges, strict=True):
         gone = {
             id(line)
-            for line, apart in found
+            for line, apart in lines
             if (apart and line.text in repeated) or _offset(line.text, page.number) in numbered
         }
         page.items = [item for item in page.items if id(item) not in gone]
@@ -60,8 +60,8 @@ def _numbered(
     """The texts with a page number that counts the pages, each with how far it is ahead of them."""
     offsets = Counter(
         key
-        for page, found in zip(pages, edges, strict=True)
-        for key in {_offset(line.text, page.number) for line, _ in found}
+        for page, lines in zip(pages, edges, strict=True)
+        for key in {_offset(line.text, page.number) for line, _ in lines}
         if key is not None
     )
     return {key for key, count in offsets.items() if count >= least}
@@ -70,8 +70,8 @@ def _numbered(
 def _offset(text: str, page: int) -> tuple[str, int] | None:
     """A line's text without the page number in it, and how far that is ahead of the page's place in the file."""
     for pattern in (_ALONE, _BEHIND, _BEFORE):
-        if found := pattern.fullmatch(text.strip()):
-            return found.groupdict().get("text") or "", int(found["number"]) - page
+        if match := pattern.fullmatch(text.strip()):
+            return match.groupdict().get("text") or "", int(match["number"]) - page
     return None
 
 
@@ -87,12 +87,12 @@ def _edges(page: Page, body: float) -> list[tuple[Line, bool]]:
 
 def _outer(lines: Sequence[Line], apart: Sequence[bool], body: float) -> list[tuple[Line, bool]]:
     """The lines from an edge of the page on, each with whether a gap follows on it or on the next at the edge."""
-    found = []
+    edge = []
     for place, line in enumerate(lines[:EDGE]):
         if len(line.text.split()) <= MAX_WORDS:
             set_apart = any(apart[place:EDGE]) and len(lines) > EDGE
-            found.append((line, set_apart or abs(line.size - body) > 0.5))
-    return found
+            edge.append((line, set_apart or abs(line.size - body) > 0.5))
+    return edge
 
 
 def _body_size(pages: Iterable[Page]) -> float:

@@ -25,34 +25,34 @@ def words_in(texts: Iterable[str]) -> set[str]:
     return {word.lower() for text in texts for word in _WORD.findall(text.removesuffix("-"))}
 
 
-def unbroken(lines: Sequence[str], known: Collection[str]) -> list[str]:
+def unbroken(lines: Sequence[str], vocabulary: Collection[str]) -> list[str]:
     """Lines with words put together that were cut in two at a line's end; the rest of such a word leaves its line."""
     joined: list[str] = []
     for line in lines:
         if joined and (cut := _CUT.search(joined[-1])) and _TAIL.match(line):
             head, _, rest = line.partition(" ")
             tail = _TAIL.match(head)
-            joined[-1] = _together(joined[-1], cut[1], tail[0] if tail else "", head, known)
+            joined[-1] = _together(joined[-1], cut[1], tail[0] if tail else "", head, vocabulary)
             line = rest
         if line:
             joined.append(line)
     return joined
 
 
-def _together(before: str, start: str, end: str, head: str, known: Collection[str]) -> str:
+def _together(before: str, start: str, end: str, head: str, vocabulary: Collection[str]) -> str:
     """The line with the rest of its last word, `head`, whose letters are `end`."""
     if end.lower() in _JOINING:
         return f"{before} {head}"
-    return before + head if _keeps_hyphen(start, end, known) else before[:-1] + head
+    return before + head if _keeps_hyphen(start, end, vocabulary) else before[:-1] + head
 
 
-def _keeps_hyphen(start: str, end: str, known: Collection[str]) -> bool:
+def _keeps_hyphen(start: str, end: str, vocabulary: Collection[str]) -> bool:
     first = re.split(r"[./]", start)[-1]
     if any(char.isupper() or not char.isalpha() for char in (end[0], first[-1])):
         return True  # a code, or a name: HP-200, X-ray
     one, other = first.lower(), end.lower()
-    if one + other in known:
+    if one + other in vocabulary:
         return False
-    if f"{one}-{other}" in known:
+    if f"{one}-{other}" in vocabulary:
         return True
-    return one in _HEADS or (len(one) > 2 and len(other) > 2 and one in known and other in known)
+    return one in _HEADS or (len(one) > 2 and len(other) > 2 and one in vocabulary and other in vocabulary)

@@ -202,8 +202,8 @@ def _table(band: _Band, across: Sequence[Rule]) -> PageTable | None:
     band = _Band(band.rows, [gutter for gutter in band.gutters if _stands_out(gutter, band)])
     cells = band.cells()
     headers = bold_rows(cells)
-    named = [_is_column([row[at] for row in cells], headers=headers) for at in range(1, len(cells[0]))]
-    band.gutters = [gutter for gutter, is_named in zip(band.gutters, named, strict=True) if is_named]
+    are_columns = [_is_column([row[at] for row in cells], headers=headers) for at in range(1, len(cells[0]))]
+    band.gutters = [gutter for gutter, is_named in zip(band.gutters, are_columns, strict=True) if is_named]
     cells = band.cells()
     full = sum(sum(map(bool, row)) > 1 for row in cells)
     if full < 2 or full < 0.4 * len(cells) or any(word.table for row in band.rows for word in row):
@@ -243,12 +243,12 @@ def _is_aligned(column: Sequence[Row]) -> bool:
     """Whether most cells of a column begin, or end, or have their middle in the same place."""
     extents = [extent(cell) for cell in column if cell]
     places = ([start for start, _ in extents], [end for _, end in extents], [(a + b) / 2 for a, b in extents])
-    return any(sum(abs(one - median(found)) < 2 for one in found) >= ALIGNED * len(found) for found in places)
+    return any(sum(abs(one - median(edge)) < 2 for one in edge) >= ALIGNED * len(edge) for edge in places)
 
 
 def _between(rows: Sequence[Row], across: Sequence[Rule]) -> list[float]:
     """The heights of the rules that part rows, from top to bottom."""
     left, right = extent([word for row in rows for word in row])
     top, bottom = rows[0][0].y, rows[-1][0].y
-    found = [rule.at for rule in across if rule.end - rule.start > 0.6 * (right - left)]
-    return sorted((at for at in found if bottom < at < top), reverse=True)
+    heights = [rule.at for rule in across if rule.end - rule.start > 0.6 * (right - left)]
+    return sorted((at for at in heights if bottom < at < top), reverse=True)

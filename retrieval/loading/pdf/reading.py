@@ -87,9 +87,9 @@ def _sheet(page: Any, pinned: "_Pinned") -> Sheet:
     for angle, glyph in _glyphs(page, pinned.struck):
         directions[angle].append(glyph)
     main = max(directions, key=lambda angle: len(directions[angle]), default=0)
-    written = list(directions[main])
+    glyphs = list(directions[main])
     for text, area, size in pinned.fields:
-        directions[main] += _typed(text, area, size, main, written)
+        directions[main] += _typed(text, area, size, main, glyphs)
     sheet = Sheet([directions[angle] for angle in sorted(directions, key=lambda angle: (angle != main, angle))])
     sheet.notes = pinned.notes
     try:
@@ -172,14 +172,14 @@ def turn(x: float, y: float, angle: int) -> tuple[float, float]:
     return x * cosine + y * sine, y * cosine - x * sine
 
 
-def _typed(text: str, area: Area, size: float, angle: int, written: Sequence[Glyph]) -> Iterator[Glyph]:
+def _typed(text: str, area: Area, size: float, angle: int, glyphs: Sequence[Glyph]) -> Iterator[Glyph]:
     """A text that is typed into an area of the page, its first line on that of what is written beside it."""
     corners = [turn(x, y, angle) for x in (area[0], area[2]) for y in (area[1], area[3])]
     left, bottom, top = min(x for x, _ in corners), min(y for _, y in corners), max(y for _, y in corners)
     lines = text.split("\n")
     size = min(size or 11.0, max(top - bottom, 1.0))
     baseline = top - size if len(lines) > 1 else (top + bottom) / 2 - 0.35 * size
-    beside = [glyph.y for glyph in written if bottom - 2 <= glyph.y <= top and abs(glyph.y - baseline) < size]
+    beside = [glyph.y for glyph in glyphs if bottom - 2 <= glyph.y <= top and abs(glyph.y - baseline) < size]
     baseline = min(beside, key=lambda y: abs(y - baseline), default=baseline)
     for number, line in enumerate(lines):
         for place, char in enumerate(line):
@@ -242,9 +242,9 @@ def _segments(path: Any, matrix: Matrix) -> Iterator[tuple[Point, Point]]:
 
 
 def _matrix(item: Any) -> Matrix:
-    found = raw.FS_MATRIX()
-    raw.FPDFPageObj_GetMatrix(item, found)
-    return (found.a, found.b, found.c, found.d, found.e, found.f)
+    matrix = raw.FS_MATRIX()
+    raw.FPDFPageObj_GetMatrix(item, matrix)
+    return (matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f)
 
 
 def _times(one: Matrix, other: Matrix) -> Matrix:
@@ -295,18 +295,18 @@ class _Pinned:
 
 def _pins(page: Any) -> list[Mapping[str, Any]]:
     """The annotations of a page. One that is broken is none."""
-    found = []
+    annotations = []
     try:
         pins = page.get("/Annots")
         for pin in [] if pins is None else pins.get_object():
             pin = pin.get_object()
             if hasattr(pin, "get"):
-                found.append(pin)
+                annotations.append(pin)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - what is pinned to a page must not cost its text
-        return found
-    return found
+        return annotations
+    return annotations
 
 
 def _value(pin: Any) -> str:

@@ -36,8 +36,8 @@ def without_struck(rows: list[Row], across: Sequence[Rule]) -> list[Row]:
         width = word.x1 - word.x0
         return any(min(rule.end, word.x1) - max(rule.start, word.x0) > 0.7 * width for rule in lines[first:last])
 
-    kept = [[word for word in row if word.table or not is_struck(word)] for row in rows]
-    return [row for row in kept if row]
+    rest = [[word for word in row if word.table or not is_struck(word)] for row in rows]
+    return [row for row in rest if row]
 
 
 def with_tables(rows: list[Row], across: Sequence[Rule], upright: Sequence[Rule]) -> list[Row]:
@@ -85,9 +85,11 @@ class _Grid:
             return None
         if self._is_open(words, lines):
             return self._rows_told_by_lines(rows)
-        texts = {place: cell_text(found) for place, found in words.items()}
+        texts = {place: cell_text(cell_rows) for place, cell_rows in words.items()}
         bold = [
-            all(word.bold for place, found in words.items() if place[0] == line for row in found for word in row)
+            all(
+                word.bold for place, cell_rows in words.items() if place[0] == line for row in cell_rows for word in row
+            )
             for line in range(lines)
         ]
         cells = [[texts.get(first[line, column], "") for column in range(columns)] for line in range(lines)]
@@ -95,16 +97,16 @@ class _Grid:
 
     def _is_open(self, words: Mapping[tuple[int, int], Sequence[Row]], lines: int) -> bool:
         """Whether the rows of the table have no rules between them: in most columns there are several lines."""
-        tall = [sum(len(found) > 2 for (line, _), found in words.items() if line == at) for at in range(lines)]
+        tall = [sum(len(cell_rows) > 2 for (line, _), cell_rows in words.items() if line == at) for at in range(lines)]
         return max(tall) > 1 and len(words.get((tall.index(max(tall)), 0), ())) > 2 and lines <= MAX_OPEN
 
     def _rows_told_by_lines(self, rows: Sequence[Row]) -> PageTable:
         cells = [
             [[word for word in row if self._place(word)[1] == at] for at in range(len(self.xs) - 1)] for row in rows
         ]
-        found = wrapped_rows([row[0].y for row in rows], cells, ())
+        wrapped = wrapped_rows([row[0].y for row in rows], cells, ())
         headers = min(bold_rows(cells), 1)
-        return PageTable([[cell_text(cell) for cell in row] for row in found], headers)
+        return PageTable([[cell_text(cell) for cell in row] for row in wrapped], headers)
 
     def _place(self, word: PageWord) -> tuple[int, int]:
         x, y = (word.x0 + word.x1) / 2, word.y + 0.3 * word.size
@@ -143,11 +145,11 @@ def cell_text(rows: Sequence[Row]) -> str:
 
 def _tidy(cells: Cells, bold: Sequence[bool]) -> PageTable:
     """A table without its empty rows and columns, and how many of its first rows are set in bold."""
-    kept = [line for line, row in enumerate(cells) if any(row)]
+    full_lines = [line for line, row in enumerate(cells) if any(row)]
     columns = [column for column in range(len(cells[0])) if any(row[column] for row in cells)]
-    marked = [bold[line] for line in kept]
-    headers = marked.index(False) if False in marked else 0
-    return PageTable([[cells[line][column] for column in columns] for line in kept], headers)
+    is_bold = [bold[line] for line in full_lines]
+    headers = is_bold.index(False) if False in is_bold else 0
+    return PageTable([[cells[line][column] for column in columns] for line in full_lines], headers)
 
 
 def _runs(rules: Iterable[Rule], at: float, start: float, end: float) -> bool:
@@ -166,15 +168,15 @@ def _grids(across: Sequence[Rule], upright: Sequence[Rule]) -> list[_Grid]:
             )
             if meets:
                 groups.join(line, len(across) + number)
-    found = []
+    grids = []
     for members in groups.all():
         lines = [across[one] for one in members if one < len(across)]
         posts = [upright[one - len(across)] for one in members if one >= len(across)]
         if lines and posts:
             xs = _places([rule.at for rule in posts] + [end for rule in lines for end in (rule.start, rule.end)])
             ys = _places([rule.at for rule in lines] + [end for rule in posts for end in (rule.start, rule.end)])
-            found.append(_Grid(xs, ys[::-1], lines, posts))
-    return sorted(found, key=lambda grid: -(grid.xs[-1] - grid.xs[0]) * (grid.ys[0] - grid.ys[-1]))
+            grids.append(_Grid(xs, ys[::-1], lines, posts))
+    return sorted(grids, key=lambda grid: -(grid.xs[-1] - grid.xs[0]) * (grid.ys[0] - grid.ys[-1]))
 
 
 def joined(rules: Sequence[Rule]) -> list[Rule]:
@@ -215,10 +217,10 @@ class _Groups:
 
     def all(self) -> list[list[int]]:
         """The groups."""
-        found: dict[int, list[int]] = {}
+        groups: dict[int, list[int]] = {}
         for one in range(len(self._first)):
-            found.setdefault(self._root(one), []).append(one)
-        return list(found.values())
+            groups.setdefault(self._root(one), []).append(one)
+        return list(groups.values())
 
     def _root(self, one: int) -> int:
         while self._first[one] != one:
