@@ -27,7 +27,7 @@ from waitress.trigger import trigger  # type: ignore[import-untyped]
 
 from bot.admin.authorization import configure_admins
 from bot.inbox import Inbox
-from bot.listeners import on_kept, register
+from bot.listeners import on_event, register
 from bot.operations import Operations
 from bot.presence import Presence
 from bot.questions.answering import on_changed
@@ -35,7 +35,7 @@ from bot.questions.in_flight import InFlight
 from bot.questions.limits import Limits
 from bot.recovery import Recovery
 from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
-from bot.slack.routing import Identity
+from bot.slack.events import Identity
 from bot.slack.socket_mode import CONNECTION_ERRORS, Link
 from bot.slack.workspace import SLACK_ERRORS, error_code, web_client
 from retrieval.embedding import Embedder
@@ -96,7 +96,7 @@ class SlackApp(App):
     def begin(self) -> None:
         """Before anything is heard: others see that we live, and what nobody answers any more is taken over."""
         self._recovery.tidy()
-        self.inbox.start(partial(on_kept, runtime=self.runtime))
+        self.inbox.start(partial(on_event, runtime=self.runtime))
         self._name_admins()
         self._presence.start(INTAKE_TIMEOUT)
 
@@ -180,7 +180,7 @@ def run_socket_mode(app: SlackApp, app_token: str, api_url: str, *, stop: Flag |
     """Answers over Socket Mode until `stop` is set or a signal comes; raises SlackRefused at start."""
     stop = stop or stop_on_signals()
     client = web_client(app.runtime.client.token or "", api_url, slack_logger())
-    link = Link(app, app_token, client, slack_logger(), app.inbox.keep_envelope)
+    link = Link(app, app_token, client, slack_logger(), app.inbox.receive_envelope)
     app.connected = link.is_connected
     app.begin()
     try:

@@ -6,7 +6,8 @@ one statement, so a burst costs a few of them. The listeners begin when the burs
 would slow the acknowledgements down.
 
 Kept are posts that address the bot, edits and deletions of posts, and thumbs. What is dealt with twice changes nothing:
-`bot.events` knows posts, and Slack's own time orders the rest.
+`bot.claims` knows posts, and Slack's own time orders the rest. Other posts, such as questions to a whole channel, are
+acknowledged and dealt with as they come.
 """
 
 import time
@@ -23,9 +24,8 @@ from psycopg.types.json import Json
 from slack_bolt import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 
-from bot.feedback.votes import thumb_of
 from bot.runtime import Pool
-from bot.slack.routing import Identity, change, route
+from bot.slack.events import Identity, Post, SlackEvent, read_event
 from bot.slack.workspace import error_code
 
 log = structlog.get_logger(__name__)
@@ -39,23 +39,25 @@ TIDY = 0.2  # seconds in which rows that are done with are collected, to be dele
 _KEEP = """
 INSERT INTO inbox (post, event_id, event, owner)
 SELECT posts, event_ids, events, %(owner)s FROM unnest(%(posts)s::text[], %(event_ids)s::text[], %(events)s::json[])
-    AS came (posts, event_ids, events)
+    AS arrival (posts, event_ids, events)
 ON CONFLICT (post) DO NOTHING
 """
-_DONE = "DELETE FROM inbox WHERE post = ANY(%(posts)s)"
+_FORGET = "DELETE FROM inbox WHERE post = ANY(%(posts)s)"
 _IS_KEPT = "SELECT EXISTS (SELECT FROM inbox WHERE post = %(post)s)"
 
-Deal = Callable[[str, Mapping[str, Any]], None]
-"""Deals with an event, given with its id. Never raises."""
+Deal = Callable[[SlackEvent], None]
+"""Deals with an event. Never raises."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEvent:
-    """An event in the inbox. `key` is the same for all events that tell of the same thing."""
+class Arrival:
+    """An event for us. `key` is the same for all events that tell of the same thing, None for one that nobody counts
+    on: it is not kept. `payload` is as Slack sent it, and `event` what was read in it.
+    """
 
-    key: str
-    event_id: str
-    event: Mapping[str, Any]
+    key: str | None
+    event: SlackEvent
+    payload: Mapping[str, Any]
     acknowledge: Callable[[], None]
 
 
@@ -66,138 +68,147 @@ class Inbox:
     pool: Pool
     owner: int
     bot: Identity
-    _came: list[KeptEvent] = field(default_factory=list)
-    _waiting: list[KeptEvent] = field(default_factory=list)  # written, and to be dealt with when the burst has ended
+    _unwritten: list[Arrival] = field(default_factory=list)
+    _waiting: list[Arrival] = field(default_factory=list)  # written, and to be dealt with when the burst has ended
     _waiting_since: float = 0.0
     _in_hand: set[str] = field(default_factory=set)  # keys of what waits or is being dealt with
-    _done: list[str] = field(default_factory=list)
-    _changed: Condition = field(default_factory=Condition)
-    _came_at: float = float("-inf")
+    _finished: list[str] = field(default_factory=list)
+    _wake: Condition = field(default_factory=Condition)
+    _last_arrival: float = float("-inf")
     _ending: bool = False
     _writer: Thread | None = None
-    _listening: ThreadPoolExecutor | None = None
+    _dealing: ThreadPoolExecutor | None = None
 
     def start(self, deal: Deal) -> None:
-        """Begins to write what comes, and to have it dealt with."""
-        self._listening = ThreadPoolExecutor(THREADS, thread_name_prefix="inbox")
-        self._writer = Thread(target=self._run, args=[deal, self._listening], name="inbox-writer", daemon=True)
+        """Begins to write what arrives, and to have it dealt with."""
+        self._dealing = ThreadPoolExecutor(THREADS, thread_name_prefix="inbox")
+        self._writer = Thread(target=self._run, args=[deal, self._dealing], name="inbox-writer", daemon=True)
         self._writer.start()
 
     def end(self) -> None:
         """Writes what is left to write. What nobody has begun to deal with stays for another process."""
-        with self._changed:
+        with self._wake:
             self._ending = True
-            self._changed.notify()
-        if self._writer is not None and self._listening is not None:
-            self._listening.shutdown(wait=False, cancel_futures=True)
+            self._wake.notify()
+        if self._writer is not None and self._dealing is not None:
+            self._dealing.shutdown(wait=False, cancel_futures=True)
             self._writer.join(TIMEOUT)
 
-    def keep(self, event_id: str, event: Mapping[str, Any], acknowledge: Callable[[], None]) -> bool:
-        """Has the event written, then acknowledged, then dealt with; returns at once. False: nobody counts on it."""
-        key = key_of(event_id, event, self.bot)
-        if key is not None:
-            self._add([KeptEvent(key, event_id, event, acknowledge)])
-        return key is not None
+    def receive(self, event_id: str, payload: Mapping[str, Any], acknowledge: Callable[[], None]) -> bool:
+        """Reads an event; has it written if somebody counts on it, then acknowledged, then dealt with. Returns at once.
 
-    def keep_envelope(self, request: SocketModeRequest, acknowledge: Callable[[], None]) -> bool:
-        """As `keep`, for what Socket Mode brings."""
-        event = request.payload.get("event") if request.type == "events_api" else None
-        return isinstance(event, dict) and self.keep(str(request.payload.get("event_id", "")), event, acknowledge)
+        False for an event that is not for us: nothing was done about it.
+        """
+        event = read_event(payload, event_id, self.bot)
+        if event is None:
+            return False
+        self._add(Arrival(key_of(event), event, payload, acknowledge))
+        return True
 
-    def take_over(self, left: Sequence[tuple[str, dict[str, Any]]]) -> None:
-        """Has events dealt with that another process kept."""
-        keyed = [(key_of(event_id, event, self.bot) or event_id, event_id, event) for event_id, event in left]
-        self._add([KeptEvent(key, event_id, event, lambda: None) for key, event_id, event in keyed])
+    def receive_envelope(self, request: SocketModeRequest, acknowledge: Callable[[], None]) -> bool:
+        """As `receive`, for what Socket Mode brings."""
+        payload = request.payload.get("event") if request.type == "events_api" else None
+        event_id = str(request.payload.get("event_id", ""))
+        return isinstance(payload, dict) and self.receive(event_id, payload, acknowledge)
 
-    def _add(self, kept: list[KeptEvent]) -> None:
-        with self._changed:
-            self._came += kept
-            self._came_at = time.monotonic()
-            self._changed.notify()
+    def adopt(self, rows: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
+        """Has events dealt with that another process kept: each a key, the event's id, and its payload."""
+        for key, event_id, payload in rows:
+            event = read_event(payload, event_id, self.bot)
+            if event is None:  # it was for another identity of the bot
+                self._forget(key)
+            else:
+                self._add(Arrival(key, event, payload, lambda: None))
 
-    def _run(self, deal: Deal, listening: ThreadPoolExecutor) -> None:
+    def _add(self, arrival: Arrival) -> None:
+        with self._wake:
+            self._unwritten.append(arrival)
+            self._last_arrival = time.monotonic()
+            self._wake.notify()
+
+    def _run(self, deal: Deal, dealing: ThreadPoolExecutor) -> None:
         while True:
-            came, done = self._next()
-            if came or done:
-                self._write(came, done)
-            for kept in came:
-                kept.acknowledge()
+            arrivals, finished = self._next()
+            kept = [arrival for arrival in arrivals if arrival.key is not None]
+            if kept or finished:
+                self._write(kept, finished)
+            for arrival in arrivals:
+                arrival.acknowledge()
             if self._ending:
                 return
-            self._queue(came)
+            self._queue(arrivals)
             if self._waiting and self._is_calm():
-                for kept in self._waiting:
-                    listening.submit(self._deal, kept, deal)
+                for arrival in self._waiting:
+                    dealing.submit(self._deal_with, arrival, deal)
                 self._waiting = []
 
-    def _next(self) -> tuple[list[KeptEvent], list[str]]:
+    def _next(self) -> tuple[list[Arrival], list[str]]:
         """Waits for something to do. Nothing to write: it is time to look whether the burst has ended."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._came or self._done or self._ending, CALM / 2 if self._waiting else None
+        with self._wake:
+            self._wake.wait_for(
+                lambda: self._unwritten or self._finished or self._ending, CALM / 2 if self._waiting else None
             )
-            if not (self._came or self._waiting):
-                self._changed.wait_for(lambda: self._came or self._ending, TIDY)
-            came, self._came = self._came, []
-            done, self._done = self._done, []
-        return came, done
+            if not (self._unwritten or self._waiting):
+                self._wake.wait_for(lambda: self._unwritten or self._ending, TIDY)
+            arrivals, self._unwritten = self._unwritten, []
+            finished, self._finished = self._finished, []
+        return arrivals, finished
 
-    def _write(self, came: Sequence[KeptEvent], done: Sequence[str]) -> None:
+    def _write(self, arrivals: Sequence[Arrival], finished: Sequence[str]) -> None:
         try:
             with self.pool.connection(timeout=TIMEOUT) as conn:
-                _write_rows(conn, came, done, self.owner)
+                _write_rows(conn, arrivals, finished, self.owner)
         except Exception as error:  # noqa: BLE001 - the edge: this thread outlives an event that it cannot write
             # Acknowledged all the same: the listeners tell people that Postgres is down.
-            log.error("inbox_not_written", came=len(came), done=len(done), error=error_code(error))
+            log.error("inbox_not_written", arrivals=len(arrivals), finished=len(finished), error=error_code(error))
 
-    def _queue(self, came: Sequence[KeptEvent]) -> None:
+    def _queue(self, arrivals: Sequence[Arrival]) -> None:
         """What tells of the same thing as something in hand needs nothing more than its acknowledgement."""
-        for kept in came:
-            if kept.key not in self._in_hand:
-                self._in_hand.add(kept.key)
-                self._waiting_since = self._waiting_since if self._waiting else time.monotonic()
-                self._waiting.append(kept)
+        for arrival in arrivals:
+            if arrival.key in self._in_hand:
+                continue
+            if arrival.key is not None:
+                self._in_hand.add(arrival.key)
+            self._waiting_since = self._waiting_since if self._waiting else time.monotonic()
+            self._waiting.append(arrival)
 
     def _is_calm(self) -> bool:
         now = time.monotonic()
-        return now - self._came_at >= CALM or now - self._waiting_since >= LONGEST_BURST
+        return now - self._last_arrival >= CALM or now - self._waiting_since >= LONGEST_BURST
 
-    def _deal(self, kept: KeptEvent, deal: Deal) -> None:
-        deal(kept.event_id, kept.event)
-        with self._changed:
-            self._in_hand.discard(kept.key)
-            self._done.append(kept.key)
-            self._changed.notify()
+    def _deal_with(self, arrival: Arrival, deal: Deal) -> None:
+        deal(arrival.event)
+        if arrival.key is not None:
+            self._forget(arrival.key)
+
+    def _forget(self, key: str) -> None:
+        with self._wake:
+            self._in_hand.discard(key)
+            self._finished.append(key)
+            self._wake.notify()
 
 
-def _write_rows(conn: Connection[Any], came: Sequence[KeptEvent], done: Sequence[str], owner: int) -> None:
-    if came:
-        given = {
-            "posts": [kept.key for kept in came],
-            "event_ids": [kept.event_id for kept in came],
-            "events": [Json(kept.event) for kept in came],
+def _write_rows(conn: Connection[Any], arrivals: Sequence[Arrival], finished: Sequence[str], owner: int) -> None:
+    if arrivals:
+        rows = {
+            "posts": [arrival.key for arrival in arrivals],
+            "event_ids": [arrival.event.event_id for arrival in arrivals],
+            "events": [Json(arrival.payload) for arrival in arrivals],
             "owner": owner,
         }
-        conn.execute(_KEEP, given)
-    if done:
-        conn.execute(_DONE, {"posts": list(done)})
+        conn.execute(_KEEP, rows)
+    if finished:
+        conn.execute(_FORGET, {"posts": list(finished)})
 
 
-def key_of(event_id: str, event: Mapping[str, Any], bot: Identity) -> str | None:
+def key_of(event: SlackEvent) -> str | None:
     """Under which key an event is kept, None if nobody counts on it.
 
     A mention and a message event of one post tell of the same thing.
     """
-    kind = event.get("type")
-    if kind in ("reaction_added", "reaction_removed"):
-        counts = thumb_of(str(event.get("reaction", ""))) is not None and event.get("user") != bot.user_id
-        return event_id if counts else None
-    if kind not in ("message", "app_mention"):
-        return None
-    if change(event, bot) is not None:
-        return event_id
-    post = route(event, "", bot).post
-    return _key_of_post(post.channel, post.ts) if post is not None and post.addressed else None
+    if not isinstance(event, Post):
+        return event.event_id
+    return _key_of_post(event.channel, event.ts) if event.addressed else None
 
 
 def is_kept(conn: Connection[Any], channel: str, ts: str) -> bool:
@@ -210,11 +221,11 @@ def _key_of_post(channel: str, ts: str) -> str:
     return f"{channel}:{ts}"
 
 
-def keep_first(body: dict[str, Any], next: Callable[[], Any], *, inbox: Inbox) -> Any:
-    """Bolt's middleware, for HTTP: an event that is kept is acknowledged once it is, everything else passes."""
-    event = body.get("event")
-    written = Flag()
-    if isinstance(event, dict) and inbox.keep(str(body.get("event_id", "")), event, written.set):
-        in_time = written.wait(HTTP_TIMEOUT)
+def receive_first(body: dict[str, Any], next: Callable[[], Any], *, inbox: Inbox) -> Any:
+    """Bolt's middleware, for HTTP: an event for us is acknowledged once it is kept, everything else passes."""
+    payload = body.get("event")
+    acknowledged = Flag()
+    if isinstance(payload, dict) and inbox.receive(str(body.get("event_id", "")), payload, acknowledged.set):
+        in_time = acknowledged.wait(HTTP_TIMEOUT)
         return BoltResponse(status=200 if in_time else 503, body="")
     return next()

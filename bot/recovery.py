@@ -1,9 +1,9 @@
-"""What bots that are gone have left: finished, or apologised for, by whichever bot looks next.
+"""What bots that are gone have left is adopted by whichever bot looks next, and finished or apologised for.
 
-Looked for at start and every few seconds (`bot.presence`), so a second bot that dies is made up for by the first. What
-an owner left is taken over in one transaction, and then done as if it had been asked here: nothing is done twice, and
-what people saw of an answer is replaced. Slack does not deliver an acknowledged event again: without this the people
-who asked would wait for ever.
+Bots look at start and every few seconds (`bot.presence`), so the first makes up for a second one that dies. What an
+owner left is adopted in one transaction, and then done as if it had been asked here: nothing is done twice, and what
+people saw of an answer is replaced. Slack does not deliver an acknowledged event again: without this the people who
+asked would wait for ever.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,38 +18,31 @@ from psycopg import Connection
 
 from bot.admin import reindexing, tuning
 from bot.admin.reindexing import RunMessage
-from bot.events import forget_events
+from bot.claims import forget_events
 from bot.inbox import Inbox
 from bot.questions import experts, views
-from bot.questions.answering import begin, reply_to, withdraw
-from bot.questions.answers import (
-    UNFINISHED,
-    Shared,
-    Unfinished,
-    answer_shown,
-    fail_answer,
-    stored_nearest,
-    take_over_answers,
-    take_over_shared,
-)
-from bot.questions.asking_privately import PrivateQuestion, post_shared, private_reply
+from bot.questions.answering import answer_shown, fail_answer, reply_to, start, withdraw
+from bot.questions.answers import UNFINISHED, UnfinishedAnswer, adopt_answers
+from bot.questions.asking_privately import PrivateQuestion, private_reply
 from bot.questions.channels import channel_settings
-from bot.questions.experts import Request
-from bot.questions.in_flight import Job
+from bot.questions.experts import ExpertRequest
+from bot.questions.in_flight import PendingAnswer
 from bot.questions.limits import forget_deleted
 from bot.questions.posting import StoppedByPerson
 from bot.questions.readers import may_read_answer, readers
 from bot.questions.replies import Replying
+from bot.questions.row_values import sources_from_json, stored_nearest
+from bot.questions.sharing import SharedAnswer, adopt_shared, post_shared
 from bot.runtime import INTAKE_TIMEOUT, Runtime
-from bot.slack.routing import Post
+from bot.slack.events import Post
 from bot.slack.workspace import SLACK_ERRORS, error_code
-from retrieval.answering.answer import Question, Source, Turn
+from retrieval.answering.answer import Question, Turn
 
 log = structlog.get_logger(__name__)
 
 MOST_ATTEMPTS = 2  # processes that begin an answer: a question that kills them is not asked for ever
 
-# Their locks are ours until the transaction ends, so two bots that look at once take nothing over twice.
+# Their locks are ours until the transaction ends, so two bots that look at once adopt nothing twice.
 _FREE = f"""
 SELECT owner FROM (
     SELECT owner FROM answer WHERE {UNFINISHED} OR sharing
@@ -62,18 +55,18 @@ WHERE owner IS NOT NULL AND pg_try_advisory_xact_lock(owner)
 """  # noqa: S608 - the condition is a constant
 _INBOX = """
 UPDATE inbox SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
-RETURNING received_at, event_id, event
+RETURNING received_at, post, event_id, event
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What was taken over, each kind oldest first."""
+class Orphans:
+    """What was adopted of bots that are gone, each kind oldest first. `events` are keys, ids and payloads."""
 
-    events: Sequence[tuple[str, dict[str, Any]]]
-    answers: Sequence[Unfinished]
-    shared: Sequence[Shared]
-    requests: Sequence[Request]
+    events: Sequence[tuple[str, str, dict[str, Any]]]
+    answers: Sequence[UnfinishedAnswer]
+    shared: Sequence[SharedAnswer]
+    requests: Sequence[ExpertRequest]
     runs: Sequence[RunMessage]
     rounds: Sequence[tuning.RoundMessage]
 
@@ -97,47 +90,46 @@ class Recovery:
             log.error("events_not_forgotten", error=error_code(error))
 
     def look(self) -> None:
-        """Takes over what is left and has it made up for. Never raises: the next look finds it again."""
+        """Adopts what is left and has it finished. Never raises: the next look finds it again."""
         try:
             with self.runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
                 forget_deleted(conn)
                 gone = frozenset(owner for (owner,) in conn.execute(_FREE).fetchall())
-                left = take_over(conn, self.runtime.owner, gone & self._gone_before)
+                orphans = adopt(conn, self.runtime.owner, gone & self._gone_before)
         except psycopg.Error as error:
-            log.error("unfinished_unknown", error=error_code(error))
+            log.error("orphans_not_adopted", error=error_code(error))
             return
         self._gone_before = gone
-        self.inbox.take_over(left.events)
-        for place in left.rounds:
-            tuning.follow(place, self.runtime)
-        if left.answers or left.shared or left.requests or left.runs:
+        self.inbox.adopt(orphans.events)
+        for message in orphans.rounds:
+            tuning.follow(message, self.runtime)
+        if orphans.answers or orphans.shared or orphans.requests or orphans.runs:
             with suppress(RuntimeError):  # this process is being stopped: another one finds them
-                self.runtime.work.submit(make_up_for, left, self.runtime)
+                self.runtime.work.submit(finish, orphans, self.runtime)
 
 
-def take_over(conn: Connection[Any], owner: int, gone: frozenset[int]) -> Left:
+def adopt(conn: Connection[Any], owner: int, gone: frozenset[int]) -> Orphans:
     """Makes what the gone owners left, and what belongs to nobody, `owner`'s."""
-    given = {"owner": owner, "gone": list(gone)}
-    events = sorted(conn.execute(_INBOX, given).fetchall(), key=lambda row: row[0])
-    return Left(
-        events=[(event_id, event) for _, event_id, event in events],
-        answers=take_over_answers(conn, owner, gone),
-        shared=take_over_shared(conn, owner, gone),
-        requests=experts.take_over_requests(conn, owner, gone),
-        runs=reindexing.take_over_messages(conn, owner, gone),
-        rounds=tuning.take_over_messages(conn, owner, gone),
+    rows = conn.execute(_INBOX, {"owner": owner, "gone": list(gone)}).fetchall()
+    return Orphans(
+        events=[(post, event_id, event) for _, post, event_id, event in sorted(rows, key=lambda row: row[0])],
+        answers=adopt_answers(conn, owner, gone),
+        shared=adopt_shared(conn, owner, gone),
+        requests=experts.adopt_requests(conn, owner, gone),
+        runs=reindexing.adopt_messages(conn, owner, gone),
+        rounds=tuning.adopt_messages(conn, owner, gone),
     )
 
 
-def make_up_for(left: Left, runtime: Runtime) -> None:
-    """Does what was left, one after the other; what fails is in the log."""
-    for place in left.runs:
-        _attempt(partial(reindexing.resume, place, runtime), run=place.run_id)
-    for answer in left.answers:
-        _attempt(partial(_finish, answer, runtime), answer=answer.id)
-    for shared in left.shared:
+def finish(orphans: Orphans, runtime: Runtime) -> None:
+    """Finishes what was left, one after the other; what fails is in the log."""
+    for message in orphans.runs:
+        _attempt(partial(reindexing.resume, message, runtime), run=message.run_id)
+    for answer in orphans.answers:
+        _attempt(partial(_finish_answer, answer, runtime), answer=answer.id)
+    for shared in orphans.shared:
         _attempt(partial(post_shared, shared, runtime), answer=shared.id)
-    for request in left.requests:
+    for request in orphans.requests:
         _attempt(partial(experts.post_request, request, runtime), answer=request.id)
 
 
@@ -145,10 +137,10 @@ def _attempt(do: Callable[[], object], **what: object) -> None:
     try:
         do()
     except (*SLACK_ERRORS, StoppedByPerson, psycopg.Error) as error:
-        log.error("not_made_up_for", error=error_code(error), **{name: str(value) for name, value in what.items()})
+        log.error("orphan_not_finished", error=error_code(error), **{name: str(value) for name, value in what.items()})
 
 
-def _finish(row: Unfinished, runtime: Runtime) -> None:
+def _finish_answer(row: UnfinishedAnswer, runtime: Runtime) -> None:
     """Answers, shows the answer, or says why there is none; it counts as finished only once its asker was told."""
     reply = _reply_to(row, runtime)
     if row.deleted:
@@ -158,47 +150,46 @@ def _finish(row: Unfinished, runtime: Runtime) -> None:
     elif row.attempts < MOST_ATTEMPTS:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             question = _question(row, conn)
-        begin(Job(_post_of(row, runtime), row.id, question, reply, row.private), runtime)
+        start(PendingAnswer(_post_of(row, runtime), row.id, question, reply, row.private), runtime)
     else:
         reply.stop(views.RESTARTED)
         with runtime.pool.connection() as conn:
             fail_answer(conn, row.id, views.RESTARTED)
 
 
-def _may_be_shown(row: Unfinished, runtime: Runtime) -> bool:
+def _may_be_shown(row: UnfinishedAnswer, runtime: Runtime) -> bool:
     """Whether its readers may read what it rests on: who that is, or may, can have changed since it was written."""
     principals = readers(runtime, row.channel, row.asked_by, private=row.private)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         return may_read_answer(conn, row.id, principals)
 
 
-def _show(row: Unfinished, text: str, reply: Replying, runtime: Runtime) -> None:
+def _show(row: UnfinishedAnswer, text: str, reply: Replying, runtime: Runtime) -> None:
     # What was posted already is updated with the same words, so a crash after the last of them doubles nothing.
-    sources = [Source(**source) for source in row.sources]
     nearest = stored_nearest(row.passages) if row.abstained else []
-    reply.finish(views.Shown(row.id, text, sources, row.abstained, nearest))
+    reply.finish(views.AnswerView(row.id, text, sources_from_json(row.sources), row.abstained, nearest))
     with runtime.pool.connection() as conn:
         answer_shown(conn, row.id, reply.ts)
 
 
-def _question(row: Unfinished, conn: Connection[Any]) -> Question:
+def _question(row: UnfinishedAnswer, conn: Connection[Any]) -> Question:
     """As it was asked, or as it was edited since."""
     history = [Turn(turn["role"], turn["text"]) for turn in row.history]
     language = channel_settings(conn, row.channel).language
     return Question(row.question, history, row.collections, language, asker=row.asked_by)
 
 
-def _reply_to(row: Unfinished, runtime: Runtime) -> Replying:
+def _reply_to(row: UnfinishedAnswer, runtime: Runtime) -> Replying:
     if row.question_ts is None:
-        asked = PrivateQuestion(row.channel, row.asked_by, row.question, row.about_ts, row.response_url)
-        return private_reply(asked, row.id, runtime)
+        question = PrivateQuestion(row.channel, row.asked_by, row.question, row.about_ts, row.response_url)
+        return private_reply(question, row.id, runtime)
     if row.answer_ts is not None:
         with suppress(*SLACK_ERRORS):  # a stream that is still open cannot be updated
             runtime.client.chat_stopStream(channel=row.channel, ts=row.answer_ts)
     return reply_to(_post_of(row, runtime), row.id, runtime, private=row.private, ts=row.answer_ts)
 
 
-def _post_of(row: Unfinished, runtime: Runtime) -> Post:
+def _post_of(row: UnfinishedAnswer, runtime: Runtime) -> Post:
     ts = row.question_ts or ""
     return Post(
         event_id="",
@@ -208,5 +199,5 @@ def _post_of(row: Unfinished, runtime: Runtime) -> Post:
         person=row.asked_by,
         team_id=runtime.identity.team_id,
         direct=row.channel.startswith("D"),
-        addressed=row.addressed,
+        addressee="bot" if row.addressed else "channel",
     )

@@ -11,11 +11,11 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 from slack_sdk import WebClient
 
-from bot.events import Recent
 from bot.operations import Operations
 from bot.questions.in_flight import InFlight
 from bot.questions.limits import Limits
-from bot.slack.routing import Identity
+from bot.questions.recent import Recent
+from bot.slack.events import Identity
 from bot.slack.workspace import Capabilities
 from retrieval.answering.answer import Event, Question
 from retrieval.embedding import Embedder

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from bot.events import forget_events
+from bot.claims import forget_events
 from finetune.dataset.freezing import sweep
 from finetune.rounds.rows import ended_rounds
 from jobs.rows import forget_jobs

@@ -60,7 +60,7 @@ _LINK = re.compile(r"<([^<|>]+)(?:\|[^<>]*)?>")
 
 _TO_SHOW = "INSERT INTO reindex_message (run_id, channel, owner) VALUES (%(run)s, %(channel)s, %(owner)s)"
 _PLACED = "UPDATE reindex_message SET channel = %(channel)s, ts = %(ts)s WHERE run_id = %(run)s"
-_TAKE_OVER = """
+_ADOPT = """
 UPDATE reindex_message SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
 RETURNING run_id, channel, coalesce(ts, '')
 """
@@ -112,9 +112,9 @@ def read_wanted(text: str) -> ReindexRequest | None:
     return ReindexRequest(name or "all", "dry-run" in flags, "force" in flags)
 
 
-def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[RunMessage]:
+def adopt_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[RunMessage]:
     """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
-    return [RunMessage(*row) for row in conn.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()]
+    return [RunMessage(*row) for row in conn.execute(_ADOPT, {"owner": owner, "gone": list(gone)}).fetchall()]
 
 
 def resume(place: RunMessage, runtime: Runtime) -> None:

@@ -46,7 +46,7 @@ INSERT INTO round_message (round_id, channel, person, owner)
 VALUES (%(round_id)s, %(channel)s, %(person)s, %(owner)s) RETURNING id, round_id, channel, ts, person
 """
 _POSTED = "UPDATE round_message SET channel = %(channel)s, ts = %(ts)s WHERE id = %(id)s"
-_TAKE_OVER = """
+_ADOPT = """
 UPDATE round_message SET owner = %(owner)s WHERE owner IS NULL OR owner = ANY(%(gone)s)
 RETURNING id, round_id, channel, ts, person
 """
@@ -204,10 +204,10 @@ def _start(said: Command, runtime: Runtime) -> str | None:
     return None
 
 
-def take_over_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[RoundMessage]:
+def adopt_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[RoundMessage]:
     """Makes the messages of processes that are gone, and that had not shown their end, `owner`'s."""
     with conn.cursor(row_factory=class_row(RoundMessage)) as cursor:
-        return cursor.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()
+        return cursor.execute(_ADOPT, {"owner": owner, "gone": list(gone)}).fetchall()
 
 
 def follow(place: RoundMessage, runtime: Runtime) -> None:

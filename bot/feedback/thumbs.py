@@ -4,7 +4,6 @@ A thumb is counted first of all things that can fail, and whoever gave it learns
 """
 
 import re
-from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -16,11 +15,12 @@ from slack_bolt import Ack, App
 from bot.feedback import complaint_form
 from bot.feedback.complaint_form import About
 from bot.feedback.complaints import Reason, complain, goes_to_review
-from bot.feedback.votes import Reacted, Reaction, Thumb, react, read_button, thumb_of, vote
+from bot.feedback.votes import Reacted, Thumb, react, read_button, vote
 from bot.questions import views
 from bot.questions.views import Block
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
-from bot.slack.notify import tell
+from bot.slack.events import Reaction
+from bot.slack.notify import notify
 from bot.slack.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -47,14 +47,11 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     asked = thumb.value == -1 and _ask(about, body, runtime)  # next: its trigger expires after three seconds
     offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
     blocks = complaint_form.with_button(text, about.answer_id) if offer else None
-    _tell(body["user"]["id"], about, text, runtime, blocks, body.get("response_url"))
+    _notify(body["user"]["id"], about, text, runtime, blocks, body.get("response_url"))
 
 
-def on_reaction(event: dict[str, Any], *, runtime: Runtime) -> None:
-    """A reaction put under a message or taken away: a thumb under an answer counts as a vote."""
-    reaction = reaction_in(event)
-    if reaction is None or reaction.person == runtime.identity.user_id:
-        return
+def on_reaction(reaction: Reaction, runtime: Runtime) -> None:
+    """A thumb put under a message or taken away: under an answer it counts as a vote."""
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             reacted = react(conn, reaction)
@@ -62,7 +59,7 @@ def on_reaction(event: dict[str, Any], *, runtime: Runtime) -> None:
         log.error("reaction_not_counted", channel=reaction.channel, error=error_code(error))
         if reaction.present:
             where = About(UUID(int=0), reaction.channel, None)
-            _tell(reaction.person, where, views.VOTE_FAILED, runtime)
+            _notify(reaction.person, where, views.VOTE_FAILED, runtime)
         return
     if reacted is not None and reaction.present and reaction.vote == reacted.vote == -1:
         _offer_form(reaction, reacted, runtime)
@@ -90,23 +87,7 @@ def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
         ack(response_action="errors", errors={"reason": complaint_form.NOT_KEPT})
         return
     ack()
-    _tell(body["user"]["id"], about, text, runtime)
-
-
-def reaction_in(event: dict[str, Any]) -> Reaction | None:
-    """The thumb that an event tells of; None for another emoji or anything but a message."""
-    item = event.get("item") or {}
-    value = thumb_of(str(event.get("reaction", "")))
-    if value is None or item.get("type") != "message" or not event.get("user"):
-        return None
-    return Reaction(
-        channel=str(item.get("channel", "")),
-        message_ts=str(item.get("ts", "")),
-        person=str(event["user"]),
-        vote=value,
-        present=event.get("type") == "reaction_added",
-        event_ts=Decimal(str(event.get("event_ts") or "0")),
-    )
+    _notify(body["user"]["id"], about, text, runtime)
 
 
 def _kept(conn: psycopg.Connection[Any], answer_id: UUID, person: str, reason: Reason, correction: str | None) -> str:
@@ -140,10 +121,10 @@ def _offer_form(reaction: Reaction, reacted: Reacted, runtime: Runtime) -> None:
     """A reaction brings no trigger for a modal, so a button asks for it."""
     text = views.vote_counted(-1)
     about = About(reacted.answer_id, reaction.channel, reacted.thread_ts)
-    _tell(reaction.person, about, text, runtime, complaint_form.with_button(text, reacted.answer_id))
+    _notify(reaction.person, about, text, runtime, complaint_form.with_button(text, reacted.answer_id))
 
 
-def _tell(
+def _notify(
     person: str,
     about: About,
     text: str,
@@ -152,4 +133,4 @@ def _tell(
     response_url: str | None = None,
 ) -> None:
     client, thread_ts = runtime.client, about.thread_ts
-    tell(client, person, about.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)
+    notify(client, person, about.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)

@@ -6,14 +6,12 @@ events come late, twice, and in any order.
 """
 
 from dataclasses import asdict, dataclass
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
 
-Vote = Literal[1, -1]
-THUMBS: dict[str, Vote] = {"+1": 1, "thumbsup": 1, "-1": -1, "thumbsdown": -1}
+from bot.slack.events import Reaction, Vote
 
 _VOTE = """
 INSERT INTO feedback (answer_id, person, vote)
@@ -54,18 +52,6 @@ def vote(conn: Connection[Any], answer_id: UUID, person: str, value: Vote) -> bo
 
 
 @dataclass(frozen=True, slots=True)
-class Reaction:
-    """A thumb that a person put under a message, or took away if it is not `present`. `event_ts` is Slack's time."""
-
-    channel: str
-    message_ts: str
-    person: str
-    vote: Vote
-    present: bool
-    event_ts: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Reacted:
     """The answer under which a person's thumb is `vote` now, None: no thumb any more."""
 
@@ -94,11 +80,6 @@ def react(conn: Connection[Any], reaction: Reaction) -> Reacted | None:
     if counts and standing is not None:
         vote(conn, answer_id, reaction.person, standing)
     return Reacted(answer_id, thread_ts, standing)
-
-
-def thumb_of(emoji: str) -> Vote | None:
-    """What a reaction says, whatever its skin tone; None for an emoji that is no thumb."""
-    return THUMBS.get(emoji.split("::")[0])
 
 
 def button_value(answer_id: UUID, value: Vote) -> str:

@@ -4,7 +4,6 @@ The request is a row, so that it is made once, and that an expert's reply in its
 no question to the bot. One click makes the reply a verified answer, which search finds from then on.
 """
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from slack_bolt import Ack, App
 
 from bot.admin import audit
 from bot.admin.authorization import is_admin
-from bot.events import claim_event
+from bot.claims import claim_event
 from bot.feedback.review import Reply, save_verified
 from bot.questions import views
 from bot.questions.channels import channel_settings
@@ -39,14 +38,13 @@ from bot.questions.expert_views import (
 )
 from bot.questions.readers import said_to
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
-from bot.slack.notify import tell
-from bot.slack.routing import Identity, Post, clean_text, kind_of, route
+from bot.slack.events import Post, clean_reply, kind_of
+from bot.slack.notify import notify
 from bot.slack.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
 
 LEAST_WORDS = 3  # of a reply that is worth keeping
-_ADDRESSEE = re.compile(r"^\s*(?:<@[UW][A-Z0-9]+(?:\|[^>]*)?>[\s,:]*)+")
 
 _ANSWER = """
 SELECT id, channel, coalesce(thread_ts, question_ts) AS thread_ts, question, asked_by FROM answer
@@ -59,7 +57,7 @@ ON CONFLICT (answer_id) DO NOTHING
 RETURNING answer_id
 """
 _POSTED = "UPDATE expert_request SET thread_ts = %(thread_ts)s, posted = true WHERE answer_id = %(id)s"
-_TAKE_OVER = """
+_ADOPT = """
 UPDATE expert_request r SET owner = %(owner)s FROM answer a
 WHERE a.id = r.answer_id AND NOT r.posted AND (r.owner IS NULL OR r.owner = ANY(%(gone)s))
 RETURNING r.answer_id AS id, r.channel, nullif(r.thread_ts, '') AS thread_ts, a.question, a.asked_by,
@@ -78,7 +76,7 @@ _SAVED = "UPDATE expert_request SET saved_at = now() WHERE answer_id = %(id)s"
 
 
 @dataclass(frozen=True, slots=True)
-class Unanswered:
+class UnansweredQuestion:
     """A question that people may answer; `thread_ts` is None for one that was asked privately."""
 
     id: UUID
@@ -89,8 +87,8 @@ class Unanswered:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A question that goes to `experts`, because `pressed_by` wants it to; the rest as in `Unanswered`."""
+class ExpertRequest:
+    """A question that goes to `experts`, because `pressed_by` wants it to; the rest as in `UnansweredQuestion`."""
 
     id: UUID
     channel: str
@@ -114,7 +112,7 @@ def register(app: App, runtime: Runtime) -> None:
 def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """Mentions the channel's experts in the question's thread, once."""
     person, channel = body["user"]["id"], body["channel"]["id"]
-    request: Request | str
+    request: ExpertRequest | str
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             request = begin_request(conn, UUID(str(action["value"])), person, runtime.owner)
@@ -123,7 +121,7 @@ def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, run
         request = views.NO_DATABASE
     ack()
     if isinstance(request, str):
-        _tell(channel, person, body, request, runtime)
+        _notify(channel, person, body, request, runtime)
         return
     try:
         post_request(request, runtime)
@@ -141,32 +139,28 @@ def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
         if isinstance(error, psycopg.Error):
             log.error("reply_not_saved", error=error_code(error))
         ack()
-        _tell(channel, person, body, str(error) if isinstance(error, NotSaved) else views.NO_DATABASE, runtime)
+        _notify(channel, person, body, str(error) if isinstance(error, NotSaved) else views.NO_DATABASE, runtime)
         return
     ack()
     _show_saved(channel, body, person, text, runtime)
 
 
-def heard_expert(event: Mapping[str, Any], event_id: str, runtime: Runtime) -> bool:
-    """Whether this is an expert's reply in a thread where they were asked; offers to keep it if it may be an answer.
+def receive_reply(post: Post, runtime: Runtime) -> bool:
+    """Whether a post in a thread is an expert's reply; offers to keep it as an answer if it may be one.
 
     A reply that mentions the bot, or asks something, is none. While Postgres is down nobody is known as an expert.
     """
-    routed = route(event, event_id, runtime.identity)
-    post = _reply(event, runtime.identity)
-    if post is None or (routed.post is not None and not routed.if_in_thread):
-        return False
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            given = {"channel": post.channel, "thread_ts": post.thread_ts, "person": post.person}
-            row = conn.execute(_OPEN, given).fetchone()
+            reply = {"channel": post.channel, "thread_ts": post.thread_ts, "person": post.person}
+            row = conn.execute(_OPEN, reply).fetchone()
             if row is None:
                 return False
             new = claim_event(conn, f"expert:{post.channel}:{post.ts}")
     except psycopg.Error as error:
         log.error("expert_unknown", error=error_code(error))
         return False
-    if new and is_worth_keeping(clean_reply(event, runtime.identity)):
+    if new and is_worth_keeping(post.text):
         _offer(row[0], post, runtime)
     return True
 
@@ -176,19 +170,9 @@ def is_worth_keeping(text: str) -> bool:
     return kind_of(text) == "question" and len(text.split()) >= LEAST_WORDS and question_score(text) < 0.5
 
 
-def _reply(event: Mapping[str, Any], bot: Identity) -> Post | None:
-    """The post of a person's reply in a thread, be it for us or not."""
-    if event.get("subtype") not in (None, "thread_broadcast") or event.get("bot_id") or not event.get("user"):
-        return None
-    thread_ts, ts = event.get("thread_ts"), event.get("ts")
-    if event.get("type") != "message" or not thread_ts or thread_ts == ts or event["user"] == bot.user_id:
-        return None
-    return Post("", str(event["channel"]), str(ts), str(thread_ts), str(event["user"]), bot.team_id, direct=False)
-
-
-def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> Request | str:
+def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> ExpertRequest | str:
     """The request, to be posted by `owner`, or what stands against it: a private question is its asker's to tell."""
-    with conn.cursor(row_factory=class_row(Unanswered)) as cursor:
+    with conn.cursor(row_factory=class_row(UnansweredQuestion)) as cursor:
         asked = cursor.execute(_ANSWER, {"id": answer_id, "person": person}).fetchone()
     if asked is None:
         return views.NO_SUCH_ANSWER
@@ -198,10 +182,10 @@ def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: in
     given = {"id": answer_id, "channel": asked.channel, "thread_ts": asked.thread_ts or "", "owner": owner}
     if conn.execute(_REQUEST, {**given, "pressed_by": person, "experts": list(experts)}).fetchone() is None:
         return ASKED_BEFORE
-    return Request(**asdict(asked), pressed_by=person, experts=experts)
+    return ExpertRequest(**asdict(asked), pressed_by=person, experts=experts)
 
 
-def post_request(request: Request, runtime: Runtime) -> None:
+def post_request(request: ExpertRequest, runtime: Runtime) -> None:
     """Mentions the experts; who pressed the button is told if Slack does not let us. Raises psycopg.Error."""
     text = request_text(request.experts, request.asked_by, request.question)
     try:
@@ -210,16 +194,16 @@ def post_request(request: Request, runtime: Runtime) -> None:
         log.error("experts_not_asked", channel=request.channel, error=error_code(error))
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             conn.execute(_WITHDRAW, {"id": request.id})
-        tell(runtime.client, request.pressed_by, request.channel, NOT_POSTED, thread_ts=request.thread_ts)
+        notify(runtime.client, request.pressed_by, request.channel, NOT_POSTED, thread_ts=request.thread_ts)
         return
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         conn.execute(_POSTED, {"id": request.id, "thread_ts": request.thread_ts or str(posted["ts"])})
 
 
-def take_over_requests(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[Request]:
+def adopt_requests(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[ExpertRequest]:
     """Makes the requests that processes which are gone did not post `owner`'s."""
-    with conn.cursor(row_factory=class_row(Request)) as cursor:
-        return cursor.execute(_TAKE_OVER, {"owner": owner, "gone": list(gone)}).fetchall()
+    with conn.cursor(row_factory=class_row(ExpertRequest)) as cursor:
+        return cursor.execute(_ADOPT, {"owner": owner, "gone": list(gone)}).fetchall()
 
 
 def _offer(answer_id: UUID, post: Post, runtime: Runtime) -> None:
@@ -277,14 +261,9 @@ def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tupl
         return None
     for message in found.get("messages") or []:
         if message.get("ts") == ts:
-            text = clean_reply(message, runtime.identity)
+            text = clean_reply(str(message.get("text") or ""), runtime.identity)
             return (str(message["user"]), text) if text else None
     return None
-
-
-def clean_reply(message: Mapping[str, Any], bot: Identity) -> str:
-    """The words of a reply, without the name that it opens with."""
-    return clean_text(_ADDRESSEE.sub("", str(message.get("text") or "")), bot)
 
 
 def _show_saved(channel: str, body: Mapping[str, Any], person: str, text: str, runtime: Runtime) -> None:
@@ -293,9 +272,9 @@ def _show_saved(channel: str, body: Mapping[str, Any], person: str, text: str, r
         runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
     except SLACK_ERRORS as error:
         log.warning("saved_not_shown", channel=channel, error=error_code(error))
-        _tell(channel, person, body, text, runtime)
+        _notify(channel, person, body, text, runtime)
 
 
-def _tell(channel: str, person: str, body: Mapping[str, Any], text: str, runtime: Runtime) -> None:
+def _notify(channel: str, person: str, body: Mapping[str, Any], text: str, runtime: Runtime) -> None:
     thread_ts = (body.get("message") or {}).get("thread_ts")
-    tell(runtime.client, person, channel, text, thread_ts=thread_ts, response_url=body.get("response_url"))
+    notify(runtime.client, person, channel, text, thread_ts=thread_ts, response_url=body.get("response_url"))

@@ -1,4 +1,4 @@
-"""The questions that this process is answering, in the order in which they were asked.
+"""The answers that this process is writing, in the order in which their questions were asked.
 
 What happens to a question while it is answered meets its answer here: an edit restarts it, a deletion cancels it, and
 those who wait are told how many are before them. Nothing here must survive a restart: the rows do, and where they say
@@ -10,18 +10,19 @@ from threading import Lock
 from uuid import UUID
 
 from bot.questions.replies import Replying
-from bot.slack.routing import Post
+from bot.slack.events import Post
 from retrieval.answering.answer import Question
 
-TOLD = 5  # how many of those who wait are told that they have moved up: each is a call to Slack
+NOTIFIED = 5  # how many of those who wait are notified that they have moved up: each is a call to Slack
 
 
 @dataclass(eq=False, slots=True)
-class Job:
-    """One question on its way to its answer.
+class PendingAnswer:
+    """A question on its way to its answer.
 
-    `private`: its asker alone will see the answer. `writing` once the model's turn has come; `edited` is the newest
-    question that has not been begun yet; `lost` once another process has taken the answer over.
+    `private`: its asker alone will see the answer. `before`: how many questions must be done before this one's turn
+    comes. `writing` once the model's turn has come; `edited` is the newest question that has not been begun yet; `lost`
+    once another process has taken the answer over.
     """
 
     post: Post
@@ -29,6 +30,7 @@ class Job:
     question: Question
     reply: Replying
     private: bool = False
+    before: int = 0
     writing: bool = False
     deleted: bool = False
     lost: bool = False
@@ -41,71 +43,81 @@ class Job:
 
 
 class InFlight:
-    """The jobs of this process; `at_a_time` is how many of them the model serves together."""
+    """The pending answers of this process; `at_a_time` is how many of them the model serves together."""
 
     def __init__(self, at_a_time: int = 1) -> None:
         self._at_a_time = at_a_time
-        self._jobs: dict[Job, None] = {}
+        self._queue: list[PendingAnswer] = []
         self._lock = Lock()
 
-    def begin(self, job: Job) -> None:
-        """Takes a place at the end."""
+    def begin(self, pending: PendingAnswer) -> None:
+        """Takes a place at the end of the queue."""
         with self._lock:
-            self._jobs[job] = None
+            self._queue.append(pending)
+            self._count()
 
-    def end(self, job: Job) -> None:
-        """Gives the place free."""
-        with self._lock:
-            self._jobs.pop(job, None)
+    def notify(self, pending: PendingAnswer) -> None:
+        """Tells the asker how many questions are before theirs."""
+        pending.reply.wait(pending.before)
 
-    def before(self, job: Job) -> int:
-        """How many questions must be done before this one's turn comes; 0 where it need not wait."""
+    def end(self, pending: PendingAnswer) -> None:
+        """Leaves the queue, and tells those who wait that they have moved up."""
         with self._lock:
-            return self._before(list(self._jobs), job)
+            if pending in self._queue:
+                self._queue.remove(pending)
+            self._count()
+        for waiting in self.waiting():
+            self.notify(waiting)
 
-    def waiting(self) -> list[tuple[Job, int]]:
-        """The next ones whose turn has not come, each with how many are before it."""
+    def waiting(self) -> list[PendingAnswer]:
+        """The next ones whose turn has not come, as many as are notified."""
         with self._lock:
-            jobs = list(self._jobs)
-            return [(job, self._before(jobs, job)) for job in jobs if not job.writing][:TOLD]
+            return [pending for pending in self._queue if not pending.writing][:NOTIFIED]
 
-    def take_edit(self, job: Job) -> Question | None:
-        """The question that the asker changed it to, once."""
+    def pop_edit(self, pending: PendingAnswer) -> Question | None:
+        """The question that the asker changed it to: once, then None until it is changed again."""
         with self._lock:
-            edited, job.edited = job.edited, None
+            edited, pending.edited = pending.edited, None
             return edited
 
-    def find(self, answer_id: UUID) -> Job | None:
-        """The job of this answer; None if it is not underway here."""
+    def find(self, answer_id: UUID) -> PendingAnswer | None:
+        """The pending answer with this id; None if it is not in flight here."""
         with self._lock:
-            return next((job for job in self._jobs if job.answer_id == answer_id), None)
+            return next((pending for pending in self._queue if pending.answer_id == answer_id), None)
 
-    def learn(self, job: Job, text: str | None, *, lost: bool) -> None:
+    def learn(self, pending: PendingAnswer, text: str | None, *, lost: bool) -> None:
         """What the answer's row says: the question's text now, None once it is deleted; `lost`: it is not ours."""
         with self._lock:
-            job.lost, job.deleted = job.lost or lost, job.deleted or text is None
-            if text is not None and text != (job.edited or job.question).text:
-                job.edited = replace(job.question, text=text)
+            pending.lost, pending.deleted = pending.lost or lost, pending.deleted or text is None
+            if text is not None:
+                _edit(pending, text)
 
-    def edit(self, channel: str, ts: str, text: str) -> Job | None:
-        """The post's question has another text now; None if it is not underway or reads as before."""
+    def edit(self, channel: str, ts: str, text: str) -> PendingAnswer | None:
+        """The post's question has another text now; None if it is not in flight or reads as before."""
         with self._lock:
-            job = self._at(channel, ts)
-            if job is None or (job.edited or job.question).text == text:
-                return None
-            job.edited = replace(job.question, text=text)
-            return job
+            pending = self._of_post(channel, ts)
+            return pending if pending is not None and _edit(pending, text) else None
 
-    def delete(self, channel: str, ts: str) -> Job | None:
-        """The post is gone; None if it is not underway."""
+    def delete(self, channel: str, ts: str) -> PendingAnswer | None:
+        """The post is gone; None if its question is not in flight."""
         with self._lock:
-            job = self._at(channel, ts)
-            if job is not None:
-                job.deleted = True
-            return job
+            pending = self._of_post(channel, ts)
+            if pending is not None:
+                pending.deleted = True
+            return pending
 
-    def _before(self, jobs: list[Job], job: Job) -> int:
-        return max(0, jobs.index(job) - self._at_a_time + 1) if job in jobs else 0
+    def _count(self) -> None:
+        """Says in each pending answer how many are before it. The lock is the caller's."""
+        for place, pending in enumerate(self._queue):
+            pending.before = max(0, place - self._at_a_time + 1)
 
-    def _at(self, channel: str, ts: str) -> Job | None:
-        return next((job for job in self._jobs if (job.post.channel, job.post.ts) == (channel, ts)), None)
+    def _of_post(self, channel: str, ts: str) -> PendingAnswer | None:
+        return next((one for one in self._queue if (one.post.channel, one.post.ts) == (channel, ts)), None)
+
+
+def _edit(pending: PendingAnswer, text: str) -> bool:
+    """Whether the text is another one than what is, or will be, answered; if so, that is what is to be answered."""
+    if text == (pending.edited or pending.question).text:
+        return False
+    pending.edited = replace(pending.question, text=text)
+    return True

@@ -17,8 +17,8 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.chat_stream import ChatStream
 
 from bot.questions import views
+from bot.slack.events import Post
 from bot.slack.mrkdwn import to_markdown
-from bot.slack.routing import Post
 from bot.slack.workspace import (
     SLACK_ERRORS,
     Capabilities,
@@ -120,7 +120,7 @@ class Reply:
             elif self._due(UPDATE_PACE):
                 self._try(lambda: self._show(views.partial_message(self.text)))
 
-    def finish(self, answer: views.Shown) -> None:
+    def finish(self, answer: views.AnswerView) -> None:
         """Shows the whole answer with its sources and thumbs."""
         with self._turn:
             self._ended = True
@@ -202,7 +202,7 @@ class Reply:
             self._refused(stream, error)
             self._try(lambda: self._show(views.partial_message(self.text)))
 
-    def _stop_stream(self, stream: ChatStream, answer: views.Shown) -> bool:
+    def _stop_stream(self, stream: ChatStream, answer: views.AnswerView) -> bool:
         """Ends the stream with the sources and the thumbs below it; False if Slack would not."""
         try:
             done = views.DONE_STEPS if self._written else None
@@ -244,7 +244,7 @@ class Reply:
 
     # The way of posting and updating
 
-    def _show_pages(self, answer: views.Shown) -> None:
+    def _show_pages(self, answer: views.AnswerView) -> None:
         *before, _ = views.answer_messages(answer, "none")
         for number, message in enumerate(before):
             (self._post if number else self._show)(message)

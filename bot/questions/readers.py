@@ -26,7 +26,8 @@ from slack_sdk import WebClient
 from bot.admin.authorization import group_members
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.workspace import SLACK_ERRORS, error_code
-from retrieval.collections import held
+from retrieval.answering.answer import Question
+from retrieval.collections import held, with_made_of
 
 log = structlog.get_logger(__name__)
 
@@ -152,6 +153,21 @@ def common(runtime: Runtime, channel: str) -> tuple[str, ...]:
             found.append(EVERYONE)
         found += [f"group:{group}" for group in groups if there and there <= group_members(runtime.client, group)]
     return held(found, audiences)
+
+
+def restrict_question(runtime: Runtime, question: Question, channel: str, person: str, *, private: bool) -> Question:
+    """The question with who will read its answer, as it is now: collections that they may not read are not searched.
+
+    Raises psycopg.Error.
+    """
+    principals = readers(runtime, channel, person, private=private)
+    collections = question.collections
+    if collections is not None:
+        with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+            readable = readable_collections(conn, principals)
+            chosen = with_made_of(conn, collections, channel)
+        collections = [name for name in chosen if name in readable]
+    return replace(question, principals=principals, collections=collections)
 
 
 def is_member(runtime: Runtime, person: str, channel: str) -> bool:

@@ -33,7 +33,7 @@ class Replying(Protocol):
     def wait(self, before: int) -> None: ...
     def read(self, passages: int) -> None: ...
     def write(self, piece: str) -> None: ...
-    def finish(self, answer: views.Shown) -> None: ...
+    def finish(self, answer: views.AnswerView) -> None: ...
     def stop(self, reason: str) -> None: ...
     def restart(self) -> None: ...
     def withdraw(self) -> None: ...
@@ -74,7 +74,7 @@ class PrivateReply:
         """Kept for a reason that ends it early."""
         self.text += piece
 
-    def finish(self, answer: views.Shown) -> None:
+    def finish(self, answer: views.AnswerView) -> None:
         """Shows all of it: several messages if it is long, the last one with sources, thumbs and the button."""
         for message in views.answer_messages(answer, "buttons", share=None if answer.abstained else self.share):
             self._show(message)
@@ -144,7 +144,7 @@ class IfAnswered:
     def write(self, piece: str) -> None:
         """Whether it is an answer is known at its end."""
 
-    def finish(self, answer: views.Shown) -> None:
+    def finish(self, answer: views.AnswerView) -> None:
         """Shows it, if it is one."""
         if not answer.abstained:
             self.reply.finish(answer)

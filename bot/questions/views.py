@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from bot.feedback.votes import Vote, button_value
+from bot.feedback.votes import button_value
 from bot.questions.limits import Exceeded
+from bot.slack.events import Vote
 from bot.slack.mrkdwn import escape, link, plain, split, to_mrkdwn
 from retrieval.answering.answer import Source
 
@@ -56,7 +57,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class AnswerView:
     """What people see of an answer; `answer_id` is what its thumbs are for.
 
     `nearest` is what search found where the documents don't say.
@@ -69,7 +70,7 @@ class Shown:
     nearest: Sequence[Source] = ()
 
 
-def answer_messages(answer: Shown, thumbs: Thumbs, *, share: str | None = None) -> list[Message]:
+def answer_messages(answer: AnswerView, thumbs: Thumbs, *, share: str | None = None) -> list[Message]:
     """The whole answer: one message, or several of which the last has the sources and thumbs.
 
     `share` is the value of a button for an asker who alone sees it.
@@ -82,13 +83,13 @@ def answer_messages(answer: Shown, thumbs: Thumbs, *, share: str | None = None) 
     return [Message(text, blocks) for text, blocks in zip(texts, pages, strict=True)]
 
 
-def closing_blocks(answer: Shown, thumbs: Thumbs) -> list[Block]:
+def closing_blocks(answer: AnswerView, thumbs: Thumbs) -> list[Block]:
     """What stands below an answer's text: its sources, or what is nearest and a way to people, and the thumbs."""
     below = nearest_blocks(answer) if answer.abstained else source_blocks(answer)
     return below + thumb_blocks(answer.answer_id, thumbs)
 
 
-def nearest_blocks(answer: Shown) -> list[Block]:
+def nearest_blocks(answer: AnswerView) -> list[Block]:
     """The passages that came nearest to a question that the documents don't answer, and "ask a person"."""
     listed = [_source_block(answer, source, f"• {_place(source)}") for source in answer.nearest]
     title = [{"type": "divider"}, _context("*Nearest passages*")] if listed else []
@@ -101,7 +102,7 @@ def share_blocks(value: str) -> list[Block]:
     return [{"type": "actions", "elements": [_button("Share in channel", "share_answer", value)]}]
 
 
-def source_blocks(answer: Shown) -> list[Block]:
+def source_blocks(answer: AnswerView) -> list[Block]:
     """Numbered sources; a quote that the answer's text already holds is not said twice."""
     sources = answer.sources
     if not sources:
@@ -238,7 +239,7 @@ def _step(step: str, title: str, status: str) -> Block:
 DONE_STEPS = [_step("write", "Wrote the answer", "complete")]
 
 
-def _source_block(answer: Shown, source: Source, text: str) -> Block:
+def _source_block(answer: AnswerView, source: Source, text: str) -> Block:
     """With a button that shows the passage, where there is no link to follow."""
     shown = section(text)
     if source.url is None and source.chunk_id is not None:

@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 RESPONSE_TIMEOUT = 10  # seconds
 
 
-def tell(
+def notify(
     client: WebClient,
     person: str,
     channel: str,

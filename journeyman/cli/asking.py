@@ -35,7 +35,8 @@ def ask(
     show: "Callable[[Event], None]",
 ) -> KeptAnswer:
     """Answer a question, call `show` with each event, and keep the answer, or why there is none."""
-    from bot.questions.answers import begin_answer, fail_answer, finish_answer
+    from bot.questions.answering import fail_answer, finish_answer
+    from bot.questions.answers import begin_answer
     from retrieval.answering.answer import Done
 
     with pool.connection() as conn:

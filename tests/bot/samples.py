@@ -1,8 +1,12 @@
 """Answers, passages and chains for the bot's tests, with values that a person can compute."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
+from slack_sdk import WebClient
+
+from bot.runtime import Runtime
+from bot.slack.events import Identity
 from retrieval.answering.answer import Answer, Done, Event, Question, Reading, Searching, Source, Text
 from retrieval.searching.passage import Passage
 
@@ -65,3 +69,9 @@ def stand_in_chain(question: Question) -> Iterator[Event]:
     for piece in (ANSWER_TEXT[:20], ANSWER_TEXT[20:45], ANSWER_TEXT[45:]):
         yield Text(piece)
     yield Done(answer_to(question.text))
+
+
+def runtime() -> Runtime:
+    """What a listener is given, without a database, workers or an embedding model: for functions that need none."""
+    nothing = cast(Any, None)
+    return Runtime(nothing, stand_in_chain, WebClient(), Identity("UBOT", "BBOT", "T1"), work=nothing, embedder=nothing)

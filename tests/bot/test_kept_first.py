@@ -19,7 +19,8 @@ from bot.feedback import review_views
 from bot.feedback.complaints import complain
 from bot.home import tab_views
 from bot.operations import Operations
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from bot.questions.asking_privately import SHORTCUT
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, ask

@@ -15,7 +15,7 @@ from bot.operations import Operations
 from bot.presence import LOOK_EVERY, Presence
 from bot.questions.answers import begin_answer, change_question
 from bot.questions.expert_views import request_text
-from bot.recovery import Left, take_over
+from bot.recovery import Orphans, adopt
 from retrieval.answering.answer import Event, Question, Text
 from retrieval.indexing.reindexing import find_target, request_run
 from retrieval.indexing.sources import register_sources
@@ -247,9 +247,9 @@ def test_what_was_left_is_taken_over_by_one(pool: ConnectionPool[Any], workspace
     """Two bots that look at once: the second finds nothing."""
     begun(pool, workspace.post("ada", "maintenance", "asked of the other bot"))
     with pool.connection() as conn:
-        first, second = (take_over(conn, owner, frozenset({OTHER})) for owner in (1, 2))
+        first, second = (adopt(conn, owner, frozenset({OTHER})) for owner in (1, 2))
     assert len(first.answers) == 1
-    assert second == Left([], [], [], [], [], [])
+    assert second == Orphans([], [], [], [], [], [])
 
 
 def test_a_presence_is_seen_until_it_ends(pool: ConnectionPool[Any], database: str) -> None:

@@ -12,7 +12,9 @@ from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp, build_app
 from bot.questions import views
-from bot.questions.answers import begin_answer, finish_answer, place_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
+from bot.questions.placing import place_answer
 from finetune.errors import ModelUnusable
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, EMBEDDER, Connect, Rows, ask

@@ -15,7 +15,8 @@ from celery import Celery
 from pgvector.psycopg import register_vector
 
 from bot.feedback.votes import vote
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from jobs.rows import read_job, request_job
 from retrieval.answering.answer import Question
 from retrieval.embedding import MiniLM

@@ -9,7 +9,8 @@ import psycopg
 from bot.admin import export
 from bot.admin.export import MOST_PIECES, PIECE, SHORTENED, export_lines, newest_that_fit, pieces_of
 from bot.feedback.votes import vote
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from retrieval.answering.answer import Question
 from tests.bot.conftest import ASKED, Connect, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to

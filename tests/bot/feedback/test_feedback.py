@@ -12,9 +12,11 @@ from psycopg_pool import ConnectionPool
 from bot.feedback import complaint_form
 from bot.feedback.complaints import complain, documents_fixed, documents_to_fix
 from bot.feedback.review import review_queue
-from bot.feedback.votes import Reaction, react, thumb_of, vote
+from bot.feedback.votes import react, vote
 from bot.questions import views
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
+from bot.slack.events import Reaction, thumb_of
 from retrieval.answering.answer import Question
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.samples import answer_to
@@ -50,7 +52,7 @@ def answer_row(conn: Connection[Any], ts: str = "2.0") -> UUID:
 
 def reaction(value: int, at: int, *, present: bool = True, ts: str = "2.0") -> Reaction:
     """U1 puts a thumb under the answer, or takes it away, `at` a time of Slack's."""
-    return Reaction("C1", ts, "U1", value, present, Decimal(at))  # type: ignore[arg-type]
+    return Reaction("Ev1", "C1", ts, "U1", value, present, Decimal(at))  # type: ignore[arg-type]
 
 
 def form(workspace: Workspace) -> View:

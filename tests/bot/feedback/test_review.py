@@ -12,7 +12,8 @@ from bot.app import SlackApp
 from bot.feedback import review_views
 from bot.feedback.complaints import complain
 from bot.feedback.review import read_answer, review_queue, save_verified, withdraw
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from retrieval.answering.answer import Question
 from retrieval.searching.scope import Scope
 from retrieval.searching.search import search

@@ -21,7 +21,8 @@ from bot.home.figures import DayFigures, Figures, read_days
 from bot.home.personal_data import KeptCounts, Mine, delete_data, my_questions
 from bot.home.tab_views import Administrative, Personal
 from bot.questions import views
-from bot.questions.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer, fail_answer, finish_answer
+from bot.questions.answering import fail_answer, finish_answer
+from bot.questions.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer
 from retrieval.answering.answer import Question, Turn
 from retrieval.searching.search import search
 from retrieval.text.clusters import Cluster

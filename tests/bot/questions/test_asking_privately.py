@@ -13,8 +13,9 @@ from psycopg_pool import ConnectionPool
 
 from bot.questions import asking_privately, views
 from bot.questions.answers import begin_answer
-from bot.questions.asking_privately import NO_WORDS, SHARED_BEFORE, SHORTCUT, USAGE
+from bot.questions.asking_privately import NO_WORDS, SHORTCUT, USAGE
 from bot.questions.readers import readers
+from bot.questions.sharing import SHARED_BEFORE
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
 from tests.bot.samples import ANSWER_TEXT, answer_to

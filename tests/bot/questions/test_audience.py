@@ -31,11 +31,10 @@ from bot.feedback.complaints import documents_to_fix
 from bot.feedback.review import Reply, read_answer, save_verified
 from bot.home.figures import read_unanswered
 from bot.questions import readers, views
-from bot.questions.answers import take_over_shared
-from bot.questions.asking_privately import NOT_FOR_ALL, post_shared
 from bot.questions.channels import ChannelSettings, save_channel
 from bot.questions.experts import begin_request
 from bot.questions.passages import read_passage
+from bot.questions.sharing import NOT_FOR_ALL, adopt_shared, post_shared
 from finetune.dataset.storage import read_answers
 from retrieval.answering.chain import AnswerChain
 from retrieval.indexing.index import index_sources
@@ -664,7 +663,7 @@ def test_what_was_left_to_be_posted_is_posted_if_it_still_may(app: SlackApp, bot
     with psycopg.connect(database) as conn:
         conn.execute("UPDATE answer SET text = %s, asked_by = %s, sharing = true", [SECRET, bot.ada.id])
     with app.runtime.pool.connection() as conn:
-        (shared,) = take_over_shared(conn, app.runtime.owner, [])
+        (shared,) = adopt_shared(conn, app.runtime.owner, [])
     post_shared(shared, app.runtime)
     assert not traces(public(bot, channel))
     with psycopg.connect(database) as conn:

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from bot.questions import views
-from bot.questions.in_flight import InFlight, Job
-from bot.slack.routing import Post
+from bot.questions.in_flight import InFlight, PendingAnswer
+from bot.slack.events import Post
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.samples import answer_to, stand_in_chain
@@ -176,36 +176,36 @@ class Silent:
         return lambda *_: None
 
 
-def job(ts: str) -> Job:
+def pending(ts: str) -> PendingAnswer:
     """A question in C1."""
     post = Post("", "C1", ts, ts, "U1", "T1", direct=False)
-    return Job(post, uuid4(), Question("what?"), Silent())
+    return PendingAnswer(post, uuid4(), Question("what?"), Silent())
 
 
 def test_places_are_counted_from_what_the_model_serves_together() -> None:
     """With two at a time, the third waits for one; whoever is done leaves their place."""
-    in_flight, jobs = InFlight(at_a_time=2), [job(str(number)) for number in range(4)]
-    for one in jobs:
+    in_flight, queue = InFlight(at_a_time=2), [pending(str(number)) for number in range(4)]
+    for one in queue:
         in_flight.begin(one)
-    assert [in_flight.before(one) for one in jobs] == [0, 0, 1, 2]
-    in_flight.end(jobs[0])
-    assert [in_flight.before(one) for one in jobs] == [0, 0, 0, 1]
-    jobs[1].writing = True
-    assert [one for one, _ in in_flight.waiting()] == jobs[2:]
+    assert [one.before for one in queue] == [0, 0, 1, 2]
+    in_flight.end(queue[0])
+    assert [one.before for one in queue[1:]] == [0, 0, 1]
+    queue[1].writing = True
+    assert in_flight.waiting() == queue[2:]
 
 
-def test_only_what_is_underway_can_be_edited_or_deleted() -> None:
+def test_only_what_is_in_flight_can_be_edited_or_deleted() -> None:
     """By channel and timestamp; the newest edit counts, once."""
-    in_flight, one = InFlight(), job("1.0")
+    in_flight, one = InFlight(), pending("1.0")
     assert in_flight.edit("C1", "1.0", "who?") is None
     in_flight.begin(one)
     assert in_flight.edit("C1", "1.0", "what?") is None
     assert in_flight.edit("C1", "1.0", "who?") is one
     assert in_flight.edit("C1", "1.0", "where?") is one
-    edited = in_flight.take_edit(one)
+    edited = in_flight.pop_edit(one)
     assert edited is not None
     assert edited.text == "where?"
-    assert in_flight.take_edit(one) is None
+    assert in_flight.pop_edit(one) is None
     assert in_flight.delete("C2", "1.0") is None
     assert in_flight.delete("C1", "1.0") is one
     assert one.changed

@@ -6,22 +6,19 @@ from uuid import uuid4
 
 from psycopg import Connection
 
-from bot.events import Recent, claim_event, claim_post, forget_events
+from bot.claims import claim_event, claim_post, forget_events
 from bot.feedback.votes import button_value, read_button, vote
-from bot.questions.answers import (
-    Unfinished,
-    answer_shown,
-    begin_answer,
-    fail_answer,
-    finish_answer,
-    place_answer,
-    take_over_answers,
-)
-from bot.questions.asking import take_on
+from bot.questions import views
+from bot.questions.answering import answer_shown, fail_answer, finish_answer, keep_answer
+from bot.questions.answers import UnfinishedAnswer, adopt_answers, begin_answer
+from bot.questions.asking import claim
 from bot.questions.conversation import asked_in_thread, thread_history
-from bot.slack.routing import Post, Route
+from bot.questions.in_flight import PendingAnswer
+from bot.questions.placing import place_answer
+from bot.questions.recent import Recent
+from bot.slack.events import Post
 from retrieval.answering.answer import Question, Source, Turn
-from tests.bot.samples import ANSWER_TEXT, answer_to, source
+from tests.bot.samples import ANSWER_TEXT, answer_to, runtime, source
 
 Conn = Connection[Any]
 
@@ -31,10 +28,10 @@ def begun(conn: Conn, text: str = "what is alarm 4?", ts: str = "1.0", thread_ts
     return begin_answer(conn, asked_by="U1", question=Question(text), channel="C1", thread_ts=thread_ts, question_ts=ts)
 
 
-def unfinished_answers(conn: Conn) -> list[Unfinished]:
+def unfinished_answers(conn: Conn) -> list[UnfinishedAnswer]:
     """What a new process finds."""
     conn.execute("UPDATE answer SET owner = NULL")
-    return take_over_answers(conn, 1, [])
+    return adopt_answers(conn, 1, [])
 
 
 def test_a_post_is_answered_by_one_row(conn: Conn) -> None:
@@ -112,6 +109,16 @@ def test_an_answer_that_was_not_shown_is_unfinished_and_part_of_the_history(conn
     assert unfinished_answers(conn) == []
 
 
+def test_an_answer_is_kept_only_if_it_answers_what_is_asked_now(conn: Conn) -> None:
+    """Neither after an edit, nor by a process that it does not belong to any more."""
+    answer_id = begun(conn, "what is alarm 4?")
+    conn.execute("UPDATE answer SET owner = 1")
+    assert not keep_answer(conn, answer_id, answer_to("q"), "what is alarm 5?", owner=1)
+    assert not keep_answer(conn, answer_id, answer_to("q"), "what is alarm 4?", owner=2)
+    assert keep_answer(conn, answer_id, answer_to("q"), "what is alarm 4?", owner=1)
+    assert conn.execute("SELECT state, finished_at FROM answer").fetchone() == ("answered", None)
+
+
 def test_a_finished_answer_does_not_fail_afterwards(conn: Conn) -> None:
     """The reason of a late failure does not take an answer away."""
     answer_id = begun(conn)
@@ -187,24 +194,19 @@ def test_history_is_the_threads_own_oldest_first_and_bounded(conn: Conn) -> None
     assert thread_history(conn, "C1", "5.0") == ()
 
 
-def test_taking_on_needs_the_thread_for_replies_without_a_mention(conn: Conn) -> None:
+def test_claiming_needs_the_thread_for_replies_without_a_mention(conn: Conn) -> None:
     """A reply in a thread where nobody asked the bot is left alone, and not even remembered."""
-    post = Post("Ev2", "C1", "2.0", "1.0", "U1", "T1", direct=False)
-    reply = Route("question", post, "and alarm 5?", if_in_thread=True)
-    assert take_on(conn, reply) is None
+    post = Post("Ev2", "C1", "2.0", "1.0", "U1", "T1", direct=False, addressee="thread", text="and alarm 5?")
+    assert claim(conn, post, runtime()) is None
     begun(conn, ts="1.0", thread_ts="1.0")
     assert asked_in_thread(conn, "C1", "1.0")
-    taken = take_on(conn, reply)
-    assert taken is not None
-    assert taken.answer_id is not None
-    assert take_on(conn, reply) is None
+    assert isinstance(claim(conn, post, runtime()), PendingAnswer)
+    assert claim(conn, post, runtime()) is None
 
 
-def test_small_talk_is_taken_on_once_and_has_no_answer(conn: Conn) -> None:
+def test_small_talk_is_claimed_once_and_has_no_answer(conn: Conn) -> None:
     """A greeting is claimed like a question, without an answer row."""
-    post = Post("Ev1", "C1", "1.0", "1.0", "U1", "T1", direct=False)
-    taken = take_on(conn, Route("greeting", post, "hi"))
-    assert taken is not None
-    assert taken.answer_id is None
-    assert take_on(conn, Route("greeting", post, "hi")) is None
+    post = Post("Ev1", "C1", "1.0", "1.0", "U1", "T1", direct=False, text="hi", kind="greeting")
+    assert claim(conn, post, runtime()) == views.GREETING
+    assert claim(conn, post, runtime()) is None
     assert conn.execute("SELECT count(*) FROM answer").fetchone() == (0,)

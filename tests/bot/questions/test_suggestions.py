@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from bot.questions.suggestions import TITLE_LIMIT, Prompt, suggestions
 from retrieval.answering.answer import Question
 from tests.bot.conftest import Connect

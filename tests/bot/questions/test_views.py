@@ -11,7 +11,7 @@ from retrieval.answering.answer import Source
 from tests.bot.samples import ANSWER_TEXT, source
 
 ANSWER_ID = UUID(int=7)
-ANSWER = views.Shown(ANSWER_ID, ANSWER_TEXT, [source()])
+ANSWER = views.AnswerView(ANSWER_ID, ANSWER_TEXT, [source()])
 
 
 def texts(blocks: list[views.Block]) -> str:
@@ -20,9 +20,9 @@ def texts(blocks: list[views.Block]) -> str:
     return "\n".join(found)
 
 
-def shown(text: str, *sources: Source) -> views.Shown:
+def view(text: str, *sources: Source) -> views.AnswerView:
     """An answer that cites the sources."""
-    return views.Shown(ANSWER_ID, text, sources)
+    return views.AnswerView(ANSWER_ID, text, sources)
 
 
 def test_an_answer_shows_text_sources_and_thumbs() -> None:
@@ -46,7 +46,7 @@ def test_older_workspaces_get_plain_buttons() -> None:
 def test_a_document_cannot_speak_to_slack() -> None:
     """Title, heading and quote of a source are escaped wherever they are shown."""
     hostile = source(title="<!channel> & co", heading="<@U1>", quote="see <@U1> & <!here>", url=None)
-    blocks = views.source_blocks(shown("", hostile))
+    blocks = views.source_blocks(view("", hostile))
     assert "<" not in texts(blocks)
     assert "&lt;!channel&gt; &amp; co › &lt;@U1&gt;" in texts(blocks)
 
@@ -55,21 +55,21 @@ def test_a_quote_that_the_answer_shows_is_not_said_twice() -> None:
     """The source's quote is left out where the text above already has it."""
     quoted = source(quote="The probe did not contact the workpiece. … Move it closer.")
     assert "\n>" not in texts(
-        views.source_blocks(shown("> The probe did not\n> contact the workpiece. [1]\n> Move it closer. [1]\n", quoted))
+        views.source_blocks(view("> The probe did not\n> contact the workpiece. [1]\n> Move it closer. [1]\n", quoted))
     )
-    assert "\n>" in texts(views.source_blocks(shown("> Move it closer. [1]\n", quoted)))
+    assert "\n>" in texts(views.source_blocks(view("> Move it closer. [1]\n", quoted)))
 
 
 def test_a_source_without_a_link_names_its_file() -> None:
     """So that a person finds it; where there is a link, that is enough."""
-    assert "Alarm manual › Alarms &gt; Probe (alarms.md)" in texts(views.source_blocks(shown("", source(url=None))))
-    assert "(alarms.md)" not in texts(views.source_blocks(shown("", source())))
+    assert "Alarm manual › Alarms &gt; Probe (alarms.md)" in texts(views.source_blocks(view("", source(url=None))))
+    assert "(alarms.md)" not in texts(views.source_blocks(view("", source())))
 
 
 def test_an_abstention_names_what_is_nearest_and_offers_people() -> None:
     """Passages with a link or a button to show them, "ask a person", and thumbs."""
     nearest = [source(1, quote="", chunk_id=1), source(2, quote="", url=None, chunk_id=2)]
-    abstention = views.Shown(ANSWER_ID, "The documents don't say.", [], abstained=True, nearest=nearest)
+    abstention = views.AnswerView(ANSWER_ID, "The documents don't say.", [], abstained=True, nearest=nearest)
     (message,) = views.answer_messages(abstention, "buttons")
     kinds = [block["type"] for block in message.blocks]
     assert kinds == ["section", "divider", "context", "section", "section", "actions", "actions"]
@@ -106,7 +106,7 @@ def test_a_limit_says_when_to_try_again() -> None:
 
 def test_long_answers_are_split_at_slacks_limits() -> None:
     """Sections of at most 3,000 characters, messages of few blocks, sources and thumbs at the very end."""
-    long = views.Shown(ANSWER_ID, "A sentence & more. " * 2000, [source(n) for n in range(1, 31)])
+    long = views.AnswerView(ANSWER_ID, "A sentence & more. " * 2000, [source(n) for n in range(1, 31)])
     messages = views.answer_messages(long, "native")
     assert len(messages) > 1
     for message in messages:

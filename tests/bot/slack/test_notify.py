@@ -7,7 +7,7 @@ from slack_sdk import WebClient
 
 from bot.questions import views
 from bot.questions.expert_views import NO_EXPERTS
-from bot.slack.notify import post_direct, tell
+from bot.slack.notify import notify, post_direct
 from bot.slack.workspace import web_client
 from tests.bot.conftest import ASKED, Connect
 from tests.bot.questions.test_asking_privately import private_answer
@@ -54,7 +54,7 @@ def test_the_last_way_is_a_direct_message(workspace: Workspace, client: WebClien
     """Where the channel takes nothing and the response URL has expired."""
     workspace.remove_app("maintenance")
     url = workspace.api_url.replace("/api/", "/hooks/expired")
-    tell(client, workspace.ada.id, workspace.maintenance.id, "a word", response_url=url)
+    notify(client, workspace.ada.id, workspace.maintenance.id, "a word", response_url=url)
     assert told(workspace) == []
     assert direct(workspace) == ["a word"]
 

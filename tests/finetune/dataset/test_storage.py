@@ -12,7 +12,8 @@ from psycopg import Connection
 from bot.feedback.complaints import complain
 from bot.feedback.votes import vote
 from bot.home.personal_data import delete_data
-from bot.questions.answers import begin_answer, finish_answer
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from finetune.dataset.build import build
 from finetune.dataset.freezing import DatasetUnusable, find, freeze, sweep
 from finetune.dataset.rows import Dataset, Options, VoteRow

@@ -1,13 +1,11 @@
-"""Each post is taken on once, whatever Slack delivers: retries, two sockets, a mention event beside a
-message event.
+"""Claims: each post is dealt with once, whatever Slack delivers. It delivers again what it thinks was lost, over two
+sockets, and as a mention event beside a message event.
 
 An event is known by its `event_id` and by the post that it tells of (channel and ts). Both are rows of
 `event`, so that a restart forgets nothing. The caller's transaction holds them together with what the event
 led to.
 """
 
-from collections import OrderedDict
-from threading import Lock
 from typing import Any
 
 from psycopg import Connection
@@ -22,7 +20,7 @@ def claim_event(conn: Connection[Any], event_id: str) -> bool:
 
 
 def claim_post(conn: Connection[Any], event_id: str, channel: str, ts: str) -> bool:
-    """True if neither this event nor another event about the same post was taken on before.
+    """True if neither this event nor another event about the same post was claimed before.
 
     An event without an id, as a server other than Slack may send it, is known by its post alone.
     """
@@ -33,26 +31,3 @@ def claim_post(conn: Connection[Any], event_id: str, channel: str, ts: str) -> b
 def forget_events(conn: Connection[Any], days: int = 7) -> int:
     """Deletes what Slack cannot deliver again (it retries for about an hour); returns how many."""
     return conn.execute(_FORGET, {"days": days}).rowcount
-
-
-class Recent:
-    """The last `size` keys that this process saw: stands in for the table while Postgres is down."""
-
-    def __init__(self, size: int = 10_000) -> None:
-        self._keys: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._size = size
-        self._lock = Lock()
-
-    def add(self, key: tuple[str, str]) -> bool:
-        """True if the key is new."""
-        with self._lock:
-            if key in self._keys:
-                return False
-            self._keys[key] = None
-            while len(self._keys) > self._size:
-                self._keys.popitem(last=False)
-            return True
-
-    def __contains__(self, key: tuple[str, str]) -> bool:
-        with self._lock:
-            return key in self._keys
