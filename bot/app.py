@@ -32,7 +32,7 @@ from bot.operations import Operations
 from bot.presence import Presence
 from bot.questions.answering import on_changed
 from bot.questions.in_flight import InFlight
-from bot.questions.limits import Limits
+from bot.questions.limits import QuestionLimits
 from bot.recovery import Recovery
 from bot.runtime import INTAKE_TIMEOUT, Answerer, Pool, Runtime
 from bot.slack.events import Identity
@@ -138,7 +138,7 @@ def build_app(
     workers: int = 16,
     admins: Sequence[str] = (),
     operations: Operations | None = None,
-    limits: Limits | None = None,
+    limits: QuestionLimits | None = None,
     at_a_time: int = 1,
 ) -> SlackApp:
     """The app, ready to run; `workers` is how many questions are in work at a time.
@@ -161,7 +161,7 @@ def build_app(
         work=pool_of_workers,
         embedder=embedder,
         operations=operations or Operations(),
-        limits=limits or Limits(),
+        limits=limits or QuestionLimits(),
         in_flight=InFlight(at_a_time),
     )
     return SlackApp(runtime, pool_of_workers, signing_secret, admins)

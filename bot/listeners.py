@@ -12,7 +12,7 @@ from slack_bolt import App
 from structlog.contextvars import bound_contextvars
 
 from bot.admin import channel_modal, collections, comparison, export, installation, reindexing, tuning
-from bot.admin.commands import Word, on_command
+from bot.admin.commands import Subcommand, on_command
 from bot.admin.reindex_view import CANCEL_ACTION
 from bot.feedback import review_listeners, thumbs
 from bot.home import tab
@@ -28,16 +28,16 @@ from bot.slack.workspace import error_code
 log = structlog.get_logger(__name__)
 
 # What `/journeyman` understands: each module's words, in the order of the help.
-WORDS: dict[str, Word] = {
+SUBCOMMANDS: dict[str, Subcommand] = {
     word.name: word
     for word in (
-        *installation.WORDS,
-        *channel_modal.WORDS,
-        *collections.WORDS,
-        *comparison.WORDS,
-        *export.WORDS,
-        *review_listeners.WORDS,
-        *tuning.WORDS,
+        *installation.SUBCOMMANDS,
+        *channel_modal.SUBCOMMANDS,
+        *collections.SUBCOMMANDS,
+        *comparison.SUBCOMMANDS,
+        *export.SUBCOMMANDS,
+        *review_listeners.SUBCOMMANDS,
+        *tuning.SUBCOMMANDS,
     )
 }
 
@@ -56,7 +56,7 @@ def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     channel_modal.register(app, runtime)
     experts.register(app, runtime)
     passages.register(app, runtime)
-    app.command("/journeyman")(partial(on_command, words=WORDS, runtime=runtime))
+    app.command("/journeyman")(partial(on_command, words=SUBCOMMANDS, runtime=runtime))
     app.command("/reindex")(partial(reindexing.on_reindex, runtime=runtime))
     app.action(CANCEL_ACTION)(partial(reindexing.on_cancel, runtime=runtime))
     app.error(on_error)

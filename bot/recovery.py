@@ -30,7 +30,7 @@ from bot.questions.in_flight import PendingAnswer
 from bot.questions.limits import forget_deleted
 from bot.questions.posting import StoppedByPerson
 from bot.questions.readers import may_read_answer, readers
-from bot.questions.replies import Replying
+from bot.questions.replies import AnyReply
 from bot.questions.row_values import sources_from_json, stored_nearest
 from bot.questions.sharing import SharedAnswer, adopt_shared, post_shared
 from bot.runtime import INTAKE_TIMEOUT, Runtime
@@ -164,7 +164,7 @@ def _may_be_shown(row: UnfinishedAnswer, runtime: Runtime) -> bool:
         return may_read_answer(conn, row.id, principals)
 
 
-def _show(row: UnfinishedAnswer, text: str, reply: Replying, runtime: Runtime) -> None:
+def _show(row: UnfinishedAnswer, text: str, reply: AnyReply, runtime: Runtime) -> None:
     # What was posted already is updated with the same words, so a crash after the last of them doubles nothing.
     nearest = stored_nearest(row.passages) if row.abstained else []
     reply.finish(views.AnswerView(row.id, text, sources_from_json(row.sources), row.abstained, nearest))
@@ -179,7 +179,7 @@ def _question(row: UnfinishedAnswer, conn: Connection[Any]) -> Question:
     return Question(row.question, history, row.collections, language, asker=row.asked_by)
 
 
-def _reply_to(row: UnfinishedAnswer, runtime: Runtime) -> Replying:
+def _reply_to(row: UnfinishedAnswer, runtime: Runtime) -> AnyReply:
     if row.question_ts is None:
         question = PrivateQuestion(row.channel, row.asked_by, row.question, row.about_ts, row.response_url)
         return private_reply(question, row.id, runtime)

@@ -13,7 +13,7 @@ from slack_sdk import WebClient
 
 from bot.operations import Operations
 from bot.questions.in_flight import InFlight
-from bot.questions.limits import Limits
+from bot.questions.limits import QuestionLimits
 from bot.questions.recent import Recent
 from bot.slack.events import Identity
 from bot.slack.workspace import Capabilities
@@ -38,7 +38,7 @@ class Runtime:
     work: Executor
     embedder: Embedder
     operations: Operations = field(default_factory=Operations)
-    limits: Limits = field(default_factory=Limits)
+    limits: QuestionLimits = field(default_factory=QuestionLimits)
     capabilities: Capabilities = field(default_factory=Capabilities)
     in_flight: InFlight = field(default_factory=InFlight)
     owner: int = field(default_factory=lambda: secrets.randbits(62))

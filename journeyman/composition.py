@@ -694,7 +694,7 @@ class Application:
             )
         from bot.app import build_app
         from bot.operations import Operations
-        from bot.questions.limits import Limits
+        from bot.questions.limits import QuestionLimits
 
         return build_app(
             pool=self.pool,
@@ -705,7 +705,7 @@ class Application:
             api_url=self.settings.slack_api_url,
             admins=self.settings.admins,
             operations=Operations(reindex=self.start_reindex, model=self.model_state, finetune=self._start_round_for),
-            limits=Limits(self.settings.questions_per_person, self.settings.questions_per_hour),
+            limits=QuestionLimits(self.settings.questions_per_person, self.settings.questions_per_hour),
             at_a_time=SERVED_TOGETHER if self.settings.model_url else 1,
         )
 

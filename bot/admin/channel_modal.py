@@ -25,7 +25,7 @@ from bot.admin.channel_views import (
     saved_modal,
     settings_in,
 )
-from bot.admin.commands import Command, Word
+from bot.admin.commands import Command, Subcommand
 from bot.questions.channels import channel_settings, collections, languages, save_channel
 from bot.questions.readers import personal, readable_collections
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -52,7 +52,7 @@ def channel(said: Command, runtime: Runtime) -> str | None:
     return None
 
 
-WORDS = (Word("channel", "/journeyman channel", "shows and sets how this channel is answered", channel),)
+SUBCOMMANDS = (Subcommand("channel", "/journeyman channel", "shows and sets how this channel is answered", channel),)
 
 
 def on_submitted(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime: Runtime) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.admin.audit import record
-from bot.admin.commands import Command, Word
+from bot.admin.commands import Command, Subcommand
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import plain, unescape
 from retrieval.collections import Audience, WrongAudience, list_audiences, principal, set_audience
@@ -52,8 +52,8 @@ def _person(named: str) -> str:
     return _MENTION[kind].format(which) if kind in _MENTION else plain(named)
 
 
-WORDS = (
-    Word(
+SUBCOMMANDS = (
+    Subcommand(
         "collection",
         "/journeyman collection [NAME add|remove WHO]",
         "whom the documents are for",

@@ -45,7 +45,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Subcommand:
     """A word of `/journeyman`: `usage` and `meaning` are its line in the help.
 
     One that `changes` something is acknowledged once it is done, so that it is not forgotten if this process is killed.
@@ -60,7 +60,7 @@ class Word:
 
 
 def on_command(
-    ack: Ack, respond: Respond, command: dict[str, Any], *, words: Mapping[str, Word], runtime: Runtime
+    ack: Ack, respond: Respond, command: dict[str, Any], *, words: Mapping[str, Subcommand], runtime: Runtime
 ) -> None:
     """`/journeyman`: acknowledged, and answered for the person alone."""
     name, _, rest = str(command.get("text") or "").strip().partition(" ")
@@ -129,13 +129,13 @@ def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
         return None
 
 
-def help_text(words: Sequence[Word]) -> str:
+def help_text(words: Sequence[Subcommand]) -> str:
     """How to ask, and every word with its meaning."""
     lines = [f"• `{word.usage}` {word.meaning}{' _(admins)_' if word.admins else ''}" for word in words]
     return "\n".join([views.HELP, "", ASK, REINDEX, *lines])
 
 
-def _run(word: Word, said: Command, runtime: Runtime) -> str | None:
+def _run(word: Subcommand, said: Command, runtime: Runtime) -> str | None:
     if word.admins:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             if not authorize(conn, runtime.client, said.person, word.name, {"text": said.rest[:200]}):

@@ -2,7 +2,7 @@
 
 import structlog
 
-from bot.admin.commands import Command, Word
+from bot.admin.commands import Command, Subcommand
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import escape, plain
 from bot.slack.workspace import SLACK_ERRORS, error_code
@@ -51,4 +51,6 @@ def _add_chart(made: StoredComparison, channel: str, ts: str, runtime: Runtime) 
         log.info("chart_not_uploaded", error=error_code(error))
 
 
-WORDS = (Word("compare", "/journeyman compare", "whether documents, fine-tuning or both help", compare, admins=True),)
+SUBCOMMANDS = (
+    Subcommand("compare", "/journeyman compare", "whether documents, fine-tuning or both help", compare, admins=True),
+)

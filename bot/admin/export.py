@@ -13,7 +13,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from bot.admin.commands import Command, Word, send_direct
+from bot.admin.commands import Command, Subcommand, send_direct
 from bot.questions.readers import MAY_READ_REWRITTEN, personal
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.workspace import SLACK_ERRORS, error_code
@@ -130,4 +130,6 @@ def _as_json(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-WORDS = (Word("export", "/journeyman export", "all questions, answers and votes as JSON lines", export, admins=True),)
+SUBCOMMANDS = (
+    Subcommand("export", "/journeyman export", "all questions, answers and votes as JSON lines", export, admins=True),
+)

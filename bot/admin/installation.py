@@ -1,7 +1,7 @@
 """The words of `/journeyman` about the installation itself: status and admins."""
 
 from bot.admin.authorization import Admin, add_admin, authorize, is_group, list_admins, read_member, remove_admin
-from bot.admin.commands import REFUSED, Command, Word
+from bot.admin.commands import REFUSED, Command, Subcommand
 from bot.admin.status import status_text
 from bot.questions.readers import personal
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -65,7 +65,7 @@ def _removed(member: str, removal: str) -> str:
     }[removal]
 
 
-WORDS = (
-    Word("status", "/journeyman status", "how I am and what is indexed", status),
-    Word("admins", "/journeyman admins [add|remove @person]", "who may administer me", admins, changes=True),
+SUBCOMMANDS = (
+    Subcommand("status", "/journeyman status", "how I am and what is indexed", status),
+    Subcommand("admins", "/journeyman admins [add|remove @person]", "who may administer me", admins, changes=True),
 )

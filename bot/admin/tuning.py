@@ -13,7 +13,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from bot.admin.commands import Command, Word
+from bot.admin.commands import Command, Subcommand
 from bot.admin.status import slack_date, who
 from bot.operations import ModelState
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -292,9 +292,9 @@ def _asker(found: Round) -> str:
     return "the schedule" if found.started_by == "schedule" else who(found.started_by)
 
 
-WORDS = (
-    Word("model", "/journeyman model [show NAME|promote NAME]", "what answers", model, admins=True, changes=True),
-    Word(
+SUBCOMMANDS = (
+    Subcommand("model", "/journeyman model [show NAME|promote NAME]", "what answers", model, admins=True, changes=True),
+    Subcommand(
         "finetune",
         "/journeyman finetune [start|now|stop]",
         "learn from votes and corrections",
@@ -302,7 +302,7 @@ WORDS = (
         admins=True,
         changes=True,
     ),
-    Word(
+    Subcommand(
         "rollback",
         "/journeyman rollback [reason]",
         "go back to the adapter before",

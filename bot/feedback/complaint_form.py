@@ -20,7 +20,7 @@ CHOOSE = "Please choose what was wrong."
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class FormSubject:
     """The answer that a form is about, and where its person is told what came of it."""
 
     answer_id: UUID
@@ -36,7 +36,7 @@ class FormInput:
     correction: str | None
 
 
-def complaint_form(about: About) -> Block:
+def complaint_form(about: FormSubject) -> Block:
     """The modal: what was wrong, and the right answer if the person knows it."""
     options = [{"text": _plain(label), "value": reason} for reason, label in REASONS.items()]
     return {
@@ -70,11 +70,11 @@ def complaint_form(about: About) -> Block:
     }
 
 
-def about_of(view: Mapping[str, Any]) -> About | None:
+def about_of(view: Mapping[str, Any]) -> FormSubject | None:
     """Reads back what `complaint_form` stored in its metadata; None for anything else."""
     try:
         answer_id, channel, thread_ts = json.loads(view.get("private_metadata") or "")
-        return About(UUID(answer_id), str(channel), thread_ts and str(thread_ts))
+        return FormSubject(UUID(answer_id), str(channel), thread_ts and str(thread_ts))
     except (ValueError, TypeError, AttributeError):
         return None
 

@@ -54,7 +54,7 @@ UPDATE complaint SET fixed_by = %(person)s, fixed_at = now() WHERE answer_id = %
 
 
 @dataclass(frozen=True, slots=True)
-class ToFix:
+class DocumentsToFix:
     """An answer whose documents somebody should repair. No `documents` and none `withheld`: none of them says it.
 
     `people` complained about it; `withheld` are documents that the reader may not read; `waiting` such answers there
@@ -86,10 +86,12 @@ def goes_to_review(reason: Reason, correction: str | None) -> bool:
     return reason not in ("source", "outdated") or correction is not None
 
 
-def documents_to_fix(conn: Connection[Any], principals: Sequence[str] | None = None, limit: int = 5) -> list[ToFix]:
+def documents_to_fix(
+    conn: Connection[Any], principals: Sequence[str] | None = None, limit: int = 5
+) -> list[DocumentsToFix]:
     """Those that most people complained about first; named are documents that these principals may read, None: all."""
     given = {"limit": limit, "principals": None if principals is None else list(principals)}
-    with conn.cursor(row_factory=class_row(ToFix)) as cursor:
+    with conn.cursor(row_factory=class_row(DocumentsToFix)) as cursor:
         return cursor.execute(_DOCUMENTS, given).fetchall()
 
 

@@ -108,7 +108,7 @@ WHERE answer_id = %(answer_id)s AND verdict IS NULL
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedAnswer:
     """An answer in the queue. `people` complained about it; `waiting` answers there are in all."""
 
     answer_id: UUID
@@ -139,7 +139,7 @@ class ReviewedPassage:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ReviewedAnswer:
     """An answer as a reviewer sees it; `standalone` is the question without what was said before it. What is approved
     is for those who may read all of `collections`, and `passages` are of no other.
     """
@@ -157,7 +157,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
+class VerifiedAnswer:
     """A verified answer in the list of them; `kept` there are in all. `verified_by` None: not said."""
 
     number: int
@@ -170,7 +170,7 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ExpertReply:
     """What somebody said in a thread. `said_to` is the principal of those who heard it
     (`bot.questions.readers.said_to`); while it `awaits_admin` it is for the members of its channel alone.
     """
@@ -181,7 +181,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Verification:
     """A verified answer that search finds from now on; `name` is how it is marked."""
 
     number: int
@@ -189,13 +189,13 @@ class Verified:
     name: str
 
 
-def review_queue(conn: Connection[Any], limit: int = 5) -> list[Waiting]:
+def review_queue(conn: Connection[Any], limit: int = 5) -> list[QueuedAnswer]:
     """The answers to be judged, those that wait longest first."""
-    with conn.cursor(row_factory=class_row(Waiting)) as cursor:
+    with conn.cursor(row_factory=class_row(QueuedAnswer)) as cursor:
         return cursor.execute(_QUEUE, {"limit": limit}).fetchall()
 
 
-def read_answer(conn: Connection[Any], answer_id: UUID) -> Judged | None:
+def read_answer(conn: Connection[Any], answer_id: UUID) -> ReviewedAnswer | None:
     """All that a reviewer needs; None if the answer was deleted."""
     key = {"answer_id": answer_id}
     with conn.cursor(row_factory=dict_row) as cursor:
@@ -208,7 +208,7 @@ def read_answer(conn: Connection[Any], answer_id: UUID) -> Judged | None:
     with conn.cursor(row_factory=class_row(ReviewedPassage)) as passages_cursor:
         given = {**key, "collections": collections, "limit": PASSAGES}
         passages = passages_cursor.execute(_PASSAGES, given).fetchall()
-    return Judged(**row, complaints=complaints, passages=passages, collections=collections)
+    return ReviewedAnswer(**row, complaints=complaints, passages=passages, collections=collections)
 
 
 def save_verified(
@@ -219,8 +219,8 @@ def save_verified(
     verified_by: str,
     written_by: str | None = None,
     question: str | None = None,
-    reply: Reply | None = None,
-) -> Verified | None:
+    reply: ExpertReply | None = None,
+) -> Verification | None:
     """Makes `text` the verified answer to the question of `answer_id`, in place of an earlier one; what was waiting in
     the queue about it is approved. It is for those who may read all that the answer was made of.
 
@@ -251,13 +251,13 @@ def save_verified(
         return _embed_and_store(runtime, values, name, rejected=asked["text"])
 
 
-def verified_answers(conn: Connection[Any], principals: Sequence[str], limit: int = 5) -> list[Vouched]:
+def verified_answers(conn: Connection[Any], principals: Sequence[str], limit: int = 5) -> list[VerifiedAnswer]:
     """Those that these principals may read, the newest first."""
-    with conn.cursor(row_factory=class_row(Vouched)) as cursor:
+    with conn.cursor(row_factory=class_row(VerifiedAnswer)) as cursor:
         return cursor.execute(_VERIFIED, {"limit": limit, "principals": list(principals)}).fetchall()
 
 
-def approve_reply(runtime: Runtime, number: int, principals: Sequence[str], *, approved_by: str) -> Verified | None:
+def approve_reply(runtime: Runtime, number: int, principals: Sequence[str], *, approved_by: str) -> Verification | None:
     """Makes an expert's reply, which was for its channel alone, the verified answer for all who could read it there.
 
     The caller has asked whether the person may. None if nothing of this number waits for somebody with these
@@ -268,7 +268,7 @@ def approve_reply(runtime: Runtime, number: int, principals: Sequence[str], *, a
     if row is None or row[0] is None:
         return None
     answer_id, question, text, written_by, said_to = row
-    reply = Reply(said_to.partition(":")[2], said_to, awaits_admin=False)
+    reply = ExpertReply(said_to.partition(":")[2], said_to, awaits_admin=False)
     return save_verified(
         runtime, answer_id, text, verified_by=approved_by, written_by=written_by, question=question, reply=reply
     )
@@ -299,7 +299,7 @@ def _made_of(conn: Connection[Any], answer_id: UUID) -> frozenset[str]:
     return rests_on(conn, answer_id).union(name for (name,) in instead_of)
 
 
-def _collection(conn: Connection[Any], answer_id: UUID, reply: Reply | None) -> str:
+def _collection(conn: Connection[Any], answer_id: UUID, reply: ExpertReply | None) -> str:
     """Where the verified answer belongs: to those who may read all of what it was made of."""
     if reply is None:
         made_of = set(_made_of(conn, answer_id))
@@ -313,7 +313,7 @@ def _collection(conn: Connection[Any], answer_id: UUID, reply: Reply | None) -> 
     return collection_for_all(conn, made_of)
 
 
-def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rejected: str | None) -> Verified:
+def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rejected: str | None) -> Verification:
     prepared = prepare(
         runtime.embedder, values["question"], values["text"], title=UNAPPROVED if values["awaits_admin"] else TITLE
     )
@@ -326,7 +326,7 @@ def _embed_and_store(runtime: Runtime, values: dict[str, Any], name: str, *, rej
 
 def _store(
     conn: Connection[Any], prepared: Prepared, values: dict[str, Any], name: str, *, rejected: str | None
-) -> Verified:
+) -> Verification:
     values = {**values, "collection": _collection(conn, values["answer_id"], values["reply"])}
     number, instead_of, verified_at = conn.execute(_VERIFY, values).fetchone() or (0, None, datetime.min)
     shown = verified_name(number, name, verified_at, saved_only=values["awaits_admin"])
@@ -341,4 +341,4 @@ def _store(
     conn.execute(_SEARCHABLE, {"document": document, "id": number})
     if not values["awaits_admin"]:
         conn.execute(_EXAMPLE, {**values, "id": number, "target": values["text"], "rejected": rejected})
-    return Verified(number, values["question"], shown)
+    return Verification(number, values["question"], shown)

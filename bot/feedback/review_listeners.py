@@ -14,7 +14,7 @@ import structlog
 from slack_bolt import Ack, App
 
 from bot.admin.authorization import authorize
-from bot.admin.commands import REFUSED, Command, Word
+from bot.admin.commands import REFUSED, Command, Subcommand
 from bot.feedback import review_views
 from bot.feedback.complaints import documents_fixed
 from bot.feedback.review import (
@@ -57,7 +57,9 @@ def review(said: Command, runtime: Runtime) -> str | None:
     return None
 
 
-WORDS = (Word("review", "/journeyman review", "shows the answers that people found wrong", review, admins=True),)
+SUBCOMMANDS = (
+    Subcommand("review", "/journeyman review", "shows the answers that people found wrong", review, admins=True),
+)
 
 
 def on_open(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:

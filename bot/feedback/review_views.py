@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from bot.feedback.complaints import REASONS, ToFix
-from bot.feedback.review import Judged, ReviewedPassage, Verified, Vouched, Waiting
+from bot.feedback.complaints import REASONS, DocumentsToFix
+from bot.feedback.review import QueuedAnswer, ReviewedAnswer, ReviewedPassage, Verification, VerifiedAnswer
 from bot.questions.views import Block, section
 from bot.slack.mrkdwn import escape, fitting, plain, to_mrkdwn
 
@@ -33,12 +33,12 @@ AWAITS = "Saved by somebody whom no admin has named an expert: found in its chan
 WITHOUT_TEXT = "Write the answer that people shall get."
 
 
-def queue_modal(waiting: Sequence[Waiting], verified: Sequence[Vouched]) -> Block:
+def queue_modal(waiting: Sequence[QueuedAnswer], verified: Sequence[VerifiedAnswer]) -> Block:
     """What `/journeyman review` opens: what waits, and below it what was approved."""
     return {**_modal("Review", [*queue_blocks(waiting), *verified_blocks(verified)]), "callback_id": QUEUE}
 
 
-def queue_blocks(waiting: Sequence[Waiting]) -> list[Block]:
+def queue_blocks(waiting: Sequence[QueuedAnswer]) -> list[Block]:
     """One line for each answer that waits, with a button to judge it."""
     if not waiting:
         return [section(EMPTY)]
@@ -46,7 +46,7 @@ def queue_blocks(waiting: Sequence[Waiting]) -> list[Block]:
     return [*map(_queued, waiting), *([context(f"and {more} more")] if more > 0 else [])]
 
 
-def verified_blocks(verified: Sequence[Vouched]) -> list[Block]:
+def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
     """What people get as verified answers, each with a button that takes it back."""
     if not verified:
         return []
@@ -60,7 +60,7 @@ def verified_blocks(verified: Sequence[Vouched]) -> list[Block]:
     ]
 
 
-def judge_modal(judged: Judged) -> Block:
+def judge_modal(judged: ReviewedAnswer) -> Block:
     """Everything about one answer, and the text that people get from now on: sent as it is, or edited."""
     corrections = [said.correction for said in judged.complaints if said.correction]
     draft = (corrections or [_without_marks(judged.text)])[-1]
@@ -89,7 +89,7 @@ def outcome_modal(text: str) -> Block:
     return _modal("Review", [section(text)])
 
 
-def approved(verified: Verified) -> str:
+def approved(verified: Verification) -> str:
     """The sentence after an approval."""
     return (
         f":white_check_mark: Approved. Whoever asks “{plain(_short(verified.question))}” finds it from now on, marked "
@@ -97,7 +97,7 @@ def approved(verified: Verified) -> str:
     )
 
 
-def to_fix_blocks(found: Sequence[ToFix]) -> list[Block]:
+def to_fix_blocks(found: Sequence[DocumentsToFix]) -> list[Block]:
     """The documents to fix, with a button for when they are."""
     if not found:
         return [section("No documents to fix.")]
@@ -120,7 +120,7 @@ def context(mrkdwn: str) -> Block:
     return {"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn}]}
 
 
-def _queued(item: Waiting) -> Block:
+def _queued(item: QueuedAnswer) -> Block:
     said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     people = "1 person" if item.people == 1 else f"{item.people} people"
     proposal = " · with the right answer" if item.corrected else ""
@@ -128,7 +128,7 @@ def _queued(item: Waiting) -> Block:
     return {**line, "accessory": button("Judge", OPEN, str(item.answer_id))}
 
 
-def _vouched(item: Vouched) -> list[Block]:
+def _vouched(item: VerifiedAnswer) -> list[Block]:
     by = f"<@{item.verified_by}>, " if item.verified_by else ""
     line = section(
         f"*{plain(_short(item.question))}*\n{plain(_short(item.text, 300))}\n_{by}{item.verified_at:%Y-%m-%d}_"
@@ -147,7 +147,7 @@ def _vouched(item: Vouched) -> list[Block]:
     return [line, context(AWAITS), {"type": "actions", "elements": [approve, take_back]}]
 
 
-def _to_fix(item: ToFix) -> Block:
+def _to_fix(item: DocumentsToFix) -> Block:
     said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     names = [plain(name) for name in item.documents]
     if item.withheld:
@@ -158,7 +158,7 @@ def _to_fix(item: ToFix) -> Block:
     return {**line, "accessory": button("Fixed", FIXED, str(item.answer_id))}
 
 
-def _evidence(judged: Judged) -> list[Block]:
+def _evidence(judged: ReviewedAnswer) -> list[Block]:
     answer = fitting(to_mrkdwn(judged.text)) or "_There was none._"
     said = [
         f"<@{complaint.person}>: {REASONS[complaint.reason].lower()}"

@@ -13,9 +13,9 @@ import structlog
 from slack_bolt import Ack, App
 
 from bot.feedback import complaint_form
-from bot.feedback.complaint_form import About
+from bot.feedback.complaint_form import FormSubject
 from bot.feedback.complaints import Reason, complain, goes_to_review
-from bot.feedback.votes import Reacted, Thumb, react, read_button, vote
+from bot.feedback.votes import Thumb, VoteChange, react, read_button, vote
 from bot.questions import views
 from bot.questions.views import Block
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -43,7 +43,7 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     text = _counted(thumb, body["user"]["id"], runtime)
     ack()
     shown = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
-    about = About(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
+    about = FormSubject(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
     asked = thumb.value == -1 and _ask(about, body, runtime)  # next: its trigger expires after three seconds
     offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
     blocks = complaint_form.with_button(text, about.answer_id) if offer else None
@@ -58,7 +58,7 @@ def on_reaction(reaction: Reaction, runtime: Runtime) -> None:
     except psycopg.Error as error:
         log.error("reaction_not_counted", channel=reaction.channel, error=error_code(error))
         if reaction.present:
-            where = About(UUID(int=0), reaction.channel, None)
+            where = FormSubject(UUID(int=0), reaction.channel, None)
             _notify(reaction.person, where, views.VOTE_FAILED, runtime)
         return
     if reacted is not None and reaction.present and reaction.vote == reacted.vote == -1:
@@ -69,7 +69,7 @@ def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
     """The button that opens the form for who gave a thumb without one."""
     ack()
     container = body.get("container") or {}
-    about = About(UUID(str(action["value"])), body["channel"]["id"], container.get("thread_ts"))
+    about = FormSubject(UUID(str(action["value"])), body["channel"]["id"], container.get("thread_ts"))
     _ask(about, body, runtime)
 
 
@@ -107,7 +107,7 @@ def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:
     return views.vote_counted(thumb.value) if known else views.NO_SUCH_ANSWER
 
 
-def _ask(about: About, body: dict[str, Any], runtime: Runtime) -> bool:
+def _ask(about: FormSubject, body: dict[str, Any], runtime: Runtime) -> bool:
     """Opens the form; False if Slack does not."""
     try:
         runtime.client.views_open(trigger_id=body["trigger_id"], view=complaint_form.complaint_form(about))
@@ -117,16 +117,16 @@ def _ask(about: About, body: dict[str, Any], runtime: Runtime) -> bool:
     return True
 
 
-def _offer_form(reaction: Reaction, reacted: Reacted, runtime: Runtime) -> None:
+def _offer_form(reaction: Reaction, reacted: VoteChange, runtime: Runtime) -> None:
     """A reaction brings no trigger for a modal, so a button asks for it."""
     text = views.vote_counted(-1)
-    about = About(reacted.answer_id, reaction.channel, reacted.thread_ts)
+    about = FormSubject(reacted.answer_id, reaction.channel, reacted.thread_ts)
     _notify(reaction.person, about, text, runtime, complaint_form.with_button(text, reacted.answer_id))
 
 
 def _notify(
     person: str,
-    about: About,
+    about: FormSubject,
     text: str,
     runtime: Runtime,
     blocks: list[Block] | None = None,

@@ -52,7 +52,7 @@ def vote(conn: Connection[Any], answer_id: UUID, person: str, value: Vote) -> bo
 
 
 @dataclass(frozen=True, slots=True)
-class Reacted:
+class VoteChange:
     """The answer under which a person's thumb is `vote` now, None: no thumb any more."""
 
     answer_id: UUID
@@ -65,7 +65,7 @@ def withdraw(conn: Connection[Any], answer_id: UUID, person: str, value: Vote) -
     return conn.execute(_WITHDRAW, {"answer_id": answer_id, "person": person, "vote": value}).rowcount > 0
 
 
-def react(conn: Connection[Any], reaction: Reaction) -> Reacted | None:
+def react(conn: Connection[Any], reaction: Reaction) -> VoteChange | None:
     """Counts a reaction as the person's vote, or takes the vote away with it.
 
     None for a message that is no answer of ours and for an event that a later one has overtaken.
@@ -79,7 +79,7 @@ def react(conn: Connection[Any], reaction: Reaction) -> Reacted | None:
     counts = reaction.present or withdraw(conn, answer_id, reaction.person, reaction.vote)
     if counts and standing is not None:
         vote(conn, answer_id, reaction.person, standing)
-    return Reacted(answer_id, thread_ts, standing)
+    return VoteChange(answer_id, thread_ts, standing)
 
 
 def button_value(answer_id: UUID, value: Vote) -> str:

@@ -64,7 +64,7 @@ RETURNING id, document_id, verified_at, awaits_admin
 
 
 @dataclass(frozen=True, slots=True)
-class Mine:
+class OwnQuestion:
     """A question of the person's, and what they thought of the answer."""
 
     id: UUID
@@ -75,26 +75,26 @@ class Mine:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptCounts:
+class DataCounts:
     """How much there is of a person, or was until it was deleted."""
 
     questions: int
     votes: int
 
 
-def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence[Mine]:
+def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence[OwnQuestion]:
     """The person's last questions, newest first."""
-    with conn.cursor(row_factory=class_row(Mine)) as cursor:
+    with conn.cursor(row_factory=class_row(OwnQuestion)) as cursor:
         return cursor.execute(_MINE, {"person": person, "limit": limit, "called_off": CALLED_OFF}).fetchall()
 
 
-def kept(conn: Connection[Any], person: str) -> KeptCounts:
+def kept(conn: Connection[Any], person: str) -> DataCounts:
     """How many questions and votes of the person are kept."""
-    with conn.cursor(row_factory=class_row(KeptCounts)) as cursor:
-        return cursor.execute(_COUNT, {"person": person}).fetchone() or KeptCounts(0, 0)
+    with conn.cursor(row_factory=class_row(DataCounts)) as cursor:
+        return cursor.execute(_COUNT, {"person": person}).fetchone() or DataCounts(0, 0)
 
 
-def delete_data(conn: Connection[Any], person: str) -> KeptCounts:
+def delete_data(conn: Connection[Any], person: str) -> DataCounts:
     """Deletes all of it, or nothing; returns how much it was."""
     whose = {"person": person}
     with conn.transaction():

@@ -24,7 +24,7 @@ from bot.home import tab_views
 from bot.home.charts import can_draw, in_words, picture
 from bot.home.figures import DayFigures, Figures, figures, read_days, read_unanswered
 from bot.home.personal_data import delete_data, kept, my_questions
-from bot.home.tab_views import Administrative, Personal
+from bot.home.tab_views import AdminSection, PersonalSection
 from bot.questions.readers import personal as principals_of
 from bot.questions.views import Block
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -79,21 +79,26 @@ def refresh_home(person: str, runtime: Runtime, note: str | None = None) -> None
         runtime.work.submit(_add_figures, person, personal, admin, unanswered, note, runtime)
 
 
-def _personal(conn: psycopg.Connection[Any], person: str, principals: Sequence[str]) -> Personal:
-    return Personal(read_collections(conn, principals), my_questions(conn, person), kept(conn, person))
+def _personal(conn: psycopg.Connection[Any], person: str, principals: Sequence[str]) -> PersonalSection:
+    return PersonalSection(read_collections(conn, principals), my_questions(conn, person), kept(conn, person))
 
 
-def _administrative(conn: psycopg.Connection[Any], principals: Sequence[str]) -> Administrative:
+def _administrative(conn: psycopg.Connection[Any], principals: Sequence[str]) -> AdminSection:
     last = conn.execute(_LAST_MODEL).fetchone()
     model = None
     if last is not None:
         adapter = f"with the adapter `{plain(last[1])}`" if last[1] else "without an adapter"
         model = f"The last answer was written by `{plain(last[0])}` {adapter}."
-    return Administrative(review_queue(conn), documents_to_fix(conn, principals), model, Figures(read_days(conn), ()))
+    return AdminSection(review_queue(conn), documents_to_fix(conn, principals), model, Figures(read_days(conn), ()))
 
 
 def _add_figures(
-    person: str, personal: Personal, admin: Administrative, unanswered: list[str], note: str | None, runtime: Runtime
+    person: str,
+    personal: PersonalSection,
+    admin: AdminSection,
+    unanswered: list[str],
+    note: str | None,
+    runtime: Runtime,
 ) -> None:
     """What takes longer: clusters and picture. If the picture fails, the figures stay as text."""
     try:
@@ -104,7 +109,7 @@ def _add_figures(
 
 
 def _publish_picture(
-    person: str, personal: Personal, admin: Administrative, note: str | None, runtime: Runtime
+    person: str, personal: PersonalSection, admin: AdminSection, note: str | None, runtime: Runtime
 ) -> None:
     for attempt in range(PICTURE_TRIES if admin.picture else 0):
         if _publish(person, tab_views.home_view(personal, admin, note), runtime, bad_blocks="expected"):

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.admin.status import Collection, slack_date
-from bot.feedback.complaints import ToFix
-from bot.feedback.review import Waiting
+from bot.feedback.complaints import DocumentsToFix
+from bot.feedback.review import QueuedAnswer
 from bot.feedback.review_views import button, context, queue_blocks, to_fix_blocks
 from bot.home.charts import in_words
 from bot.home.figures import Figures
-from bot.home.personal_data import KeptCounts, Mine
+from bot.home.personal_data import DataCounts, OwnQuestion
 from bot.questions.views import Block, section
 from bot.slack.mrkdwn import fitting, plain
 
@@ -32,26 +32,26 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Personal:
+class PersonalSection:
     """What everybody sees: the index and their own questions."""
 
     collections: Sequence[Collection]
-    mine: Sequence[Mine]
-    kept: KeptCounts
+    mine: Sequence[OwnQuestion]
+    kept: DataCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Administrative:
+class AdminSection:
     """What admins see besides. `picture` is the Slack file that shows the figures, if there is one."""
 
-    queue: Sequence[Waiting]
-    to_fix: Sequence[ToFix]
+    queue: Sequence[QueuedAnswer]
+    to_fix: Sequence[DocumentsToFix]
     model: str | None
     figures: Figures
     picture: str | None = None
 
 
-def home_view(personal: Personal, admin: Administrative | None = None, note: str | None = None) -> Block:
+def home_view(personal: PersonalSection, admin: AdminSection | None = None, note: str | None = None) -> Block:
     """The tab; `note` stands on top, such as what a button did."""
     blocks = [section(note)] if note else []
     blocks += [_header("Ask your company's documents"), section(HOW_TO_ASK), context(DISCLAIMER)]
@@ -67,7 +67,7 @@ def without_database() -> Block:
     return _home([_header("Ask your company's documents"), section(HOW_TO_ASK), section(f":warning: {NO_DATABASE}")])
 
 
-def deleted_note(deleted: KeptCounts) -> str:
+def deleted_note(deleted: DataCounts) -> str:
     """What a deletion did."""
     return (
         f":white_check_mark: I deleted your data: {_total(deleted)}. "
@@ -75,7 +75,7 @@ def deleted_note(deleted: KeptCounts) -> str:
     )
 
 
-def _administrative(admin: Administrative) -> list[Block]:
+def _administrative(admin: AdminSection) -> list[Block]:
     return [
         {"type": "divider"},
         _header("For admins: to be reviewed"),
@@ -88,7 +88,7 @@ def _administrative(admin: Administrative) -> list[Block]:
     ]
 
 
-def _figures(admin: Administrative) -> list[Block]:
+def _figures(admin: AdminSection) -> list[Block]:
     words = in_words(admin.figures)
     if admin.picture is not None:
         return [{"type": "image", "slack_file": {"id": admin.picture}, "alt_text": words}]
@@ -108,7 +108,7 @@ def _collection(collection: Collection) -> str:
     return f"• *{plain(collection.name)}*: {_counted(collection.documents, 'document')}{when}"
 
 
-def _mine(personal: Personal) -> list[Block]:
+def _mine(personal: PersonalSection) -> list[Block]:
     if not personal.mine and not personal.kept.votes:
         return [section("You have not asked me anything yet.")]
     lines = [_question(mine) for mine in personal.mine]
@@ -116,13 +116,13 @@ def _mine(personal: Personal) -> list[Block]:
     return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.kept)]
 
 
-def _question(mine: Mine) -> str:
+def _question(mine: OwnQuestion) -> str:
     vote = {1: " :thumbsup:", -1: " :thumbsdown:", None: ""}[mine.vote]
     question = mine.question if len(mine.question) <= 120 else mine.question[:119].rstrip() + "…"
     return f"• {plain(question)} — {slack_date(mine.asked_at)}, {_STATES[mine.state]}{vote}"
 
 
-def _delete_button(kept: KeptCounts) -> Block:
+def _delete_button(kept: DataCounts) -> Block:
     confirm = {
         "title": _plain("Delete your data?"),
         "text": _plain(
@@ -151,7 +151,7 @@ def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text}
 
 
-def _total(kept: KeptCounts) -> str:
+def _total(kept: DataCounts) -> str:
     return f"{_counted(kept.questions, 'question')} and {_counted(kept.votes, 'vote')}"
 
 

@@ -24,7 +24,7 @@ from bot.questions.in_flight import PendingAnswer
 from bot.questions.placing import remember_place
 from bot.questions.posting import Reply, StoppedByPerson
 from bot.questions.readers import restrict_question
-from bot.questions.replies import IfAnswered, PrivateReply, Replying, ephemerally
+from bot.questions.replies import AnyReply, IfAnswered, PrivateReply, ephemerally
 from bot.questions.row_values import nearest_passages, passages_as_json, storable, storable_values
 from bot.runtime import INTAKE_TIMEOUT, Pool, Runtime
 from bot.slack.events import Post
@@ -59,23 +59,23 @@ WHERE id = %(id)s AND (state = 'pending' OR state = 'failed' AND finished_at IS 
 _CURRENT = "SELECT owner, state = 'failed' AS deleted, question FROM answer WHERE id = %(id)s"
 
 
-class Stopped(Exception):
+class ProcessStopped(Exception):
     """This process is being stopped."""
 
 
-class Changed(Exception):
+class QuestionChanged(Exception):
     """The question was edited or deleted while it was being answered."""
 
 
-class Lost(Exception):
+class AnswerLost(Exception):
     """Another process took us for dead and answers in our place."""
 
 
 def reply_to(
     post: Post, answer_id: UUID, runtime: Runtime, *, private: bool = False, ts: str | None = None
-) -> Replying:
+) -> AnyReply:
     """How the post is answered: in its thread or to its asker alone; without ado if it did not address the bot."""
-    reply: Replying
+    reply: AnyReply
     if private:
         thread = post.thread_ts if post.thread_ts != post.ts else None
         send = ephemerally(runtime.client, post.channel, post.person, thread)
@@ -102,11 +102,11 @@ def write_answer(pending: PendingAnswer, *, runtime: Runtime) -> None:
         _write(pending, runtime)
     except StoppedByPerson:
         _record(runtime.pool, lambda conn: fail_answer(conn, answer_id, STOPPED_BY_ASKER))
-    except Changed:
+    except QuestionChanged:
         withdraw(pending.reply, answer_id, runtime.pool)
-    except Lost:
+    except AnswerLost:
         log.warning("answer_lost", answer_id=str(answer_id))
-    except Stopped:
+    except ProcessStopped:
         _leave(pending, runtime)
     except psycopg.Error as error:
         log.error("answer_failed", answer_id=str(answer_id), error=error_code(error))
@@ -123,15 +123,15 @@ def write_answer(pending: PendingAnswer, *, runtime: Runtime) -> None:
 def relay(events: Iterator[Event], pending: PendingAnswer, runtime: Runtime) -> Answer:
     """Shows the events as they come and returns the finished answer; closing the iterator cancels the model.
 
-    Raises Changed or Stopped between two events, when the question has changed or the process is to end, and
-    RuntimeError if there is no `Done`.
+    Raises QuestionChanged or ProcessStopped between two events, when the question has changed or the process is to end,
+    and RuntimeError if there is no `Done`.
     """
     with closing(cast(Any, events)):
         for event in events:
             if runtime.stopping.is_set():
-                raise Stopped
+                raise ProcessStopped
             if pending.changed:
-                raise Changed
+                raise QuestionChanged
             match event:
                 case Reading(passages):
                     pending.reply.read(len(passages))
@@ -158,7 +158,7 @@ def _write(pending: PendingAnswer, runtime: Runtime) -> None:
 def _final_answer(pending: PendingAnswer, runtime: Runtime) -> Answer:
     """The answer to the question as it reads in the end, kept but not shown to its end yet.
 
-    Raises Changed if the question was deleted, Lost if it is not ours any more.
+    Raises QuestionChanged if the question was deleted, AnswerLost if it is not ours any more.
     """
     while True:
         try:
@@ -167,18 +167,21 @@ def _final_answer(pending: PendingAnswer, runtime: Runtime) -> Answer:
             answer = relay(runtime.answer(question), pending, runtime)
             if _keep(pending, answer, runtime):
                 return answer
-        except Changed:
+        except QuestionChanged:
             pass
         _turn_to_edit(pending, runtime)
 
 
 def _turn_to_edit(pending: PendingAnswer, runtime: Runtime) -> None:
-    """Begins again with the question as it reads now. Raises Changed if it was deleted, Lost if it is not ours."""
+    """Begins again with the question as it reads now.
+
+    Raises QuestionChanged if it was deleted, AnswerLost if the answer is not ours any more.
+    """
     edited = runtime.in_flight.pop_edit(pending)
     if pending.lost:
-        raise Lost
+        raise AnswerLost
     if pending.deleted or edited is None:
-        raise Changed
+        raise QuestionChanged
     pending.question, pending.writing = edited, False
     pending.reply.restart()
 
@@ -221,7 +224,7 @@ def look_again(pending: PendingAnswer, runtime: Runtime) -> None:
     _record(runtime.pool, look, INTAKE_TIMEOUT)
 
 
-def withdraw(reply: Replying, answer_id: UUID, pool: Pool) -> None:
+def withdraw(reply: AnyReply, answer_id: UUID, pool: Pool) -> None:
     """The question was deleted: what was shown of its answer goes, too."""
     try:
         reply.withdraw()
@@ -292,12 +295,12 @@ def _leave(pending: PendingAnswer, runtime: Runtime) -> None:
     _record(runtime.pool, lambda conn: release_answer(conn, pending.answer_id, runtime.owner), INTAKE_TIMEOUT)
 
 
-def _give_up(reply: Replying, answer_id: UUID, reason: str, pool: Pool) -> None:
+def _give_up(reply: AnyReply, answer_id: UUID, reason: str, pool: Pool) -> None:
     _stop(reply, answer_id, reason)
     _record(pool, lambda conn: fail_answer(conn, answer_id, reason))
 
 
-def _stop(reply: Replying, answer_id: UUID, reason: str) -> None:
+def _stop(reply: AnyReply, answer_id: UUID, reason: str) -> None:
     try:
         reply.stop(reason)
     except SLACK_ERRORS as error:

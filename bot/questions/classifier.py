@@ -69,7 +69,7 @@ _TRAITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class QuestionWeights:
     """Of the vector, of shape (dimensions,), that `embedder` gives a message, and of the traits beside it."""
 
     embedder: str
@@ -110,9 +110,9 @@ def _vector(text: str, embedder: Embedder, model: str) -> Vectors | None:
 
 
 @cache
-def _fitted() -> Weights:
+def _fitted() -> QuestionWeights:
     kept = json.loads((files("bot.questions") / "question_weights.json").read_text(encoding="utf-8"))
-    return Weights(kept["embedder"], kept["bias"], kept["traits"], np.array(kept["vector"], dtype=np.float32))
+    return QuestionWeights(kept["embedder"], kept["bias"], kept["traits"], np.array(kept["vector"], dtype=np.float32))
 
 
 def _logistic(value: float) -> float:

@@ -19,7 +19,7 @@ from slack_bolt import Ack, App
 from bot.admin import audit
 from bot.admin.authorization import is_admin
 from bot.claims import claim_event
-from bot.feedback.review import Reply, save_verified
+from bot.feedback.review import ExpertReply, save_verified
 from bot.questions import views
 from bot.questions.channels import channel_settings
 from bot.questions.classifier import question_score
@@ -239,7 +239,7 @@ def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str:
         raise NotSaved(NOT_FOUND)
     author, text = reply
     written_by = author if author != person else None
-    source = Reply(channel, said_to(runtime, channel), awaits_admin=not trusted)
+    source = ExpertReply(channel, said_to(runtime, channel), awaits_admin=not trusted)
     verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=written_by, reply=source)
     if verified is None:
         raise NotSaved(views.NO_SUCH_ANSWER)

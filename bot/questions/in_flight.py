@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from uuid import UUID
 
-from bot.questions.replies import Replying
+from bot.questions.replies import AnyReply
 from bot.slack.events import Post
 from retrieval.answering.answer import Question
 
@@ -28,7 +28,7 @@ class PendingAnswer:
     post: Post
     answer_id: UUID
     question: Question
-    reply: Replying
+    reply: AnyReply
     private: bool = False
     before: int = 0
     writing: bool = False

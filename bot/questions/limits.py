@@ -35,7 +35,7 @@ _FORGET = "DELETE FROM deleted_question WHERE asked_at < now() - interval '1 hou
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class QuestionLimits:
     """Most questions within an hour, of one person and of everybody; 0 is no limit."""
 
     person: int = 0
@@ -43,7 +43,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Exceeded:
+class LimitReached:
     """A limit that leaves no room before `again_at`; `person` tells whose: this person's, or everybody's."""
 
     person: bool
@@ -51,7 +51,7 @@ class Exceeded:
     again_at: datetime
 
 
-def check_limits(conn: Connection[Any], limits: Limits, person: str) -> Exceeded | None:
+def check_limits(conn: Connection[Any], limits: QuestionLimits, person: str) -> LimitReached | None:
     """Whether the person may ask now: call it in the transaction that begins the answer.
 
     Questions that come at once are counted one after the other: the lock lasts until that transaction's end.
@@ -61,7 +61,7 @@ def check_limits(conn: Connection[Any], limits: Limits, person: str) -> Exceeded
     for most, whose in ((limits.person, person), (limits.everybody, None)):
         row = conn.execute(_ROOM_AT, {"person": whose, "most": most}).fetchone() if most else None
         if row is not None:
-            return Exceeded(whose is not None, most, row[0])
+            return LimitReached(whose is not None, most, row[0])
     return None
 
 

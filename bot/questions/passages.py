@@ -40,7 +40,7 @@ WHERE id = %(answer_id)s AND (p ->> 'chunk_id')::bigint = %(chunk_id)s
 
 
 @dataclass(frozen=True, slots=True)
-class ShownPassage:
+class SourcePassage:
     """A passage that an answer was written from; `text` is None once it is not in the index any more."""
 
     title: str
@@ -73,7 +73,7 @@ def on_show(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
         log.warning("passage_not_shown", error=error_code(error))
 
 
-def _for(person: str, passage: ShownPassage, runtime: Runtime) -> Block:
+def _for(person: str, passage: SourcePassage, runtime: Runtime) -> Block:
     """What this person may see of it. Raises psycopg.Error."""
     principals = personal(runtime, person)
     with runtime.pool.connection(timeout=2) as conn:
@@ -81,13 +81,13 @@ def _for(person: str, passage: ShownPassage, runtime: Runtime) -> Block:
     return passage_modal(passage) if may_read else message_modal(NOT_FOR_YOU)
 
 
-def read_passage(conn: Connection[Any], answer_id: UUID, chunk_id: int) -> ShownPassage | None:
+def read_passage(conn: Connection[Any], answer_id: UUID, chunk_id: int) -> SourcePassage | None:
     """A passage of this answer; None if the answer has none with this id."""
-    with conn.cursor(row_factory=class_row(ShownPassage)) as cursor:
+    with conn.cursor(row_factory=class_row(SourcePassage)) as cursor:
         return cursor.execute(_READ, {"answer_id": answer_id, "chunk_id": chunk_id}).fetchone()
 
 
-def passage_modal(passage: ShownPassage) -> Block:
+def passage_modal(passage: SourcePassage) -> Block:
     """Where it stands, and its words."""
     heading = f" › {plain(passage.heading)}" if passage.heading and passage.heading != passage.title else ""
     changed = age(passage.modified)

@@ -100,7 +100,7 @@ class _Fact:
 
 
 @dataclass(slots=True)
-class _Known:
+class _Facts:
     """What one client's Slack has said."""
 
     facts: dict[str, _Fact] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class _Known:
             return self.facts.setdefault(key, _Fact())
 
 
-_KNOWN: WeakKeyDictionary[WebClient, _Known] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[WebClient, _Facts] = WeakKeyDictionary()
 _KNOWN_LOCK = Lock()
 
 
@@ -287,5 +287,5 @@ def _pages(call: Callable[[str | None], Any]) -> Iterator[Any]:
 def _asked(runtime: Runtime, key: str, age: float, ask: Callable[[], Any], otherwise: Any) -> Any:
     """What Slack says, or said within `age` seconds; `otherwise` if it does not."""
     with _KNOWN_LOCK:
-        known = _KNOWN.setdefault(runtime.client, _Known())
+        known = _KNOWN.setdefault(runtime.client, _Facts())
     return known.fact(key).get(age, ask, otherwise, key.partition(" ")[0])

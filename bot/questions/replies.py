@@ -24,7 +24,7 @@ Send = Callable[[Mapping[str, Any]], bool]
 """Shows one message to the asker alone; False if Slack did not take it, SlackApiError if it can say why."""
 
 
-class Replying(Protocol):
+class AnyReply(Protocol):
     """How an answer is shown, from the first word to its end. See `bot.questions.posting.Reply`."""
 
     @property
@@ -126,7 +126,7 @@ class PrivateReply:
 class IfAnswered:
     """Around another reply, for a question that was asked of the whole channel: shows its answer, or nothing at all."""
 
-    reply: Replying
+    reply: AnyReply
 
     @property
     def ts(self) -> str | None:

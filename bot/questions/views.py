@@ -1,6 +1,6 @@
 """What people see: pure functions from an answer's data to Block Kit messages.
 
-Limits are Slack's: a section's text 3,000 characters, a message 50 blocks
+QuestionLimits are Slack's: a section's text 3,000 characters, a message 50 blocks
 (https://docs.slack.dev/reference/block-kit/blocks/). All text goes through `bot.slack.mrkdwn`: documents and the
 model's words are data.
 """
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from bot.feedback.votes import button_value
-from bot.questions.limits import Exceeded
+from bot.questions.limits import LimitReached
 from bot.slack.events import Vote
 from bot.slack.mrkdwn import escape, link, plain, split, to_mrkdwn
 from retrieval.answering.answer import Source
@@ -177,7 +177,7 @@ def age(modified: str | None, today: date | None = None) -> str:
     return "updated today"
 
 
-def limit_reached(limit: Exceeded) -> str:
+def limit_reached(limit: LimitReached) -> str:
     """When the person may ask again, in their own time zone."""
     when = limit.again_at.astimezone(UTC)
     again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"

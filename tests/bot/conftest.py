@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp, build_app, run_http, run_socket_mode
 from bot.operations import Operations
-from bot.questions.limits import Limits
+from bot.questions.limits import QuestionLimits
 from bot.runtime import Answerer
 from retrieval.embedding import MiniLM
 from tests.bot.samples import stand_in_chain
@@ -38,7 +38,7 @@ class Connect(Protocol):
         http_port: int | None = None,
         admins: Sequence[str] = ...,
         operations: Operations | None = None,
-        limits: Limits | None = None,
+        limits: QuestionLimits | None = None,
     ) -> SlackApp: ...
 
 
@@ -65,7 +65,7 @@ def connect(workspace: Workspace, pool: ConnectionPool[Any]) -> Iterator[Connect
             http_port: int | None = None,
             admins: Sequence[str] = (),
             operations: Operations | None = None,
-            limits: Limits | None = None,
+            limits: QuestionLimits | None = None,
         ) -> SlackApp:
             app = build_app(
                 pool=pool,

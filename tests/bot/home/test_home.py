@@ -18,8 +18,8 @@ from bot.feedback.votes import vote
 from bot.home import tab_views
 from bot.home.charts import in_words, picture
 from bot.home.figures import DayFigures, Figures, read_days
-from bot.home.personal_data import KeptCounts, Mine, delete_data, my_questions
-from bot.home.tab_views import Administrative, Personal
+from bot.home.personal_data import DataCounts, OwnQuestion, delete_data, my_questions
+from bot.home.tab_views import AdminSection, PersonalSection
 from bot.questions import views
 from bot.questions.answering import fail_answer, finish_answer
 from bot.questions.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer
@@ -156,7 +156,7 @@ def test_delete_my_data(workspace: Workspace, bot: SlackApp, pool: ConnectionPoo
     home = workspace.wait_for(lambda: workspace.home(workspace.ben))
     workspace.wait_for(lambda: "ben's question" in words(workspace, workspace.ben))
     workspace.press("ben", home, tab_views.DELETE)
-    workspace.wait_for(lambda: tab_views.deleted_note(KeptCounts(1, 1)) in words(workspace, workspace.ben))
+    workspace.wait_for(lambda: tab_views.deleted_note(DataCounts(1, 1)) in words(workspace, workspace.ben))
     assert "You have not asked me anything yet." in words(workspace, workspace.ben)
     assert rows("SELECT question FROM answer") == [("ada's question",)]
 
@@ -166,7 +166,7 @@ def test_a_deletion_leaves_no_words_of_the_person(conn: Connection[Any]) -> None
     asked_by(conn, "BEN", "ben's words", thread="ben's")
     asked_by(conn, "ADA", "and then?", thread="ben's")
     asked_by(conn, "ADA", "elsewhere", thread="2.0")
-    assert delete_data(conn, "BEN") == KeptCounts(1, 0)
+    assert delete_data(conn, "BEN") == DataCounts(1, 0)
     kept = conn.execute(
         "SELECT question, history = '[]', prompt IS NULL, standalone IS NULL FROM answer ORDER BY question"
     ).fetchall()
@@ -245,10 +245,12 @@ def test_figures_in_words() -> None:
 
 def test_the_tab_stays_within_slacks_limits() -> None:
     """However much there is: at most 100 blocks, sections of 3,000 characters."""
-    mine = [Mine(UUID(int=n), "<!channel> " * 100, NOW, "answered", 1) for n in range(5)]
+    mine = [OwnQuestion(UUID(int=n), "<!channel> " * 100, NOW, "answered", 1) for n in range(5)]
     collections = [Collection("a & b" * 20, 1, 1, NOW)] * 100
     figures = Figures(DAYS, tuple(Cluster("why? " * 200, 2) for _ in range(5)))
-    view = tab_views.home_view(Personal(collections, mine, KeptCounts(5, 1)), Administrative([], [], None, figures))
+    view = tab_views.home_view(
+        PersonalSection(collections, mine, DataCounts(5, 1)), AdminSection([], [], None, figures)
+    )
     assert len(view["blocks"]) <= 100
     texts = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
     assert all(len(text) <= 3000 for text in texts)

@@ -28,7 +28,7 @@ from bot.admin.status import status_text
 from bot.app import SlackApp
 from bot.feedback import review_views
 from bot.feedback.complaints import documents_to_fix
-from bot.feedback.review import Reply, read_answer, save_verified
+from bot.feedback.review import ExpertReply, read_answer, save_verified
 from bot.home.figures import read_unanswered
 from bot.questions import readers, views
 from bot.questions.channels import ChannelSettings, save_channel
@@ -714,7 +714,9 @@ def test_what_not_everyone_may_read_is_not_learnt(app: SlackApp, bot: Workspace,
     """A correction that was said in a private channel, though the passages are for everyone."""
     answer_id = made_of(database, ["house"], channel=bot.maintenance.id)
     for said_to, learnt in (("everyone", True), ("channel:C1", False)):
-        save_verified(app.runtime, answer_id, VOUCHED, verified_by="U1", reply=Reply("C1", said_to, awaits_admin=False))
+        save_verified(
+            app.runtime, answer_id, VOUCHED, verified_by="U1", reply=ExpertReply("C1", said_to, awaits_admin=False)
+        )
         with psycopg.connect(database) as conn:
             assert [row.correction for row in read_answers(conn, VERIFIED) if row.everyone] == (
                 [VOUCHED] if learnt else []

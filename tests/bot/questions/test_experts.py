@@ -12,7 +12,7 @@ from bot.feedback.review_views import APPROVE_REPLY
 from bot.questions.channels import ChannelSettings, save_channel
 from bot.questions.expert_views import ASKED_BEFORE, NO_EXPERTS, NO_EXPERTS_HERE, NOT_FOUND, NOT_YOURS
 from bot.questions.experts import NotSaved, _save, is_worth_keeping
-from bot.questions.passages import GONE, NOT_KEPT, ShownPassage, passage_modal
+from bot.questions.passages import GONE, NOT_KEPT, SourcePassage, passage_modal
 from retrieval.answering.answer import Done, Event, Question, Text
 from retrieval.indexing.verified import TITLE, UNAPPROVED
 from tests.bot.conftest import Connect, Rows, ask
@@ -243,7 +243,7 @@ def test_a_passage_is_shown_in_a_modal(workspace: Workspace, connect: Connect, d
 def test_a_passage_cannot_speak_to_slack() -> None:
     """Title, heading and text are data."""
     view = passage_modal(
-        ShownPassage("<!here>", "<@U1>", "a.md", "2026-01-01", "default", "see <!channel> & **this** " * 900)
+        SourcePassage("<!here>", "<@U1>", "a.md", "2026-01-01", "default", "see <!channel> & **this** " * 900)
     )
     assert "<!" not in str(view)
     assert "<@" not in str(view)

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from bot.questions import views
-from bot.questions.limits import Exceeded
+from bot.questions.limits import LimitReached
 from retrieval.answering.answer import Source
 from tests.bot.samples import ANSWER_TEXT, source
 
@@ -98,10 +98,10 @@ def test_a_source_tells_its_age(modified: str | None, words: str) -> None:
 def test_a_limit_says_when_to_try_again() -> None:
     """In the reader's time zone, and in words that say whose limit it is."""
     again = datetime(2026, 3, 10, 14, 5, tzinfo=UTC)
-    mine = views.limit_reached(Exceeded(True, 30, again))
+    mine = views.limit_reached(LimitReached(True, 30, again))
     assert "30 questions" in mine
     assert "|14:05 UTC>" in mine
-    assert views.limit_reached(Exceeded(False, 900, again)) != mine
+    assert views.limit_reached(LimitReached(False, 900, again)) != mine
 
 
 def test_long_answers_are_split_at_slacks_limits() -> None:
