@@ -13,6 +13,7 @@ acknowledged and dealt with as they come.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 from threading import Event as Flag
@@ -77,12 +78,14 @@ class Inbox:
     _last_arrival: float = float("-inf")
     _ending: bool = False
     _writer: Thread | None = None
-    _dealing: ThreadPoolExecutor | None = None
+    _dealing: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "inbox"))
+    _acknowledging: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "inbox-unkept"))
+    _deal: Deal = field(default=lambda event: None)
 
     def start(self, deal: Deal) -> None:
         """Begins to write what arrives, and to have it dealt with."""
-        self._dealing = ThreadPoolExecutor(THREADS, thread_name_prefix="inbox")
-        self._writer = Thread(target=self._run, args=[deal, self._dealing], name="inbox-writer", daemon=True)
+        self._deal = deal
+        self._writer = Thread(target=self._run, name="inbox-writer", daemon=True)
         self._writer.start()
 
     def end(self) -> None:
@@ -90,8 +93,9 @@ class Inbox:
         with self._wake:
             self._ending = True
             self._wake.notify()
-        if self._writer is not None and self._dealing is not None:
-            self._dealing.shutdown(wait=False, cancel_futures=True)
+        self._acknowledging.shutdown(wait=False, cancel_futures=True)
+        self._dealing.shutdown(wait=False, cancel_futures=True)
+        if self._writer is not None:
             self._writer.join(TIMEOUT)
 
     def receive(self, event_id: str, payload: Mapping[str, Any], acknowledge: Callable[[], None]) -> bool:
@@ -102,7 +106,12 @@ class Inbox:
         event = read_event(payload, event_id, self.bot)
         if event is None:
             return False
-        self._add(Arrival(key_of(event), event, payload, acknowledge))
+        arrival = Arrival(key_of(event), event, payload, acknowledge)
+        if arrival.key is not None:
+            self._add(arrival)
+        else:
+            with suppress(RuntimeError):  # this process is being stopped
+                self._acknowledging.submit(self._pass_on, arrival)
         return True
 
     def receive_envelope(self, request: SocketModeRequest, acknowledge: Callable[[], None]) -> bool:
@@ -126,12 +135,17 @@ class Inbox:
             self._last_arrival = time.monotonic()
             self._wake.notify()
 
-    def _run(self, deal: Deal, dealing: ThreadPoolExecutor) -> None:
+    def _pass_on(self, arrival: Arrival) -> None:
+        """What nobody counts on waits for no row."""
+        arrival.acknowledge()
+        with suppress(RuntimeError):
+            self._dealing.submit(self._deal, arrival.event)
+
+    def _run(self) -> None:
         while True:
             arrivals, finished = self._next()
-            kept = [arrival for arrival in arrivals if arrival.key is not None]
-            if kept or finished:
-                self._write(kept, finished)
+            if arrivals or finished:
+                self._write(arrivals, finished)
             for arrival in arrivals:
                 arrival.acknowledge()
             if self._ending:
@@ -139,7 +153,7 @@ class Inbox:
             self._queue(arrivals)
             if self._waiting and self._is_calm():
                 for arrival in self._waiting:
-                    dealing.submit(self._deal_with, arrival, deal)
+                    self._dealing.submit(self._deal_with, arrival)
                 self._waiting = []
 
     def _next(self) -> tuple[list[Arrival], list[str]]:
@@ -165,19 +179,17 @@ class Inbox:
     def _queue(self, arrivals: Sequence[Arrival]) -> None:
         """What tells of the same thing as something in hand needs nothing more than its acknowledgement."""
         for arrival in arrivals:
-            if arrival.key in self._in_hand:
-                continue
-            if arrival.key is not None:
+            if arrival.key is not None and arrival.key not in self._in_hand:
                 self._in_hand.add(arrival.key)
-            self._waiting_since = self._waiting_since if self._waiting else time.monotonic()
-            self._waiting.append(arrival)
+                self._waiting_since = self._waiting_since if self._waiting else time.monotonic()
+                self._waiting.append(arrival)
 
     def _is_calm(self) -> bool:
         now = time.monotonic()
         return now - self._last_arrival >= CALM or now - self._waiting_since >= LONGEST_BURST
 
-    def _deal_with(self, arrival: Arrival, deal: Deal) -> None:
-        deal(arrival.event)
+    def _deal_with(self, arrival: Arrival) -> None:
+        self._deal(arrival.event)
         if arrival.key is not None:
             self._forget(arrival.key)
 

@@ -12,7 +12,7 @@ from slack_bolt import App
 from structlog.contextvars import bound_contextvars
 
 from bot.admin import channel_modal, collections, comparison, export, installation, reindexing, tuning
-from bot.admin.commands import Subcommand, on_command
+from bot.admin.commands import Subcommand, on_button, on_command, on_reindex
 from bot.admin.reindex_view import CANCEL_ACTION
 from bot.feedback import review_listeners, thumbs
 from bot.home import tab
@@ -27,10 +27,10 @@ from bot.slack.workspace import error_code
 
 log = structlog.get_logger(__name__)
 
-# What `/journeyman` understands: each module's words, in the order of the help.
+# What `/journeyman` understands: each module's subcommands, in the order of the help.
 SUBCOMMANDS: dict[str, Subcommand] = {
-    word.name: word
-    for word in (
+    subcommand.name: subcommand
+    for subcommand in (
         *installation.SUBCOMMANDS,
         *channel_modal.SUBCOMMANDS,
         *collections.SUBCOMMANDS,
@@ -45,8 +45,10 @@ SUBCOMMANDS: dict[str, Subcommand] = {
 def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     """Every listener of the bot, in one place."""
     app.middleware(partial(receive_first, inbox=inbox))
-    for event in ("app_mention", "message", "reaction_added", "reaction_removed"):
-        app.event(event)(pass_over)
+    app.event("app_mention")(pass_over)
+    app.event("message")(pass_over)
+    app.event("reaction_added")(pass_over)
+    app.event("reaction_removed")(pass_over)
     app.event("app_home_opened")(partial(on_app_opened, runtime=runtime))
     thumbs.register(app, runtime)
     review_listeners.register(app, runtime)
@@ -56,9 +58,10 @@ def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
     channel_modal.register(app, runtime)
     experts.register(app, runtime)
     passages.register(app, runtime)
-    app.command("/journeyman")(partial(on_command, words=SUBCOMMANDS, runtime=runtime))
-    app.command("/reindex")(partial(reindexing.on_reindex, runtime=runtime))
-    app.action(CANCEL_ACTION)(partial(reindexing.on_cancel, runtime=runtime))
+    app.command("/ask")(partial(asking_privately.on_ask, runtime=runtime))
+    app.command("/journeyman")(partial(on_command, subcommands=SUBCOMMANDS, runtime=runtime))
+    app.command("/reindex")(partial(on_reindex, run=reindexing.reindex, runtime=runtime))
+    app.action(CANCEL_ACTION)(partial(on_button, run=reindexing.cancel, runtime=runtime))
     app.error(on_error)
 
 

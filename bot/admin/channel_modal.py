@@ -39,16 +39,16 @@ def register(app: App, runtime: Runtime) -> None:
     app.view(FORM)(partial(on_submitted, runtime=runtime))
 
 
-def channel(said: Command, runtime: Runtime) -> str | None:
+def channel(command: Command, runtime: Runtime) -> str | None:
     """Opens the form with what holds now."""
-    if said.channel.startswith("D"):
+    if command.channel.startswith("D"):
         return NOT_IN_DIRECT
-    principals = personal(runtime, said.person)
+    principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        settings = channel_settings(conn, said.channel)
+        settings = channel_settings(conn, command.channel)
         known = sorted(readable_collections(conn, principals))
-        form = channel_form(said.channel, settings, known, languages(conn))
-    runtime.client.views_open(trigger_id=said.trigger_id, view=form)
+        form = channel_form(command.channel, settings, known, languages(conn))
+    runtime.client.views_open(trigger_id=command.trigger_id, view=form)
     return None
 
 

@@ -15,13 +15,13 @@ USAGE = (
 _MENTION = {"user": "<@{}>", "group": "<!subteam^{}>", "channel": "<#{}>"}
 
 
-def collection(said: Command, runtime: Runtime) -> str:
+def collection(command: Command, runtime: Runtime) -> str:
     """The list, or one more or one less in an audience."""
-    if not said.rest:
+    if not command.rest:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             found = list_audiences(conn)
         return "\n".join(map(_line, found)) or "There are no collections yet."
-    name, action, who = [*said.rest.rsplit(None, 2), "", ""][:3]
+    name, action, who = [*command.rest.rsplit(None, 2), "", ""][:3]
     try:
         named = principal(who)
     except WrongAudience:
@@ -35,7 +35,7 @@ def collection(said: Command, runtime: Runtime) -> str:
             return f"There is no collection {plain(name)}. `/journeyman collection` shows them."
         after = known[name] | {named} if action == "add" else known[name] - {named}
         set_audience(conn, name, after)
-        record(conn, said.person, f"collection {action}", detail={"collection": name, "principal": named})
+        record(conn, command.person, f"collection {action}", detail={"collection": name, "principal": named})
     return f"From the next question on, {plain(name)} is for {_people(sorted(after))}."
 
 

@@ -1,11 +1,12 @@
-"""`/journeyman WORD …`: finds the word, asks whether the person may use it, and tells them what came of it.
+"""`/journeyman WORD …` and `/reindex`: who used the command, whether they may, and what they are told came of it.
 
-Each word is one function, listed in `bot.listeners`. It answers with a text that the person alone sees, or with None
-if it has shown something itself, such as a modal. Those for admins are authorized here and written to the audit log.
+Each subcommand is one function, listed in `bot.listeners`. It returns a text that the person alone sees, or None if it
+has shown something itself, such as a modal. Those for admins are authorized here and written to the audit log.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -35,13 +36,18 @@ NO_DATABASE = "I cannot do that right now: my database does not respond. Please 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One use of a slash command; `rest` is what stands behind its first word."""
+    """One use of a slash command, or of a button that stands for one; `rest` is what stands behind its first word."""
 
     person: str
     channel: str
     trigger_id: str
     rest: str
     respond: Respond
+    ack: Ack
+
+
+Run = Callable[[Command, Runtime], str | None]
+"""Does what a command is for: returns what the person is told, None if they see something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,90 +60,105 @@ class Subcommand:
     name: str
     usage: str
     meaning: str
-    run: Callable[[Command, Runtime], str | None]
+    run: Run
     admins: bool = False
     changes: bool = False
 
 
 def on_command(
-    ack: Ack, respond: Respond, command: dict[str, Any], *, words: Mapping[str, Subcommand], runtime: Runtime
+    ack: Ack, respond: Respond, command: dict[str, Any], *, subcommands: Mapping[str, Subcommand], runtime: Runtime
 ) -> None:
     """`/journeyman`: acknowledged, and answered for the person alone."""
     name, _, rest = str(command.get("text") or "").strip().partition(" ")
-    word = words.get(name.lower())
-    if word is None:
+    subcommand = subcommands.get(name.lower())
+    if subcommand is None:
         unknown = f"I don't know `/journeyman {plain(name)}`.\n\n" if name and name.lower() != "help" else ""
-        ack(unknown + help_text(list(words.values())))
+        ack(unknown + help_text(list(subcommands.values())))
         return
-    if not word.changes:
+    if not subcommand.changes:
         ack()
-    said = said_in(command, rest.strip(), respond)
-    carry_out(said, f"/journeyman {word.name}", lambda: _run(word, said, runtime), ack, runtime)
+    typed = read_command(command, rest.strip(), respond, ack)
+    carry_out(typed, f"/journeyman {subcommand.name}", partial(_run, subcommand), runtime)
 
 
-def said_in(command: Mapping[str, Any], rest: str, respond: Respond) -> Command:
-    """The parts of Slack's payload that words use."""
+def on_reindex(ack: Ack, respond: Respond, command: dict[str, Any], *, run: Run, runtime: Runtime) -> None:
+    """`/reindex`: acknowledged by `run` once the run is kept; what goes wrong, the person alone is told."""
+    carry_out(read_command(command, str(command.get("text") or ""), respond, ack), "/reindex", run, runtime)
+
+
+def on_button(
+    ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, run: Run, runtime: Runtime
+) -> None:
+    """A button that does what a command does, with its value as the command's text."""
+    payload = {"user_id": body["user"]["id"], "channel_id": (body.get("channel") or {}).get("id", "")}
+    carry_out(read_command(payload, str(action.get("value", "")), respond, ack), action["action_id"], run, runtime)
+
+
+def read_command(payload: Mapping[str, Any], rest: str, respond: Respond, ack: Ack) -> Command:
+    """The parts of Slack's payload that commands use."""
     return Command(
-        person=str(command.get("user_id", "")),
-        channel=str(command.get("channel_id", "")),
-        trigger_id=str(command.get("trigger_id", "")),
+        person=str(payload.get("user_id", "")),
+        channel=str(payload.get("channel_id", "")),
+        trigger_id=str(payload.get("trigger_id", "")),
         rest=rest,
         respond=respond,
+        ack=ack,
     )
 
 
-def carry_out(said: Command, command: str, run: Callable[[], str | None], ack: Ack, runtime: Runtime) -> None:
+def carry_out(command: Command, name: str, run: Run, runtime: Runtime) -> None:
     """Runs a command, acknowledges it unless that was done before, and tells the person what it says.
 
     Never raises: a failure becomes a sentence.
     """
     try:
-        with bound_contextvars(request=f"{command.strip('/').replace(' ', '-')}-{uuid4().hex[:12]}"):
-            text = run()
+        with bound_contextvars(request=f"{name.strip('/').replace(' ', '-')}-{uuid4().hex[:12]}"):
+            text = run(command, runtime)
     except psycopg.Error as error:
-        log.error("command_failed", command=command, error=error_code(error))
+        log.error("command_failed", command=name, error=error_code(error))
         text = NO_DATABASE
     except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the person is told
-        log.error("command_failed", command=command, error=error_code(error))
+        log.error("command_failed", command=name, error=error_code(error))
         text = FAILED
-    if ack.response is None:
-        ack()
+    if command.ack.response is None:
+        command.ack()
     if text is not None:
-        tell(said, text, runtime)
+        reply(command, text, runtime)
 
 
-def tell(said: Command, text: str, runtime: Runtime) -> None:
+def reply(command: Command, text: str, runtime: Runtime) -> None:
     """Tells the person alone: where they typed the command, or in a direct message if Slack does not let us."""
+    respond = command.respond
     try:
-        if said.respond.response_url and said.respond(text=text, response_type="ephemeral").status_code == 200:
+        if respond.response_url and respond(text=text, response_type="ephemeral").status_code == 200:
             return
     except SLACK_ERRORS as error:
         log.warning("response_url_failed", error=error_code(error))
     try:
-        runtime.client.chat_postEphemeral(channel=said.channel, user=said.person, text=text)
+        runtime.client.chat_postEphemeral(channel=command.channel, user=command.person, text=text)
     except SLACK_ERRORS as error:
-        log.warning("not_told_in_channel", error=error_code(error))
-        send_direct(said.person, text, runtime)
+        log.warning("person_not_told_in_channel", error=error_code(error))
+        send_direct(command.person, text, runtime)
 
 
 def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
-    """A direct message; returns the id of its conversation, or None if Slack does not take it."""
+    """Sends a direct message; returns the id of its conversation, or None if Slack does not take it."""
     try:
         return post_direct(runtime.client, person, text=text)[0]
     except SLACK_ERRORS as error:
-        log.error("not_told", error=error_code(error))
+        log.error("person_not_told", error=error_code(error))
         return None
 
 
-def help_text(words: Sequence[Subcommand]) -> str:
+def help_text(subcommands: Sequence[Subcommand]) -> str:
     """How to ask, and every word with its meaning."""
-    lines = [f"• `{word.usage}` {word.meaning}{' _(admins)_' if word.admins else ''}" for word in words]
+    lines = [f"• `{word.usage}` {word.meaning}{' _(admins)_' if word.admins else ''}" for word in subcommands]
     return "\n".join([views.HELP, "", ASK, REINDEX, *lines])
 
 
-def _run(word: Subcommand, said: Command, runtime: Runtime) -> str | None:
-    if word.admins:
+def _run(subcommand: Subcommand, command: Command, runtime: Runtime) -> str | None:
+    if subcommand.admins:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            if not authorize(conn, runtime.client, said.person, word.name, {"text": said.rest[:200]}):
-                return REFUSED.format(command=f"`/journeyman {word.name}`")
-    return word.run(said, runtime)
+            if not authorize(conn, runtime.client, command.person, subcommand.name, {"text": command.rest[:200]}):
+                return REFUSED.format(command=f"`/journeyman {subcommand.name}`")
+    return subcommand.run(command, runtime)

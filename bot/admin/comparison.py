@@ -16,7 +16,7 @@ NONE_YET = (
 )
 
 
-def compare(said: Command, runtime: Runtime) -> str | None:
+def compare(command: Command, runtime: Runtime) -> str | None:
     """Posts the last comparison where the command was typed; tells the person alone if Slack does not let us."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         made = latest(conn)
@@ -24,11 +24,11 @@ def compare(said: Command, runtime: Runtime) -> str | None:
         return NONE_YET
     text = told(made)
     try:
-        posted = runtime.client.chat_postMessage(channel=said.channel, text=text)
+        posted = runtime.client.chat_postMessage(channel=command.channel, text=text)
     except SLACK_ERRORS as error:
         log.info("comparison_not_posted", error=error_code(error))
         return text
-    _add_chart(made, said.channel, str(posted["ts"]), runtime)
+    _add_chart(made, command.channel, str(posted["ts"]), runtime)
     return None
 
 

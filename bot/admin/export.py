@@ -59,14 +59,16 @@ def export_lines(conn: Connection[Any], principals: Sequence[str] | None = None)
             yield json.dumps(row, ensure_ascii=False, default=_as_json)
 
 
-def export(said: Command, runtime: Runtime) -> str:
+def export(command: Command, runtime: Runtime) -> str:
     """Sends the export to the person: as a file, else in messages, where nobody else sees it."""
-    principals = personal(runtime, said.person)
+    principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         lines = list(export_lines(conn, principals))
     if not lines:
         return NOTHING
-    channel = send_direct(said.person, f"Here is what was asked, answered and voted: {len(lines)} questions.", runtime)
+    channel = send_direct(
+        command.person, f"Here is what was asked, answered and voted: {len(lines)} questions.", runtime
+    )
     if channel is None:
         return NOT_SENT
     if _uploaded(lines, channel, runtime):

@@ -16,26 +16,26 @@ ADMINS_USAGE = (
 )
 
 
-def status(said: Command, runtime: Runtime) -> str:
+def status(command: Command, runtime: Runtime) -> str:
     """How the bot did in the last 24 hours, and what is indexed of that which the person may read."""
-    principals = personal(runtime, said.person)
+    principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         return status_text(conn, principals)
 
 
-def admins(said: Command, runtime: Runtime) -> str:
+def admins(command: Command, runtime: Runtime) -> str:
     """Who the admins are; and for admins: one more, or one less."""
-    action, _, who = said.rest.partition(" ")
+    action, _, who = command.rest.partition(" ")
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if action in ("", "list"):
             return admins_text(list_admins(conn))
         member = read_member(who)
         if action not in ("add", "remove") or member is None:
             return ADMINS_USAGE
-        if not authorize(conn, runtime.client, said.person, f"admins {action}", {"member": member}):
+        if not authorize(conn, runtime.client, command.person, f"admins {action}", {"member": member}):
             return REFUSED.format(command=f"`/journeyman admins {action}`")
         if action == "add":
-            added = add_admin(conn, member, said.person)
+            added = add_admin(conn, member, command.person)
             return f"{named(member)} {'is an admin now' if added else 'was an admin already'}."
         return _removed(member, remove_admin(conn, member))
 

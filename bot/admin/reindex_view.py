@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot.admin.status import CONSOLE, slack_date, who
 from bot.questions.views import Block, Message, section
-from bot.slack.mrkdwn import plain, split
+from bot.slack.mrkdwn import plain, slack_date, split
+from bot.slack.people import CONSOLE, mention
 from retrieval.indexing.reindexing import Run
 
 CANCEL_ACTION = "reindex_cancel"
@@ -24,7 +24,7 @@ def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
     """
     if not named:
         run = _nameless(run)
-    head = f"*{_title(run)}*, asked for by {who(run.started_by)}"
+    head = f"*{_title(run)}*, asked for by {mention(run.started_by)}"
     fields = [{"type": "mrkdwn", "text": f"*{label}*\n{value}"} for label, value in _counts(run).items()]
     blocks = [section(f"{head}\n{_state(run, now)}"), {"type": "section", "fields": fields}]
     blocks += [_cancel_button(run)] if run.is_open else _ending(run)
@@ -38,7 +38,7 @@ def already_running(run: Run, *, named: bool = True) -> str:
         run = _nameless(run)
     stands = "it waits for a worker" if run.state == "queued" else f"it has done {run.done} of {run.total} documents"
     return (
-        f"*{plain(run.target)}* is being indexed already: {who(run.started_by)} started it "
+        f"*{plain(run.target)}* is being indexed already: {mention(run.started_by)} started it "
         f"{slack_date(run.queued_at)}, and {stands}. Ask again when it is done."
     )
 
@@ -68,7 +68,7 @@ def _state(run: Run, now: datetime) -> str:
         case "queued":
             return ":hourglass_flowing_sand: waits for a worker"
         case "running" if run.cancelled_by is not None:
-            return f":octagonal_sign: {who(run.cancelled_by)} cancelled it: it stops after the passages at hand"
+            return f":octagonal_sign: {mention(run.cancelled_by)} cancelled it: it stops after the passages at hand"
         case "running":
             left = run.seconds_left(now)
             remaining = "" if left is None else f", about {duration(left)} left"
@@ -79,7 +79,7 @@ def _state(run: Run, now: datetime) -> str:
             return f":white_check_mark: done in {duration(_seconds(run))}{wrote}"
         case "cancelled":
             stays = "" if run.dry_run else "; what was finished stays in the index"
-            return f":octagonal_sign: cancelled by {who(run.cancelled_by or CONSOLE)}{stays}"
+            return f":octagonal_sign: cancelled by {mention(run.cancelled_by or CONSOLE)}{stays}"
         case "failed":
             return f":x: failed: {plain(run.error or 'it is not known why')}"
 

@@ -15,17 +15,16 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg import Connection
-from slack_bolt import Ack, Respond
 
 from bot.admin.authorization import authorize
-from bot.admin.commands import REFUSED, Command, carry_out, said_in, send_direct
+from bot.admin.commands import REFUSED, Command, send_direct
 from bot.admin.reindex_view import already_running, run_message
-from bot.admin.status import CONSOLE
 from bot.questions.readers import personal, readable_collections, readers
 from bot.questions.views import Message
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import plain, unescape
 from bot.slack.notify import post_direct
+from bot.slack.people import CONSOLE
 from bot.slack.workspace import SLACK_ERRORS, error_code
 from jobs.rows import cancel_job, is_worked_on
 from retrieval.indexing.reindexing import (
@@ -69,7 +68,7 @@ _SHOWN = "DELETE FROM reindex_message WHERE run_id = %(run)s"
 
 @dataclass(frozen=True, slots=True)
 class ReindexRequest:
-    """What a person typed."""
+    """What `/reindex` is asked for: which documents, and how."""
 
     name: str = "all"
     dry_run: bool = False
@@ -85,21 +84,47 @@ class RunMessage:
     ts: str
 
 
-def on_reindex(ack: Ack, respond: Respond, command: dict[str, Any], *, runtime: Runtime) -> None:
-    """The command: acknowledged once the run is kept; what goes wrong, the person alone is told."""
-    said = said_in(command, str(command.get("text") or ""), respond)
-    carry_out(said, "/reindex", lambda: _reindex(said, ack, runtime), ack, runtime)
+def reindex(command: Command, runtime: Runtime) -> str | None:
+    """`/reindex`: asks for a run, acknowledges the command once the run is kept, and shows it where that was typed."""
+    request = read_request(command.rest)
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, command.person, "reindex", {"text": command.rest[:200]}):
+            return REFUSED.format(command="`/reindex`")
+        if request is None or request.name == "help":
+            return USAGE
+        if runtime.operations.reindex is None:
+            return NOT_HERE
+        target = find_target(conn, request.name)
+        if target is None:
+            return _unknown(conn, request.name)
+        try:
+            run = request_run(conn, target, started_by=command.person, force=request.force, dry_run=request.dry_run)
+            conn.execute(_TO_SHOW, {"run": run.id, "channel": command.channel, "owner": runtime.owner})
+        except AlreadyRunning as error:
+            earlier: Run | None = error.run
+        else:
+            earlier = None
+    if earlier is not None:
+        return _already_running(earlier, command, runtime)
+    log.info("run_asked_for", run=run.id)
+    command.ack()
+    message = show_and_hand_out(run, command.channel, runtime)
+    if message is None:
+        return NOWHERE_TO_SHOW
+    return None if message.channel == command.channel else SHOWN_DIRECTLY
 
 
-def on_cancel(ack: Ack, respond: Respond, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """The button below a run, for admins."""
-    payload = {"user_id": body["user"]["id"], "channel_id": (body.get("channel") or {}).get("id", "")}
-    said = said_in(payload, str(action.get("value", "")), respond)
-    carry_out(said, "cancel", lambda: _cancel(said, runtime), ack, runtime)
+def cancel(command: Command, runtime: Runtime) -> str:
+    """The button below a run, for admins: its value is the run's id."""
+    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, command.person, "reindex cancel", {"run": command.rest[:20]}):
+            return REFUSED.format(command="cancelling a run")
+        cancelled = command.rest.isdecimal() and cancel_job(conn, int(command.rest), command.person)
+    return WILL_STOP if cancelled else NO_LONGER
 
 
-def read_wanted(text: str) -> ReindexRequest | None:
-    """The parts of what was typed; None for an option that there is not."""
+def read_request(text: str) -> ReindexRequest | None:
+    """What a person typed behind `/reindex`; None for an option that there is not."""
     names, flags = [], set()
     for word in _LINK.sub(r"\1", text).split():
         if flag := _FLAG.fullmatch(word):
@@ -126,13 +151,6 @@ def resume(place: RunMessage, runtime: Runtime) -> None:
             show_and_hand_out(run, place.channel, runtime)
         return
     start_watching(place, runtime)
-
-
-def _already_running(run: Run, said: Command, runtime: Runtime) -> str:
-    principals = personal(runtime, said.person)
-    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        known = readable_collections(conn, principals)
-    return already_running(run, named=known.issuperset(run.collections))
 
 
 def shown(run: Run, channel: str, runtime: Runtime, *, private: bool = False) -> Message:
@@ -177,34 +195,6 @@ def watch(place: RunMessage, runtime: Runtime) -> None:
                 return
 
 
-def _reindex(said: Command, ack: Ack, runtime: Runtime) -> str | None:
-    wanted = read_wanted(said.rest)
-    before: Run | None = None
-    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-        if not authorize(conn, runtime.client, said.person, "reindex", {"text": said.rest[:200]}):
-            return REFUSED.format(command="`/reindex`")
-        if wanted is None or wanted.name == "help":
-            return USAGE
-        if runtime.operations.reindex is None:
-            return NOT_HERE
-        target = find_target(conn, wanted.name)
-        if target is None:
-            return _unknown(conn, wanted.name)
-        try:
-            run = request_run(conn, target, started_by=said.person, force=wanted.force, dry_run=wanted.dry_run)
-            conn.execute(_TO_SHOW, {"run": run.id, "channel": said.channel, "owner": runtime.owner})
-        except AlreadyRunning as error:
-            before = error.run
-    if before is not None:
-        return _already_running(before, said, runtime)
-    log.info("run_asked_for", run=run.id)
-    ack()
-    place = show_and_hand_out(run, said.channel, runtime)
-    if place is None:
-        return NOWHERE_TO_SHOW
-    return None if place.channel == said.channel else SHOWN_DIRECTLY
-
-
 def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> RunMessage | None:
     """Posts the run's message and has the run done; None if there is nowhere to post it."""
     place = _post(run, channel, runtime)
@@ -219,12 +209,11 @@ def show_and_hand_out(run: Run, channel: str, runtime: Runtime) -> RunMessage | 
     return place
 
 
-def _cancel(said: Command, runtime: Runtime) -> str:
-    with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-        if not authorize(conn, runtime.client, said.person, "reindex cancel", {"run": said.rest[:20]}):
-            return REFUSED.format(command="cancelling a run")
-        found = said.rest.isdecimal() and cancel_job(conn, int(said.rest), said.person)
-    return WILL_STOP if found else NO_LONGER
+def _already_running(run: Run, command: Command, runtime: Runtime) -> str:
+    principals = personal(runtime, command.person)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        readable = readable_collections(conn, principals)
+    return already_running(run, named=readable.issuperset(run.collections))
 
 
 def _hand_out(run_id: int, runtime: Runtime) -> None:

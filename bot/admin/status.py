@@ -10,13 +10,13 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from bot.questions.answers import CALLED_OFF
-from bot.slack.mrkdwn import escape, plain
+from bot.slack.mrkdwn import plain, slack_date
+from bot.slack.people import mention
 from jobs.rows import Job, current_jobs
 from retrieval.indexing.attempts import SetAside, documents_set_aside
 from retrieval.indexing.building import Build, models
 from retrieval.indexing.reindexing import Run, open_runs
 
-CONSOLE = "console"  # who asks at the command line
 MOST_SET_ASIDE = 10
 
 _COUNTS = """
@@ -161,7 +161,7 @@ def _collection(collection: Collection) -> str:
 
 def _run(run: Run, ahead: int) -> str:
     stands = waits(ahead) if run.state == "queued" else f"{run.done} of {run.total} documents done"
-    return f"• Being indexed: {plain(run.target)}, {stands}, started by {who(run.started_by)}"
+    return f"• Being indexed: {plain(run.target)}, {stands}, started by {mention(run.started_by)}"
 
 
 def _job(job: Job, ahead: int) -> str:
@@ -180,17 +180,3 @@ def _embedder(model: Build) -> str:
         )
     searched = "searched with" if model.state == "active" else "kept, to go back to"
     return f"• Embedding model: {plain(model.name)}, {searched}"
-
-
-def who(person: str) -> str:
-    """A mention, or where they sit who have none."""
-    return "somebody at the command line" if person == CONSOLE else f"<@{escape(person)}>"
-
-
-def slack_date(moment: datetime) -> str:
-    """A moment as Slack shows it to each reader in their time zone.
-
-    https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
-    """
-    fallback = f"{moment:%Y-%m-%d %H:%M %Z}"
-    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"

@@ -14,11 +14,11 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from bot.admin.commands import Command, Subcommand
-from bot.admin.status import slack_date, who
 from bot.operations import ModelState
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
-from bot.slack.mrkdwn import plain
+from bot.slack.mrkdwn import plain, slack_date
 from bot.slack.notify import post_direct
+from bot.slack.people import mention
 from bot.slack.workspace import SLACK_ERRORS, error_code
 from finetune.registry import Adapter, NotPossible, Switch, adapters, in_use
 from finetune.registry import find as find_adapter
@@ -69,9 +69,9 @@ class RoundMessage:
     person: str | None
 
 
-def model(said: Command, runtime: Runtime) -> str:
+def model(command: Command, runtime: Runtime) -> str:
     """Which model and adapter answer; one adapter; or the promotion of one."""
-    action, _, rest = said.rest.partition(" ")
+    action, _, rest = command.rest.partition(" ")
     name, _, reason = rest.strip().partition(" ")
     try:
         if action == "show" and name:
@@ -79,20 +79,20 @@ def model(said: Command, runtime: Runtime) -> str:
                 return adapter_details(find_adapter(conn, name))
         if action == "promote" and name:
             with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-                now = promote_adapter(conn, name, by=said.person, reason=reason.strip() or None)
+                now = promote_adapter(conn, name, by=command.person, reason=reason.strip() or None)
             return f"{answering(now)} `/journeyman rollback` goes back."
     except NotPossible as error:
         return plain(str(error)).replace("say --reason WHY", "say why behind its name")
     return MODEL_USAGE if action not in ("", "list") else _overview(runtime)
 
 
-def finetune(said: Command, runtime: Runtime) -> str | None:
+def finetune(command: Command, runtime: Runtime) -> str | None:
     """What there is to learn from, and the last rounds; or a new round, with a message that says how far it is."""
-    if said.rest in ("start", "now"):
-        return _start(said, runtime)
-    if said.rest == "stop":
-        return _stop(said, runtime)
-    if said.rest:
+    if command.rest in ("start", "now"):
+        return _start(command, runtime)
+    if command.rest == "stop":
+        return _stop(command, runtime)
+    if command.rest:
         return FINETUNE_USAGE
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         up, down, examples = conn.execute(_LEARNT_FROM).fetchone() or (0, 0, 0)
@@ -104,12 +104,12 @@ def finetune(said: Command, runtime: Runtime) -> str | None:
     return "\n".join([*lines, *(f"• {round_text(one)}" for one in last)])
 
 
-def rollback(said: Command, runtime: Runtime) -> str:
+def rollback(command: Command, runtime: Runtime) -> str:
     """End the trial there is, or go back to what answered before."""
-    reason = said.rest or "asked for in Slack"
+    reason = command.rest or "asked for in Slack"
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            return answering(roll_back(conn, by=said.person, reason=reason))
+            return answering(roll_back(conn, by=command.person, reason=reason))
     except NotPossible as error:
         return plain(str(error))
 
@@ -182,15 +182,15 @@ def _overview(runtime: Runtime) -> str:
     return "\n".join(lines) or "No answer was written yet, so I cannot say which model writes them."
 
 
-def _start(said: Command, runtime: Runtime) -> str | None:
+def _start(command: Command, runtime: Runtime) -> str | None:
     if runtime.operations.finetune is None:
         return NOT_HERE
     try:
-        number = runtime.operations.finetune(said.person, said.rest == "now")
+        number = runtime.operations.finetune(command.person, command.rest == "now")
     except Exception as error:  # noqa: BLE001 - the edge to another room: the person is told what to do
         log.warning("round_not_started", error=error_code(error))
         return "I could not note that down: try again in a minute."
-    asked = {"round_id": number, "channel": said.channel, "person": said.person, "owner": runtime.owner}
+    asked = {"round_id": number, "channel": command.channel, "person": command.person, "owner": runtime.owner}
     try:
         with (
             runtime.pool.connection(timeout=ACK_TIMEOUT) as conn,
@@ -217,10 +217,10 @@ def follow(place: RoundMessage, runtime: Runtime) -> None:
     Thread(target=_watch, args=(place, runtime), name=f"round-{place.round_id}", daemon=True).start()
 
 
-def _stop(said: Command, runtime: Runtime) -> str:
+def _stop(command: Command, runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         found = open_round(conn)
-        if found is None or found.job_id is None or not cancel_job(conn, found.job_id, said.person):
+        if found is None or found.job_id is None or not cancel_job(conn, found.job_id, command.person):
             return "No round is under way."
         rounds(conn, 0)  # one that nobody works on has ended with its job
     return f"Round {found.id} is cancelled. What answers stays as it is."
@@ -289,7 +289,7 @@ def _expected(cost: Mapping[str, Any]) -> str:
 
 
 def _asker(found: Round) -> str:
-    return "the schedule" if found.started_by == "schedule" else who(found.started_by)
+    return "the schedule" if found.started_by == "schedule" else mention(found.started_by)
 
 
 SUBCOMMANDS = (

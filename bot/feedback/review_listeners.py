@@ -48,12 +48,12 @@ def register(app: App, runtime: Runtime) -> None:
     app.view(review_views.REVIEW)(partial(on_approve, runtime=runtime))
 
 
-def review(said: Command, runtime: Runtime) -> str | None:
+def review(command: Command, runtime: Runtime) -> str | None:
     """`/journeyman review`: the queue in a modal."""
-    principals = personal(runtime, said.person)
+    principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         view = _queue(conn, principals)
-    runtime.client.views_open(trigger_id=said.trigger_id, view=view)
+    runtime.client.views_open(trigger_id=command.trigger_id, view=view)
     return None
 
 
@@ -184,7 +184,7 @@ def _approved(answer_id: UUID, text: str, question: str, person: str, runtime: R
         judged = read_answer(conn, answer_id)
     if judged is None:
         return review_views.NO_SUCH_ANSWER
-    author = next((said.person for said in judged.complaints if said.correction == text), None)
+    author = next((each.person for each in judged.complaints if each.correction == text), None)
     verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=author, question=question or None)
     return review_views.NO_SUCH_ANSWER if verified is None else review_views.approved(verified)
 

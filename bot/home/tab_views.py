@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.admin.status import Collection, slack_date
+from bot.admin.status import Collection
 from bot.feedback.complaints import DocumentsToFix
 from bot.feedback.review import QueuedAnswer
 from bot.feedback.review_views import button, context, queue_blocks, to_fix_blocks
@@ -11,7 +11,7 @@ from bot.home.charts import in_words
 from bot.home.figures import Figures
 from bot.home.personal_data import DataCounts, OwnQuestion
 from bot.questions.views import Block, section
-from bot.slack.mrkdwn import fitting, plain
+from bot.slack.mrkdwn import fitting, plain, slack_date
 
 DELETE = "delete_my_data"  # action id
 

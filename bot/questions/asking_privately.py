@@ -49,8 +49,7 @@ class PrivateQuestion:
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """Registers the command and the shortcut."""
-    app.command("/ask")(partial(on_ask, runtime=runtime))
+    """Registers the shortcut; the command is registered with the others."""
     app.message_shortcut(SHORTCUT)(partial(on_shortcut, runtime=runtime))
 
 

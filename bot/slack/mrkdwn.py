@@ -9,6 +9,7 @@ https://docs.slack.dev/messaging/formatting-message-text/#escaping A Markdown li
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 SECTION_LIMIT = 3000  # characters of a section block's text
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
@@ -59,6 +60,15 @@ def link(url: str | None, label: str) -> str:
         return shown
     address = re.sub(r"[\s<>|\"]", lambda found: f"%{ord(found.group()):02X}", url)
     return f"<{address.replace('&', '&amp;')}|{shown}>"
+
+
+def slack_date(moment: datetime) -> str:
+    """A moment as Slack shows it to each reader in their time zone.
+
+    https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
+    """
+    fallback = f"{moment:%Y-%m-%d %H:%M %Z}"
+    return f"<!date^{int(moment.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
 def split(text: str, limit: int = SECTION_LIMIT) -> Iterator[str]:

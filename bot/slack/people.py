@@ -3,9 +3,17 @@
 import structlog
 from slack_sdk import WebClient
 
+from bot.slack.mrkdwn import escape
 from bot.slack.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
+
+CONSOLE = "console"  # in place of a person's id: whoever sits at the command line
+
+
+def mention(person: str) -> str:
+    """A mention of the person; of the command line, which nobody can mention, where they sit."""
+    return "somebody at the command line" if person == CONSOLE else f"<@{escape(person)}>"
 
 
 def shown_name(client: WebClient, person: str) -> str:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from bot.questions import asking_privately, views
+from bot.questions import sharing, views
 from bot.questions.answers import begin_answer
 from bot.questions.asking_privately import NO_WORDS, SHORTCUT, USAGE
 from bot.questions.readers import readers
@@ -90,7 +90,7 @@ def test_slack_is_told_before_it_is_asked_who_reads(
     connect()
     workspace.slash("ada", "maintenance", "/ask", ASKED)
     answer = private_answer(workspace)
-    monkeypatch.setattr(asking_privately, "readers", slow)
+    monkeypatch.setattr(sharing, "readers", slow)
     delivery = workspace.press("ada", answer, "share_answer")
     workspace.wait_for(lambda: delivery.acknowledged)
     assert not workspace.messages("maintenance")

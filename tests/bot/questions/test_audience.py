@@ -467,7 +467,7 @@ def test_an_experts_reply_is_for_those_who_may_read_it(app: SlackApp, bot: Works
     direct = bot.direct_message(bot.ada)
     answer_id = made_of(database, [], channel=place.id)
     with psycopg.connect(database) as conn:
-        save_channel(conn, place.id, ChannelSettings(experts=[bot.ada.id]), "U1")
+        save_channel(conn, place.id, ChannelSettings(experts=[bot.ada.id], trusted_experts=[bot.ada.id]), "U1")
         root = bot.post("ada", place, "Who knows?")
         conn.execute(
             "INSERT INTO expert_request (answer_id, channel, thread_ts, asked_by, experts, posted)"
