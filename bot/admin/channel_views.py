@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.questions.channels import ChannelSettings
-from bot.questions.views import Block, section
+from bot.slack.blocks import Block, field, modal, plain_text, section
 from bot.slack.mrkdwn import plain
 
 FORM = "channel_settings"
@@ -42,35 +42,33 @@ def channel_form(
     if settings.experts:
         experts["initial_users"] = list(settings.experts)
     names = {name: name for name in collections[:MOST_OPTIONS]}
-    searched = [_input(COLLECTIONS, "Collections to search (none: all)", _several(names, chosen), optional=True)]
-    return {
-        "type": "modal",
-        "callback_id": FORM,
-        "private_metadata": json.dumps({"channel": channel}),
-        "title": _text("This channel"),
-        "submit": _text("Save"),
-        "close": _text("Cancel"),
-        "blocks": [
-            _input(ANSWERS, "What do I answer?", _radio(_ANSWERS, settings.answers)),
-            _input(
+    searched = [field(COLLECTIONS, "Collections to search (none: all)", _several(names, chosen), optional=True)]
+    questions = {str(value): label for value, label in _THRESHOLDS.items()}
+    language = {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")}
+    return modal(
+        "This channel",
+        [
+            field(ANSWERS, "What do I answer?", _radio(_ANSWERS, settings.answers)),
+            field(
                 THRESHOLD,
                 "When every question is answered: what counts as one?",
-                _select({str(value): label for value, label in _THRESHOLDS.items()}, str(threshold)),
+                _select(questions, str(threshold)),
             ),
-            _input(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
+            field(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
             *(searched if names else []),
-            _input(
+            field(
                 LANGUAGE,
                 "Language of the questions",
-                _select(
-                    {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")},
-                    settings.language or ANY_LANGUAGE,
-                ),
-                hint=LANGUAGE_HINT,
+                _select(language, settings.language or ANY_LANGUAGE),
+                hint=plain_text(LANGUAGE_HINT),
             ),
-            _input(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
+            field(EXPERTS, "Experts to ask where the documents don't say", experts, optional=True),
         ],
-    }
+        close="Cancel",
+        submit="Save",
+        callback_id=FORM,
+        private_metadata=json.dumps({"channel": channel}),
+    )
 
 
 def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
@@ -103,27 +101,11 @@ def saved_modal(channel: str, settings: ChannelSettings) -> Block:
         f"• I search {searched}; the questions are in {language}.",
         f"• Where the documents don't say: {experts}.",
     ]
-    return {
-        "type": "modal",
-        "title": _text("This channel"),
-        "close": _text("Close"),
-        "blocks": [section("\n".join(lines)[:3000])],
-    }
+    return modal("This channel", [section("\n".join(lines)[:3000])])
 
 
 def _chosen(answer: Mapping[str, Any]) -> str:
     return str((answer.get("selected_option") or {})["value"])
-
-
-def _input(block_id: str, label: str, element: Block, *, optional: bool = False, hint: str | None = None) -> Block:
-    return {
-        "type": "input",
-        "block_id": block_id,
-        "label": _text(label),
-        "optional": optional,
-        "element": {**element, "action_id": block_id},
-        **({"hint": _text(hint)} if hint else {}),
-    }
 
 
 def _radio(labels: Mapping[str, str], chosen: str) -> Block:
@@ -149,8 +131,4 @@ def _options(labels: Mapping[str, str]) -> list[Block]:
 
 
 def _option(value: str, label: str) -> Block:
-    return {"text": _text((label or value.capitalize())[:75]), "value": value[:150]}
-
-
-def _text(text: str) -> Block:
-    return {"type": "plain_text", "text": text}
+    return {"text": plain_text((label or value.capitalize())[:75]), "value": value[:150]}

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bot.questions.views import Block, Message, section
+from bot.slack.blocks import Block, Message, actions, amount, button, confirmation, section
 from bot.slack.mrkdwn import plain, slack_date, split
 from bot.slack.people import CONSOLE, mention
 from retrieval.indexing.reindexing import Run
@@ -92,34 +92,19 @@ def _bar(run: Run) -> str:
 def _counts(run: Run) -> dict[str, str]:
     to_be = "to be " if run.dry_run else ""
     return {
-        "queued": _number(max(run.total - run.done, 0), "document"),
-        f"{to_be}embedded": _number(run.counts.get("embedded", 0), "passage"),
-        "reused": _number(run.counts.get("reused", 0), "passage"),
-        f"{to_be}removed": _number(run.counts.get("removed", 0), "passage"),
-        "failed": _number(run.counts.get("failed", 0), "document"),
+        "queued": amount(max(run.total - run.done, 0), "document"),
+        f"{to_be}embedded": amount(run.counts.get("embedded", 0), "passage"),
+        "reused": amount(run.counts.get("reused", 0), "passage"),
+        f"{to_be}removed": amount(run.counts.get("removed", 0), "passage"),
+        "failed": amount(run.counts.get("failed", 0), "document"),
     }
-
-
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _cancel_button(run: Run) -> Block:
-    confirm = {
-        "title": {"type": "plain_text", "text": "Cancel this run?"},
-        "text": {"type": "plain_text", "text": "What is finished by then stays in the index."},
-        "confirm": {"type": "plain_text", "text": "Cancel the run"},
-        "deny": {"type": "plain_text", "text": "Let it go on"},
-    }
-    button = {
-        "type": "button",
-        "action_id": CANCEL_ACTION,
-        "text": {"type": "plain_text", "text": "Cancel"},
-        "style": "danger",
-        "value": str(run.id),
-        "confirm": confirm,
-    }
-    return {"type": "actions", "elements": [button]}
+    confirm = confirmation(
+        "Cancel this run?", "What is finished by then stays in the index.", "Cancel the run", "Let it go on"
+    )
+    return actions(button("Cancel", CANCEL_ACTION, str(run.id), style="danger", confirm=confirm))
 
 
 def _ending(run: Run) -> list[Block]:

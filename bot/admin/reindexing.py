@@ -20,8 +20,8 @@ from bot.admin.authorization import authorize
 from bot.admin.commands import REFUSED, Command, send_direct
 from bot.admin.reindex_view import already_running, run_message
 from bot.questions.readers import personal, readable_collections, readers
-from bot.questions.views import Message
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import Message
 from bot.slack.mrkdwn import plain, unescape
 from bot.slack.notify import post_direct
 from bot.slack.people import CONSOLE

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from bot.feedback.complaints import REASONS, Reason, read_reason
-from bot.questions.views import Block, section
+from bot.slack.blocks import Block, actions, button, field, modal, plain_text, section, text_input
 
 COMPLAINT = "complaint"  # the form's callback id
 COMPLAIN = "complain"  # the action id of the button that opens it
@@ -36,41 +36,24 @@ class FormInput:
     correction: str | None
 
 
-def complaint_form(about: FormSubject) -> Block:
+def complaint_form(subject: FormSubject) -> Block:
     """The modal: what was wrong, and the right answer if the person knows it."""
-    options = [{"text": _plain(label), "value": reason} for reason, label in REASONS.items()]
-    return {
-        "type": "modal",
-        "callback_id": COMPLAINT,
-        "private_metadata": json.dumps([str(about.answer_id), about.channel, about.thread_ts]),
-        "title": _plain("What was wrong?"),
-        "submit": _plain("Send"),
-        "close": _plain("Not now"),
-        "blocks": [
-            {
-                "type": "input",
-                "block_id": "reason",
-                "label": _plain("This answer is…"),
-                "element": {"type": "radio_buttons", "action_id": "reason", "options": options},
-            },
-            {
-                "type": "input",
-                "block_id": "correction",
-                "optional": True,
-                "label": _plain("The right answer"),
-                "hint": _plain("If you know it. When an admin has approved it, everybody who asks gets it."),
-                "element": {
-                    "type": "plain_text_input",
-                    "action_id": "correction",
-                    "multiline": True,
-                    "max_length": CORRECTION_LIMIT,
-                },
-            },
+    options = [{"text": plain_text(label), "value": reason} for reason, label in REASONS.items()]
+    hint = plain_text("If you know it. When an admin has approved it, everybody who asks gets it.")
+    return modal(
+        "What was wrong?",
+        [
+            field("reason", "This answer is…", {"type": "radio_buttons", "options": options}),
+            field("correction", "The right answer", text_input(CORRECTION_LIMIT), optional=True, hint=hint),
         ],
-    }
+        close="Not now",
+        submit="Send",
+        callback_id=COMPLAINT,
+        private_metadata=json.dumps([str(subject.answer_id), subject.channel, subject.thread_ts]),
+    )
 
 
-def about_of(view: Mapping[str, Any]) -> FormSubject | None:
+def read_subject(view: Mapping[str, Any]) -> FormSubject | None:
     """Reads back what `complaint_form` stored in its metadata; None for anything else."""
     try:
         answer_id, channel, thread_ts = json.loads(view.get("private_metadata") or "")
@@ -79,24 +62,14 @@ def about_of(view: Mapping[str, Any]) -> FormSubject | None:
         return None
 
 
-def said_in(view: Mapping[str, Any]) -> FormInput:
+def read_form(view: Mapping[str, Any]) -> FormInput:
     """Reads what the person chose and typed."""
     values = view["state"]["values"]
-    chosen = values.get("reason", {}).get("reason", {}).get("selected_option") or {}
-    typed = values.get("correction", {}).get("correction", {}).get("value") or ""
-    return FormInput(read_reason(str(chosen.get("value", ""))), typed.strip()[:CORRECTION_LIMIT] or None)
+    option = values.get("reason", {}).get("reason", {}).get("selected_option") or {}
+    correction = values.get("correction", {}).get("correction", {}).get("value") or ""
+    return FormInput(read_reason(str(option.get("value", ""))), correction.strip()[:CORRECTION_LIMIT] or None)
 
 
 def with_button(text: str, answer_id: UUID) -> list[Block]:
     """The text and a button that opens the form."""
-    button = {
-        "type": "button",
-        "action_id": COMPLAIN,
-        "text": _plain("Say what was wrong"),
-        "value": str(answer_id),
-    }
-    return [section(text), {"type": "actions", "elements": [button]}]
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text}
+    return [section(text), actions(button("Say what was wrong", COMPLAIN, str(answer_id)))]

@@ -28,8 +28,8 @@ from bot.feedback.review import (
 )
 from bot.home.tab import refresh_home
 from bot.questions.readers import may_read_answer, personal
-from bot.questions.views import Block
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import Block
 from bot.slack.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)

@@ -3,17 +3,30 @@
 import re
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from bot.feedback.complaints import REASONS, DocumentsToFix
 from bot.feedback.review import QueuedAnswer, ReviewedAnswer, ReviewedPassage, Verification, VerifiedAnswer
-from bot.questions.views import Block, section
+from bot.slack.blocks import (
+    DIVIDER,
+    Block,
+    actions,
+    amount,
+    button,
+    confirmation,
+    context,
+    field,
+    modal,
+    section,
+    shortened,
+    text_input,
+)
 from bot.slack.mrkdwn import escape, fitting, plain, to_mrkdwn
 
 REVIEW = "review"  # callback id of the form that approves
 QUEUE = "review_queue"  # of the modal that lists what waits
 OPEN, REJECT, FIXED, WITHDRAW = "review_open", "review_reject", "documents_fixed", "verified_withdraw"  # of buttons
 APPROVE_REPLY = "reply_approve"  # of the button that makes an expert's reply known to all who could read it
+LINE_LIMIT = 150  # characters of a question in a list
 QUESTION_LIMIT = 500
 TEXT_LIMIT = 3000  # characters of the approved answer; Slack's for an input
 
@@ -35,7 +48,7 @@ WITHOUT_TEXT = "Write the answer that people shall get."
 
 def queue_modal(waiting: Sequence[QueuedAnswer], verified: Sequence[VerifiedAnswer]) -> Block:
     """What `/journeyman review` opens: what waits, and below it what was approved."""
-    return {**_modal("Review", [*queue_blocks(waiting), *verified_blocks(verified)]), "callback_id": QUEUE}
+    return modal("Review", [*queue_blocks(waiting), *verified_blocks(verified)], callback_id=QUEUE)
 
 
 def queue_blocks(waiting: Sequence[QueuedAnswer]) -> list[Block]:
@@ -53,7 +66,7 @@ def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
     more = verified[0].kept - len(verified)
     rest = [context(f"and {more} more")] if more > 0 else []
     return [
-        {"type": "divider"},
+        DIVIDER,
         section("*Verified answers*"),
         *(block for item in verified for block in _vouched(item)),
         *rest,
@@ -62,37 +75,36 @@ def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
 
 def judge_modal(judged: ReviewedAnswer) -> Block:
     """Everything about one answer, and the text that people get from now on: sent as it is, or edited."""
-    corrections = [said.correction for said in judged.complaints if said.correction]
+    corrections = [complaint.correction for complaint in judged.complaints if complaint.correction]
     draft = (corrections or [_without_marks(judged.text)])[-1]
-    return {
-        **_modal(
-            "Is this right?",
-            [
-                *_evidence(judged),
-                *_for_whom(judged.collections),
-                _input(
-                    "question", "The question that it answers, for all who find it", judged.standalone, QUESTION_LIMIT
-                ),
-                _input("answer", "The answer that people get from now on", draft, TEXT_LIMIT),
-                _reject_button(judged.answer_id),
-            ],
-        ),
-        "callback_id": REVIEW,
-        "private_metadata": str(judged.answer_id),
-        "submit": _plain("Approve"),
-        "close": _plain("Not now"),
-    }
+    question = text_input(QUESTION_LIMIT, initial_value=judged.standalone[:QUESTION_LIMIT])
+    answer = text_input(TEXT_LIMIT, initial_value=draft[:TEXT_LIMIT])
+    blocks = [
+        *_evidence(judged),
+        *_for_whom(judged.collections),
+        field("question", "The question that it answers, for all who find it", question),
+        field("answer", "The answer that people get from now on", answer),
+        actions(button("Reject", REJECT, str(judged.answer_id), style="danger")),
+    ]
+    return modal(
+        "Is this right?",
+        blocks,
+        close="Not now",
+        submit="Approve",
+        callback_id=REVIEW,
+        private_metadata=str(judged.answer_id),
+    )
 
 
 def outcome_modal(text: str) -> Block:
     """What became of it; the text is ours, or was escaped."""
-    return _modal("Review", [section(text)])
+    return modal("Review", [section(text)])
 
 
 def approved(verified: Verification) -> str:
     """The sentence after an approval."""
     return (
-        f":white_check_mark: Approved. Whoever asks “{plain(_short(verified.question))}” finds it from now on, marked "
+        f":white_check_mark: Approved. Whoever asks “{_title(verified.question)}” finds it from now on, marked "
         f"as _Verified answer {plain(verified.name)}_; and it is an example for the next round of fine-tuning."
     )
 
@@ -110,50 +122,39 @@ def text_of(view: dict[str, Any], name: str = "answer") -> str:
     return str(view["state"]["values"].get(name, {}).get(name, {}).get("value") or "").strip()
 
 
-def button(text: str, action_id: str, value: str, **more: Any) -> Block:
-    """A button."""
-    return {"type": "button", "action_id": action_id, "text": _plain(text), "value": value, **more}
-
-
-def context(mrkdwn: str) -> Block:
-    """Small print."""
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn}]}
-
-
 def _queued(item: QueuedAnswer) -> Block:
     said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     people = "1 person" if item.people == 1 else f"{item.people} people"
     proposal = " · with the right answer" if item.corrected else ""
-    line = section(f"*{plain(_short(item.question))}*\n{said} · {people}{proposal} · {item.asked_at:%Y-%m-%d}")
+    line = section(f"*{_title(item.question)}*\n{said} · {people}{proposal} · {item.asked_at:%Y-%m-%d}")
     return {**line, "accessory": button("Judge", OPEN, str(item.answer_id))}
 
 
 def _vouched(item: VerifiedAnswer) -> list[Block]:
     by = f"<@{item.verified_by}>, " if item.verified_by else ""
-    line = section(
-        f"*{plain(_short(item.question))}*\n{plain(_short(item.text, 300))}\n_{by}{item.verified_at:%Y-%m-%d}_"
+    text = plain(shortened(item.text, 300))
+    line = section(f"*{_title(item.question)}*\n{text}\n_{by}{item.verified_at:%Y-%m-%d}_")
+    confirm = confirmation(
+        "Take it back?",
+        "Nobody finds this answer any more, and the next round of fine-tuning does not learn from it.",
+        "Take it back",
+        "Keep",
+        style="danger",
     )
-    confirm = {
-        "title": _plain("Take it back?"),
-        "text": _plain("Nobody finds this answer any more, and the next round of fine-tuning does not learn from it."),
-        "confirm": _plain("Take it back"),
-        "deny": _plain("Keep"),
-        "style": "danger",
-    }
     take_back = button("Take back", WITHDRAW, str(item.number), confirm=confirm)
     if not item.awaits_admin:
         return [{**line, "accessory": take_back}]
     approve = button("Approve for everybody", APPROVE_REPLY, str(item.number), style="primary")
-    return [line, context(AWAITS), {"type": "actions", "elements": [approve, take_back]}]
+    return [line, context(AWAITS), actions(approve, take_back)]
 
 
 def _to_fix(item: DocumentsToFix) -> Block:
     said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     names = [plain(name) for name in item.documents]
     if item.withheld:
-        names.append(f"{item.withheld} document{'s' if item.withheld > 1 else ''} that you may not read")
+        names.append(f"{amount(item.withheld, 'document')} that you may not read")
     where = "; ".join(names) or "no document says it"
-    asked = f"{said} · {item.people}× · asked: “{plain(_short(item.question))}”"
+    asked = f"{said} · {item.people}× · asked: “{_title(item.question)}”"
     line = section(f"*{fitting(where, 2000)}*\n{asked}")
     return {**line, "accessory": button("Fixed", FIXED, str(item.answer_id))}
 
@@ -162,14 +163,14 @@ def _evidence(judged: ReviewedAnswer) -> list[Block]:
     answer = fitting(to_mrkdwn(judged.text)) or "_There was none._"
     said = [
         f"<@{complaint.person}>: {REASONS[complaint.reason].lower()}"
-        + (f" — {plain(_short(complaint.correction, 600))}" if complaint.correction else "")
+        + (f" — {plain(shortened(complaint.correction, 600))}" if complaint.correction else "")
         for complaint in judged.complaints
     ]
     blocks = [
-        section(f"*Asked on {judged.asked_at:%Y-%m-%d}*\n{escape(_short(judged.question, 1000))}"),
+        section(f"*Asked on {judged.asked_at:%Y-%m-%d}*\n{escape(shortened(judged.question, 1000))}"),
         section(f"*Answered* ({judged.up} :thumbsup: {judged.down} :thumbsdown:)"),
         section(answer),
-        {"type": "divider"},
+        DIVIDER,
     ]
     if said:
         blocks.append(section(fitting("*What people say*\n" + "\n".join(said))))
@@ -178,23 +179,8 @@ def _evidence(judged: ReviewedAnswer) -> list[Block]:
 
 def _passage(read: ReviewedPassage) -> Block:
     where = " › ".join(plain(part) for part in (read.title, read.heading) if part)
-    text = "_no longer in the index_" if read.text is None else plain(_short(read.text, 600))
+    text = "_no longer in the index_" if read.text is None else plain(shortened(read.text, 600))
     return context(fitting(f"*{where}*\n{text}"))
-
-
-def _input(name: str, label: str, draft: str, limit: int) -> Block:
-    return {
-        "type": "input",
-        "block_id": name,
-        "label": _plain(label),
-        "element": {
-            "type": "plain_text_input",
-            "action_id": name,
-            "multiline": True,
-            "max_length": limit,
-            "initial_value": draft[:limit],
-        },
-    }
 
 
 def _without_marks(text: str) -> str:
@@ -207,17 +193,5 @@ def _for_whom(collections: Sequence[str]) -> list[Block]:
     return [context(fitting(f"What you approve is found by {whom}."))]
 
 
-def _reject_button(answer_id: UUID) -> Block:
-    return {"type": "actions", "elements": [button("Reject", REJECT, str(answer_id), style="danger")]}
-
-
-def _modal(title: str, blocks: Sequence[Block]) -> Block:
-    return {"type": "modal", "title": _plain(title), "close": _plain("Close"), "blocks": list(blocks)}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text}
-
-
-def _short(text: str, limit: int = 150) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+def _title(question: str) -> str:
+    return plain(shortened(question, LINE_LIMIT))

@@ -17,8 +17,8 @@ from bot.feedback.complaint_form import FormSubject
 from bot.feedback.complaints import Reason, complain, goes_to_review
 from bot.feedback.votes import Thumb, VoteChange, react, read_button, vote
 from bot.questions import views
-from bot.questions.views import Block
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import Block
 from bot.slack.events import Reaction
 from bot.slack.notify import notify
 from bot.slack.workspace import SLACK_ERRORS, error_code
@@ -43,11 +43,11 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     text = _counted(thumb, body["user"]["id"], runtime)
     ack()
     shown = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
-    about = FormSubject(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
-    asked = thumb.value == -1 and _ask(about, body, runtime)  # next: its trigger expires after three seconds
+    subject = FormSubject(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
+    asked = thumb.value == -1 and _ask(subject, body, runtime)  # next: its trigger expires after three seconds
     offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
-    blocks = complaint_form.with_button(text, about.answer_id) if offer else None
-    _notify(body["user"]["id"], about, text, runtime, blocks, body.get("response_url"))
+    blocks = complaint_form.with_button(text, subject.answer_id) if offer else None
+    _notify(body["user"]["id"], subject, text, runtime, blocks, body.get("response_url"))
 
 
 def on_reaction(reaction: Reaction, runtime: Runtime) -> None:
@@ -69,25 +69,25 @@ def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
     """The button that opens the form for who gave a thumb without one."""
     ack()
     container = body.get("container") or {}
-    about = FormSubject(UUID(str(action["value"])), body["channel"]["id"], container.get("thread_ts"))
-    _ask(about, body, runtime)
+    subject = FormSubject(UUID(str(action["value"])), body["channel"]["id"], container.get("thread_ts"))
+    _ask(subject, body, runtime)
 
 
 def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime: Runtime) -> None:
     """The form was sent. It closes once what it says is kept; else it says why not and stays."""
-    about, said = complaint_form.about_of(view), complaint_form.said_in(view)
-    if about is None or said.reason is None:
+    subject, said = complaint_form.read_subject(view), complaint_form.read_form(view)
+    if subject is None or said.reason is None:
         ack(response_action="errors", errors={"reason": complaint_form.CHOOSE})
         return
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            text = _kept(conn, about.answer_id, body["user"]["id"], said.reason, said.correction)
+            text = _kept(conn, subject.answer_id, body["user"]["id"], said.reason, said.correction)
     except psycopg.Error as error:
-        log.error("complaint_not_kept", answer_id=str(about.answer_id), error=error_code(error))
+        log.error("complaint_not_kept", answer_id=str(subject.answer_id), error=error_code(error))
         ack(response_action="errors", errors={"reason": complaint_form.NOT_KEPT})
         return
     ack()
-    _notify(body["user"]["id"], about, text, runtime)
+    _notify(body["user"]["id"], subject, text, runtime)
 
 
 def _kept(conn: psycopg.Connection[Any], answer_id: UUID, person: str, reason: Reason, correction: str | None) -> str:
@@ -107,10 +107,10 @@ def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:
     return views.vote_counted(thumb.value) if known else views.NO_SUCH_ANSWER
 
 
-def _ask(about: FormSubject, body: dict[str, Any], runtime: Runtime) -> bool:
+def _ask(subject: FormSubject, body: dict[str, Any], runtime: Runtime) -> bool:
     """Opens the form; False if Slack does not."""
     try:
-        runtime.client.views_open(trigger_id=body["trigger_id"], view=complaint_form.complaint_form(about))
+        runtime.client.views_open(trigger_id=body["trigger_id"], view=complaint_form.complaint_form(subject))
     except SLACK_ERRORS as error:
         log.warning("form_not_opened", error=error_code(error))
         return False
@@ -120,17 +120,17 @@ def _ask(about: FormSubject, body: dict[str, Any], runtime: Runtime) -> bool:
 def _offer_form(reaction: Reaction, reacted: VoteChange, runtime: Runtime) -> None:
     """A reaction brings no trigger for a modal, so a button asks for it."""
     text = views.vote_counted(-1)
-    about = FormSubject(reacted.answer_id, reaction.channel, reacted.thread_ts)
-    _notify(reaction.person, about, text, runtime, complaint_form.with_button(text, reacted.answer_id))
+    subject = FormSubject(reacted.answer_id, reaction.channel, reacted.thread_ts)
+    _notify(reaction.person, subject, text, runtime, complaint_form.with_button(text, reacted.answer_id))
 
 
 def _notify(
     person: str,
-    about: FormSubject,
+    subject: FormSubject,
     text: str,
     runtime: Runtime,
     blocks: list[Block] | None = None,
     response_url: str | None = None,
 ) -> None:
-    client, thread_ts = runtime.client, about.thread_ts
-    notify(client, person, about.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)
+    client, thread_ts = runtime.client, subject.thread_ts
+    notify(client, person, subject.channel, text, thread_ts=thread_ts, blocks=blocks, response_url=response_url)

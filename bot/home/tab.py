@@ -26,8 +26,8 @@ from bot.home.figures import DayFigures, Figures, figures, read_days, read_unans
 from bot.home.personal_data import delete_data, kept, my_questions
 from bot.home.tab_views import AdminSection, PersonalSection
 from bot.questions.readers import personal as principals_of
-from bot.questions.views import Block
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import Block
 from bot.slack.mrkdwn import plain
 from bot.slack.workspace import SLACK_ERRORS, error_code, is_bad_blocks, is_unknown_method
 

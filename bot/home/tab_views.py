@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from bot.admin.status import Collection
 from bot.feedback.complaints import DocumentsToFix
 from bot.feedback.review import QueuedAnswer
-from bot.feedback.review_views import button, context, queue_blocks, to_fix_blocks
+from bot.feedback.review_views import queue_blocks, to_fix_blocks
 from bot.home.charts import in_words
 from bot.home.figures import Figures
 from bot.home.personal_data import DataCounts, OwnQuestion
-from bot.questions.views import Block, section
+from bot.slack.blocks import DIVIDER, Block, actions, amount, button, confirmation, context, header, section, shortened
 from bot.slack.mrkdwn import fitting, plain, slack_date
 
 DELETE = "delete_my_data"  # action id
@@ -54,9 +54,9 @@ class AdminSection:
 def home_view(personal: PersonalSection, admin: AdminSection | None = None, note: str | None = None) -> Block:
     """The tab; `note` stands on top, such as what a button did."""
     blocks = [section(note)] if note else []
-    blocks += [_header("Ask your company's documents"), section(HOW_TO_ASK), context(DISCLAIMER)]
-    blocks += [_header("What I have read"), *_index(personal.collections)]
-    blocks += [_header("My questions"), *_mine(personal)]
+    blocks += [header("Ask your company's documents"), section(HOW_TO_ASK), context(DISCLAIMER)]
+    blocks += [header("What I have read"), *_index(personal.collections)]
+    blocks += [header("My questions"), *_mine(personal)]
     if admin is not None:
         blocks += _administrative(admin)
     return _home(blocks)
@@ -64,7 +64,7 @@ def home_view(personal: PersonalSection, admin: AdminSection | None = None, note
 
 def without_database() -> Block:
     """What there is to say while Postgres is down."""
-    return _home([_header("Ask your company's documents"), section(HOW_TO_ASK), section(f":warning: {NO_DATABASE}")])
+    return _home([header("Ask your company's documents"), section(HOW_TO_ASK), section(f":warning: {NO_DATABASE}")])
 
 
 def deleted_note(deleted: DataCounts) -> str:
@@ -77,12 +77,12 @@ def deleted_note(deleted: DataCounts) -> str:
 
 def _administrative(admin: AdminSection) -> list[Block]:
     return [
-        {"type": "divider"},
-        _header("For admins: to be reviewed"),
+        DIVIDER,
+        header("For admins: to be reviewed"),
         *queue_blocks(admin.queue),
-        _header("For admins: documents to fix"),
+        header("For admins: documents to fix"),
         *to_fix_blocks(admin.to_fix),
-        _header("For admins: how it goes"),
+        header("For admins: how it goes"),
         section(admin.model or "No answer was written yet, so I cannot say which model writes them."),
         *_figures(admin),
     ]
@@ -105,7 +105,7 @@ def _index(collections: Sequence[Collection]) -> list[Block]:
 
 def _collection(collection: Collection) -> str:
     when = f", looked through {slack_date(collection.scanned_at)}" if collection.scanned_at else ""
-    return f"• *{plain(collection.name)}*: {_counted(collection.documents, 'document')}{when}"
+    return f"• *{plain(collection.name)}*: {amount(collection.documents, 'document')}{when}"
 
 
 def _mine(personal: PersonalSection) -> list[Block]:
@@ -118,42 +118,24 @@ def _mine(personal: PersonalSection) -> list[Block]:
 
 def _question(mine: OwnQuestion) -> str:
     vote = {1: " :thumbsup:", -1: " :thumbsdown:", None: ""}[mine.vote]
-    question = mine.question if len(mine.question) <= 120 else mine.question[:119].rstrip() + "…"
-    return f"• {plain(question)} — {slack_date(mine.asked_at)}, {_STATES[mine.state]}{vote}"
+    return f"• {plain(shortened(mine.question, 120))} — {slack_date(mine.asked_at)}, {_STATES[mine.state]}{vote}"
 
 
 def _delete_button(kept: DataCounts) -> Block:
-    confirm = {
-        "title": _plain("Delete your data?"),
-        "text": _plain(
-            f"{_total(kept)}, the answers and what you said about answers are deleted for good. "
-            "Verified answers stay, without your name."
-        ),
-        "confirm": _plain("Delete"),
-        "deny": _plain("Keep"),
-        "style": "danger",
-    }
-    return {
-        "type": "actions",
-        "elements": [button("Delete my data", DELETE, "mine", style="danger", confirm=confirm)],
-    }
+    confirm = confirmation(
+        "Delete your data?",
+        f"{_total(kept)}, the answers and what you said about answers are deleted for good. "
+        "Verified answers stay, without your name.",
+        "Delete",
+        "Keep",
+        style="danger",
+    )
+    return actions(button("Delete my data", DELETE, "mine", style="danger", confirm=confirm))
 
 
 def _home(blocks: Sequence[Block]) -> Block:
     return {"type": "home", "blocks": list(blocks)[:100]}
 
 
-def _header(text: str) -> Block:
-    return {"type": "header", "text": _plain(text)}
-
-
-def _plain(text: str) -> Block:
-    return {"type": "plain_text", "text": text}
-
-
 def _total(kept: DataCounts) -> str:
-    return f"{_counted(kept.questions, 'question')} and {_counted(kept.votes, 'vote')}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{amount(kept.questions, 'question')} and {amount(kept.votes, 'vote')}"

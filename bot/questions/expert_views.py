@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from bot.questions.views import Message, section
+from bot.slack.blocks import Message, actions, button, section
 from bot.slack.mrkdwn import plain
 
 NO_EXPERTS = (
@@ -32,14 +32,8 @@ def request_text(experts: Sequence[str], asked_by: str, question: str) -> str:
 def offer_message(answer_id: UUID, expert: str, ts: str) -> Message:
     """Below an expert's reply: one click keeps it."""
     text = f"<@{expert}> has replied. Shall I remember this as the answer?"
-    button = {
-        "type": "button",
-        "action_id": "save_reply",
-        "text": {"type": "plain_text", "text": "Save as verified answer"},
-        "style": "primary",
-        "value": f"{answer_id} {ts}",
-    }
-    return Message(text, [section(text), {"type": "actions", "elements": [button]}])
+    save = button("Save as verified answer", "save_reply", f"{answer_id} {ts}", style="primary")
+    return Message(text, [section(text), actions(save)])
 
 
 def saved_text(person: str) -> str:

@@ -38,6 +38,7 @@ from bot.questions.expert_views import (
 )
 from bot.questions.readers import said_to
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import section
 from bot.slack.events import Post, clean_reply, kind_of
 from bot.slack.notify import notify
 from bot.slack.workspace import SLACK_ERRORS, error_code
@@ -269,7 +270,7 @@ def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tupl
 def _show_saved(channel: str, body: Mapping[str, Any], person: str, text: str, runtime: Runtime) -> None:
     ts = str((body.get("message") or {}).get("ts", ""))
     try:
-        runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[views.section(text)])
+        runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[section(text)])
     except SLACK_ERRORS as error:
         log.warning("saved_not_shown", channel=channel, error=error_code(error))
         _notify(channel, person, body, text, runtime)

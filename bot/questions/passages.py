@@ -13,8 +13,9 @@ from psycopg.rows import class_row
 from slack_bolt import Ack, App
 
 from bot.questions.readers import personal, readable_collections
-from bot.questions.views import Block, age, section
+from bot.questions.views import age
 from bot.runtime import Runtime
+from bot.slack.blocks import DIVIDER, Block, context, modal, section
 from bot.slack.mrkdwn import plain, split
 from bot.slack.mrkdwn import to_mrkdwn as mrkdwn
 from bot.slack.workspace import SLACK_ERRORS, error_code
@@ -93,19 +94,10 @@ def passage_modal(passage: SourcePassage) -> Block:
     changed = age(passage.modified)
     where = " · ".join(filter(None, [plain(passage.document), changed]))
     sections = [section(piece) for piece in split(mrkdwn(passage.text or GONE))][:MOST_SECTIONS]
-    place = {"type": "context", "elements": [{"type": "mrkdwn", "text": where[:2000]}]}
-    return _modal([section(f"*{plain(passage.title)}*{heading}"[:3000]), place, {"type": "divider"}, *sections])
+    title = section(f"*{plain(passage.title)}*{heading}"[:3000])
+    return modal("Passage", [title, context(where[:2000]), DIVIDER, *sections])
 
 
 def message_modal(text: str) -> Block:
     """A modal that says one thing."""
-    return _modal([section(text)])
-
-
-def _modal(blocks: list[Block]) -> Block:
-    return {
-        "type": "modal",
-        "title": {"type": "plain_text", "text": "Passage"},
-        "close": {"type": "plain_text", "text": "Close"},
-        "blocks": blocks,
-    }
+    return modal("Passage", [section(text)])

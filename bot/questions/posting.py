@@ -17,6 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.chat_stream import ChatStream
 
 from bot.questions import views
+from bot.slack.blocks import Block, Message
 from bot.slack.events import Post
 from bot.slack.mrkdwn import to_markdown
 from bot.slack.workspace import (
@@ -82,7 +83,7 @@ class Reply:
             if self._ended:
                 return
             if self.ts is not None or not self._set_status(views.SEARCHING):
-                self._try(lambda: self._show(views.Message(views.PLACEHOLDER, [])))
+                self._try(lambda: self._show(Message(views.PLACEHOLDER, [])))
 
     def wait(self, before: int) -> None:
         """Says how many questions are before this one, as long as nothing of its answer is shown."""
@@ -94,7 +95,7 @@ class Reply:
             if self._cards:
                 self._show_cards(views.waiting_steps(before))
             elif not self._status(text) and self._stream is None:
-                self._try(lambda: self._show(views.Message(views.waiting_placeholder(before), [])))
+                self._try(lambda: self._show(Message(views.waiting_placeholder(before), [])))
 
     def read(self, passages: int) -> None:
         """Says what is being read."""
@@ -181,7 +182,7 @@ class Reply:
         self._placed(stream.ts)
         return True
 
-    def _show_cards(self, steps: list[views.Block]) -> None:
+    def _show_cards(self, steps: list[Block]) -> None:
         """A step's progress, as long as there is no text. What Slack refuses here, the text's way deals with."""
         if self._stream is not None:
             with suppress(*SLACK_ERRORS):
@@ -256,7 +257,7 @@ class Reply:
                 raise
             show_last(views.without_blocks(views.answer_messages(answer, "none")[-1]))
 
-    def _show(self, message: views.Message) -> None:
+    def _show(self, message: Message) -> None:
         """Makes `message` what the answer's one message says."""
         self._shown_at = time.monotonic()
         if self.ts is None:
@@ -272,7 +273,7 @@ class Reply:
             with suppress(*SLACK_ERRORS):
                 self.client.chat_delete(channel=self.post.channel, ts=old)
 
-    def _update(self, ts: str, message: views.Message) -> None:
+    def _update(self, ts: str, message: Message) -> None:
         """An update can safely be sent again when the connection breaks; a post cannot."""
         for attempt in range(1, UPDATE_TRIES + 1):
             try:
@@ -283,7 +284,7 @@ class Reply:
                     raise
                 time.sleep(attempt)
 
-    def _post(self, message: views.Message) -> str:
+    def _post(self, message: Message) -> str:
         response = self.client.chat_postMessage(
             channel=self.post.channel,
             thread_ts=self.post.thread_ts,

@@ -15,6 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.questions import views
+from bot.slack.blocks import Message
 from bot.slack.notify import post_direct
 from bot.slack.workspace import SLACK_ERRORS, error_code, is_bad_blocks
 
@@ -93,11 +94,11 @@ class PrivateReply:
     def _announce(self, text: str) -> None:
         self.announced = True
         try:
-            self._send(views.Message(text, []))
+            self._send(Message(text, []))
         except SLACK_ERRORS as error:
             log.info("not_announced", channel=self.channel, error=error_code(error))
 
-    def _show(self, message: views.Message) -> None:
+    def _show(self, message: Message) -> None:
         try:
             self._send(message)
         except SlackApiError as error:
@@ -105,7 +106,7 @@ class PrivateReply:
                 raise
             self._send(views.without_blocks(message))
 
-    def _send(self, message: views.Message) -> None:
+    def _send(self, message: Message) -> None:
         content = {"text": message.text, "blocks": message.blocks or None}
         if self._sent(content):
             return

@@ -22,6 +22,7 @@ from bot.questions.posting import Reply
 from bot.questions.readers import may_read_answer, readers
 from bot.questions.row_values import sources_from_json
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import section
 from bot.slack.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)
@@ -163,7 +164,7 @@ def _respond_in_channel(header: str, answer: views.AnswerView, respond: Respond 
     if respond is None:
         return False
     messages = views.answer_messages(answer, "buttons")
-    messages[0].blocks.insert(0, views.section(header))
+    messages[0].blocks.insert(0, section(header))
     try:
         responses = [
             respond(response_type="in_channel", replace_original=False, text=page.text, blocks=page.blocks)

@@ -15,6 +15,7 @@ from psycopg import Connection
 
 from bot.questions.readers import is_member, personal
 from bot.runtime import INTAKE_TIMEOUT, Runtime
+from bot.slack.blocks import shortened
 from bot.slack.workspace import SLACK_ERRORS, error_code, is_unknown_method
 
 log = structlog.get_logger(__name__)
@@ -83,13 +84,13 @@ def suggestions(
         "channels": None if channels is None else list(channels),
     }
     asked = [str(question) for (question,) in conn.execute(_FREQUENT, given).fetchall()]
-    prompts = [Prompt(_shortened(question), question) for question in asked]
+    prompts = [Prompt(_title(question), question) for question in asked]
     for title, heading in conn.execute(
         _TITLES, {"most": most - len(prompts), "principals": list(principals)}
     ).fetchall():
         about = f"{heading} – {title}" if heading else title
         message = f"What does “{title}” say about {heading}?" if heading else f"What does “{title}” say?"
-        prompts.append(Prompt(_shortened(about), message[:MESSAGE_LIMIT]))
+        prompts.append(Prompt(_title(about), message[:MESSAGE_LIMIT]))
     return prompts
 
 
@@ -115,6 +116,5 @@ def suggest(channel: str, person: str, runtime: Runtime) -> None:
         runtime.capabilities.prompts = not is_unknown_method(error)
 
 
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= TITLE_LIMIT else line[: TITLE_LIMIT - 1].rstrip() + "…"
+def _title(text: str) -> str:
+    return shortened(" ".join(text.split()), TITLE_LIMIT)

@@ -9,16 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from bot.feedback.votes import button_value
 from bot.questions.limits import LimitReached
+from bot.slack.blocks import DIVIDER, Block, Message, actions, amount, button, context, section, shortened
 from bot.slack.events import Vote
 from bot.slack.mrkdwn import escape, link, plain, split, to_mrkdwn
 from retrieval.answering.answer import Source
 
-Block = dict[str, Any]
 Thumbs = Literal["native", "buttons", "none"]
 
 TEXT_LIMIT = 3900  # of a message's own text, which chat.update refuses above 4,000
@@ -46,14 +46,6 @@ NO_MODEL = "I cannot write an answer right now: the language model does not resp
 FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
 STOPPING = "I am being restarted and had to stop here. I begin this answer again as soon as I am back."
 RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One Slack message: `text` is what notifications and screen readers get."""
-
-    text: str
-    blocks: list[Block]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +84,13 @@ def closing_blocks(answer: AnswerView, thumbs: Thumbs) -> list[Block]:
 def nearest_blocks(answer: AnswerView) -> list[Block]:
     """The passages that came nearest to a question that the documents don't answer, and "ask a person"."""
     listed = [_source_block(answer, source, f"• {_place(source)}") for source in answer.nearest]
-    title = [{"type": "divider"}, _context("*Nearest passages*")] if listed else []
-    button = _button("Ask a person", "ask_person", str(answer.answer_id))
-    return [*title, *listed, {"type": "actions", "elements": [button]}]
+    title = [DIVIDER, context("*Nearest passages*")] if listed else []
+    return [*title, *listed, actions(button("Ask a person", "ask_person", str(answer.answer_id)))]
 
 
 def share_blocks(value: str) -> list[Block]:
     """For the asker of a private answer."""
-    return [{"type": "actions", "elements": [_button("Share in channel", "share_answer", value)]}]
+    return [actions(button("Share in channel", "share_answer", value))]
 
 
 def source_blocks(answer: AnswerView) -> list[Block]:
@@ -109,8 +100,8 @@ def source_blocks(answer: AnswerView) -> list[Block]:
         return []
     listed = [_source_block(answer, source, _source(source, answer.text)) for source in sources[:MOST_SOURCES]]
     more = len(sources) - MOST_SOURCES
-    rest = [_context(f"and {more} more")] if more > 0 else []
-    return [{"type": "divider"}, _context("*Sources*"), *listed, *rest]
+    rest = [context(f"and {more} more")] if more > 0 else []
+    return [DIVIDER, context("*Sources*"), *listed, *rest]
 
 
 def thumb_blocks(answer_id: UUID, thumbs: Thumbs) -> list[Block]:
@@ -128,7 +119,7 @@ def thumb_blocks(answer_id: UUID, thumbs: Thumbs) -> list[Block]:
         down = {"type": "button", "action_id": "answer_thumbs_down"}
         up |= _thumb(":thumbsup:", "This answer helped", answer_id, 1)
         down |= _thumb(":thumbsdown:", "This answer is wrong or did not help", answer_id, -1)
-        return [{"type": "actions", "elements": [up, down]}]
+        return [actions(up, down)]
     return []
 
 
@@ -161,11 +152,6 @@ def summary(text: str, *, converted: bool = False) -> str:
     return next(split(text if converted else to_mrkdwn(text), TEXT_LIMIT), "…")
 
 
-def section(mrkdwn: str) -> Block:
-    """A section block of text that is already mrkdwn."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": mrkdwn}}
-
-
 def age(modified: str | None, today: date | None = None) -> str:
     """How long ago a document was changed, in words; empty where that is not known."""
     if modified is None:
@@ -173,7 +159,7 @@ def age(modified: str | None, today: date | None = None) -> str:
     days = ((today or datetime.now(UTC).date()) - date.fromisoformat(modified)).days
     for unit, length in (("year", 365), ("month", 30), ("week", 7), ("day", 1)):
         if (count := days // length) > 0:
-            return f"updated {count} {unit}{'s' if count > 1 else ''} ago"
+            return f"updated {amount(count, unit)} ago"
     return "updated today"
 
 
@@ -181,7 +167,7 @@ def limit_reached(limit: LimitReached) -> str:
     """When the person may ask again, in their own time zone."""
     when = limit.again_at.astimezone(UTC)
     again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"
-    many = f"{limit.most} question{'s' if limit.most > 1 else ''} within an hour"
+    many = f"{amount(limit.most, 'question')} within an hour"
     if limit.person:
         return f"You have asked {many}, the most that I take from one person. Please ask again {again}."
     return f"I was asked {many}, which is the most that I take. Please ask again {again}."
@@ -189,18 +175,18 @@ def limit_reached(limit: LimitReached) -> str:
 
 def asked_privately(question: str) -> str:
     """What the asker sees at once."""
-    return f"You asked: {plain(_shortened(question))}\n{PLACEHOLDER}"
+    return f"You asked: {plain(shortened(question, QUOTE_LIMIT))}\n{PLACEHOLDER}"
 
 
 def asked_by(person: str, question: str) -> str:
     """Above an answer that its asker shares."""
-    return f"<@{person}> asked: {plain(_shortened(question))}"
+    return f"<@{person}> asked: {plain(shortened(question, QUOTE_LIMIT))}"
 
 
 def reading_steps(passages: int) -> list[Block]:
     """The step cards once the search is done: https://docs.slack.dev/reference/block-kit/blocks/task-card-block"""
-    count = f"{passages} passage{'' if passages == 1 else 's'}"
-    return [_step("search", "Searched the documents", "complete"), _step("read", f"Reading {count}", "in_progress")]
+    reading = f"Reading {amount(passages, 'passage')}"
+    return [_step("search", "Searched the documents", "complete"), _step("read", reading, "in_progress")]
 
 
 def writing_steps(*, waited: bool) -> list[Block]:
@@ -211,7 +197,7 @@ def writing_steps(*, waited: bool) -> list[Block]:
 
 def waiting_steps(before: int) -> list[Block]:
     """The same while others are before this question."""
-    title = f"{before} question{'s' if before > 1 else ''} before yours" if before else "Your turn"
+    title = f"{amount(before, 'question')} before yours" if before else "Your turn"
     return [_step("wait", title, "in_progress" if before else "complete")]
 
 
@@ -219,17 +205,17 @@ def waiting(before: int) -> str:
     """The status of a question whose turn has not come; of one whose turn it is, with none before it."""
     if before == 0:
         return SEARCHING
-    return f"is busy: {before} question{'s' if before > 1 else ''} before yours…"
+    return f"is busy: {amount(before, 'question')} before yours…"
 
 
 def waiting_placeholder(before: int) -> str:
     """The same where Slack has no place for a status."""
-    return f"_{before} question{'s' if before > 1 else ''} before yours…_" if before else PLACEHOLDER
+    return f"_{amount(before, 'question')} before yours…_" if before else PLACEHOLDER
 
 
 def reading(passages: int) -> str:
     """The status while the model reads."""
-    return f"is reading {passages} passage{'' if passages == 1 else 's'}…"
+    return f"is reading {amount(passages, 'passage')}…"
 
 
 def _step(step: str, title: str, status: str) -> Block:
@@ -244,12 +230,12 @@ def _source_block(answer: AnswerView, source: Source, text: str) -> Block:
     shown = section(text)
     if source.url is None and source.chunk_id is not None:
         value = f"{answer.answer_id} {source.chunk_id}"
-        shown["accessory"] = _button("Show passage", f"show_passage_{source.number}", value)
+        shown["accessory"] = button("Show passage", f"show_passage_{source.number}", value)
     return shown
 
 
 def _source(source: Source, shown: str) -> str:
-    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(_shortened(source.quote))}"
+    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(shortened(source.quote, QUOTE_LIMIT))}"
     return f"*[{source.number}]* {_place(source)}{quote}"
 
 
@@ -261,15 +247,6 @@ def _place(source: Source) -> str:
     return f"{_titled(source)}{heading}{path}{f' · {changed}' if changed else ''}"
 
 
-def _button(label: str, action_id: str, value: str) -> Block:
-    return {
-        "type": "button",
-        "action_id": action_id,
-        "text": {"type": "plain_text", "text": label},
-        "value": value,
-    }
-
-
 def _is_shown(quote: str, text: str) -> bool:
     """Whether each part of a quote (parts are joined with " … ") stands in the text, be it as a block quote."""
     words = " ".join(_QUOTE_MARK.sub("", text).split())
@@ -277,11 +254,7 @@ def _is_shown(quote: str, text: str) -> bool:
 
 
 def _titled(source: Source) -> str:
-    return link(source.url, _shortened(source.title or source.document, 200))
-
-
-def _shortened(text: str, limit: int = QUOTE_LIMIT) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    return link(source.url, shortened(source.title or source.document, 200))
 
 
 def _thumb(label: str, accessible: str, answer_id: UUID, value: Vote) -> Block:
@@ -290,7 +263,3 @@ def _thumb(label: str, accessible: str, answer_id: UUID, value: Vote) -> Block:
         "accessibility_label": accessible,
         "value": button_value(answer_id, value),
     }
-
-
-def _context(mrkdwn: str) -> Block:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": mrkdwn}]}

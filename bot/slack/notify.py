@@ -7,7 +7,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
-from bot.questions.views import Block
+from bot.slack.blocks import Block
 from bot.slack.workspace import SLACK_ERRORS, error_code
 
 log = structlog.get_logger(__name__)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from slack_bolt import Respond
+from slack_bolt import Ack, Respond
 
 from bot.admin import installation
-from bot.admin.commands import REFUSED, Command, tell
+from bot.admin.commands import REFUSED, Command, reply
 from bot.operations import ModelState, Operations
 from bot.questions import views
 from jobs.rows import finish_job, request_job
@@ -135,6 +135,6 @@ def test_who_cannot_be_told_where_they_are_is_told_elsewhere(workspace: Workspac
     runtime = connect().runtime
     elsewhere = workspace.add_channel("elsewhere", workspace.ben, app=False)
     for channel in (workspace.maintenance, elsewhere):
-        tell(Command(workspace.ben.id, channel.id, "", "", Respond(response_url=None)), "It is so.", runtime)
+        reply(Command(workspace.ben.id, channel.id, "", "", Respond(response_url=None), Ack()), "It is so.", runtime)
     assert [message.channel for message in workspace.ephemerals(workspace.ben)] == [workspace.maintenance.id]
     assert [m.text for m in workspace.messages(workspace.direct_message("ben"))] == ["It is so."]

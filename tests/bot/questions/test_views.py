@@ -7,6 +7,7 @@ import pytest
 
 from bot.questions import views
 from bot.questions.limits import LimitReached
+from bot.slack.blocks import Block
 from retrieval.answering.answer import Source
 from tests.bot.samples import ANSWER_TEXT, source
 
@@ -14,7 +15,7 @@ ANSWER_ID = UUID(int=7)
 ANSWER = views.AnswerView(ANSWER_ID, ANSWER_TEXT, [source()])
 
 
-def texts(blocks: list[views.Block]) -> str:
+def texts(blocks: list[Block]) -> str:
     """Every text in the blocks."""
     found = [block["text"]["text"] for block in blocks if block["type"] == "section"]
     return "\n".join(found)
