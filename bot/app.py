@@ -247,7 +247,7 @@ def _with_a_time(handler: WSGIApplication) -> WSGIApplication:
 
 def _stop_listening(sockets: dict[int, wasyncore.dispatcher]) -> None:
     """No new connections; what came over those that are open is still acknowledged."""
-    for listening in [each for each in sockets.values() if each.accepting]:
+    for listening in [socket for socket in sockets.values() if socket.accepting]:
         wasyncore.dispatcher.close(listening)
 
 

@@ -73,17 +73,17 @@ def authorize(
     The `text` of a command that is refused is not kept: it is what somebody typed, and was nothing that an admin did.
     """
     allowed = is_admin(conn, client, person)
-    kept = {name: value for name, value in (detail or {}).items() if allowed or name != "text"}
-    audit.record(conn, person, action, allowed=allowed, detail=kept)
+    recorded_detail = {name: value for name, value in (detail or {}).items() if allowed or name != "text"}
+    audit.record(conn, person, action, allowed=allowed, detail=recorded_detail)
     return allowed
 
 
 def configure_admins(conn: Connection[Any], members: Iterable[str]) -> None:
     """Makes these the ones that the setting names, in place of an earlier start's."""
-    given = {"members": list(members)}
+    parameters = {"members": list(members)}
     with conn.transaction():
-        conn.execute(_KEEP_CONFIGURED, given)
-        conn.execute(_CONFIGURE, given)
+        conn.execute(_KEEP_CONFIGURED, parameters)
+        conn.execute(_CONFIGURE, parameters)
 
 
 def list_admins(conn: Connection[Any]) -> list[Admin]:
@@ -104,10 +104,10 @@ def remove_admin(conn: Connection[Any], member: str) -> Removal:
     with conn.transaction():
         conn.execute(_LOCK)  # two last admins who remove each other
         admins = list_admins(conn)
-        found = [admin for admin in admins if admin.member == member]
-        if not found:
+        rows = [admin for admin in admins if admin.member == member]
+        if not rows:
             return "unknown"
-        if all(admin.configured for admin in found):
+        if all(admin.configured for admin in rows):
             return "configured"
         if len(admins) == 1:
             return "last"
@@ -117,8 +117,8 @@ def remove_admin(conn: Connection[Any], member: str) -> Removal:
 
 def read_member(text: str) -> str | None:
     """The id in what a person typed: an id, `<@U…|name>` or `<!subteam^S…|name>`; None for anything else."""
-    found = _MEMBER.fullmatch(text.strip())
-    return found.group(1) if found else None
+    match = _MEMBER.fullmatch(text.strip())
+    return match.group(1) if match else None
 
 
 def is_group(member: str) -> bool:

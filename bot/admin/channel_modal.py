@@ -46,8 +46,8 @@ def channel(command: Command, runtime: Runtime) -> str | None:
     principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         settings = channel_settings(conn, command.channel)
-        known = sorted(readable_collections(conn, principals))
-        form = channel_form(command.channel, settings, known, languages(conn))
+        names = sorted(readable_collections(conn, principals))
+        form = channel_form(command.channel, settings, names, languages(conn))
     runtime.client.views_open(trigger_id=command.trigger_id, view=form)
     return None
 
@@ -73,9 +73,9 @@ def on_submitted(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
                 before = channel_settings(conn, place).collections or ()
                 readable = readable_collections(conn, principals)
                 # One that its sender may not read was not in the form: it stays as it was set.
-                kept = {name for name in before if name not in readable}
-                known = sorted((set(settings.collections) & readable | kept) & set(collections(conn)))
-                settings = replace(settings, collections=known or None)
+                untouched = {name for name in before if name not in readable}
+                names = sorted((set(settings.collections) & readable | untouched) & set(collections(conn)))
+                settings = replace(settings, collections=names or None)
             save_channel(conn, place, settings, person)
     except psycopg.Error as error:
         log.error("channel_not_saved", channel=place, error=error_code(error))
@@ -94,8 +94,8 @@ def may_set(conn: Connection[Any], place: str, person: str, runtime: Runtime, *,
 def _made(place: str, person: str, runtime: Runtime) -> bool:
     """Whether Slack says that the person created the channel. Whoever is not known for sure to have, has not."""
     try:
-        found = runtime.client.conversations_info(channel=place)["channel"]
+        info = runtime.client.conversations_info(channel=place)["channel"]
     except SLACK_ERRORS as error:
         log.warning("creator_unknown", channel=place, error=error_code(error))
         return False
-    return bool(found.get("creator")) and found["creator"] == person
+    return bool(info.get("creator")) and info["creator"] == person

@@ -37,12 +37,12 @@ def channel_form(
 ) -> Block:
     """The modal; without a choice of collections all of them are searched."""
     threshold = min(_THRESHOLDS, key=lambda value: abs(value - settings.threshold))
-    chosen = [name for name in settings.collections or () if name in collections]
+    selection = [name for name in settings.collections or () if name in collections]
     experts: Block = {"type": "multi_users_select", "max_selected_items": MOST_EXPERTS}
     if settings.experts:
         experts["initial_users"] = list(settings.experts)
     names = {name: name for name in collections[:MOST_OPTIONS]}
-    searched = [field(COLLECTIONS, "Collections to search (none: all)", _several(names, chosen), optional=True)]
+    searched = [field(COLLECTIONS, "Collections to search (none: all)", _several(names, selection), optional=True)]
     questions = {str(value): label for value, label in _THRESHOLDS.items()}
     language = {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")}
     return modal(
@@ -108,22 +108,26 @@ def _chosen(answer: Mapping[str, Any]) -> str:
     return str((answer.get("selected_option") or {})["value"])
 
 
-def _radio(labels: Mapping[str, str], chosen: str) -> Block:
-    return {"type": "radio_buttons", "options": _options(labels), "initial_option": _option(chosen, labels[chosen])}
+def _radio(labels: Mapping[str, str], selection: str) -> Block:
+    return {
+        "type": "radio_buttons",
+        "options": _options(labels),
+        "initial_option": _option(selection, labels[selection]),
+    }
 
 
-def _select(labels: Mapping[str, str], chosen: str) -> Block:
-    shown: Block = {"type": "static_select", "options": _options(labels)}
-    if chosen in labels:
-        shown["initial_option"] = _option(chosen, labels[chosen])
-    return shown
+def _select(labels: Mapping[str, str], selection: str) -> Block:
+    menu: Block = {"type": "static_select", "options": _options(labels)}
+    if selection in labels:
+        menu["initial_option"] = _option(selection, labels[selection])
+    return menu
 
 
-def _several(labels: Mapping[str, str], chosen: Sequence[str]) -> Block:
-    shown: Block = {"type": "multi_static_select", "options": _options(labels)}
-    if chosen:
-        shown["initial_options"] = [_option(name, labels[name]) for name in chosen if name in labels]
-    return shown
+def _several(labels: Mapping[str, str], selection: Sequence[str]) -> Block:
+    menu: Block = {"type": "multi_static_select", "options": _options(labels)}
+    if selection:
+        menu["initial_options"] = [_option(name, labels[name]) for name in selection if name in labels]
+    return menu
 
 
 def _options(labels: Mapping[str, str]) -> list[Block]:

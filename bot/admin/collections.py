@@ -19,23 +19,23 @@ def collection(command: Command, runtime: Runtime) -> str:
     """The list, or one more or one less in an audience."""
     if not command.rest:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            found = list_audiences(conn)
-        return "\n".join(map(_line, found)) or "There are no collections yet."
+            rows = list_audiences(conn)
+        return "\n".join(map(_line, rows)) or "There are no collections yet."
     name, action, who = [*command.rest.rsplit(None, 2), "", ""][:3]
     try:
-        named = principal(who)
+        person = principal(who)
     except WrongAudience:
         return USAGE
     if action not in ("add", "remove"):
         return USAGE
     name = unescape(name)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        known = {row.name: set(row.audience) for row in list_audiences(conn)}
-        if name not in known:
+        audiences = {row.name: set(row.audience) for row in list_audiences(conn)}
+        if name not in audiences:
             return f"There is no collection {plain(name)}. `/journeyman collection` shows them."
-        after = known[name] | {named} if action == "add" else known[name] - {named}
+        after = audiences[name] | {person} if action == "add" else audiences[name] - {person}
         set_audience(conn, name, after)
-        record(conn, command.person, f"collection {action}", detail={"collection": name, "principal": named})
+        record(conn, command.person, f"collection {action}", detail={"collection": name, "principal": person})
     return f"From the next question on, {plain(name)} is for {_people(sorted(after))}."
 
 
@@ -47,9 +47,9 @@ def _people(audience: Sequence[str]) -> str:
     return ", ".join(map(_person, audience)) or "nobody"
 
 
-def _person(named: str) -> str:
-    kind, _, which = named.partition(":")
-    return _MENTION[kind].format(which) if kind in _MENTION else plain(named)
+def _person(principal: str) -> str:
+    kind, _, which = principal.partition(":")
+    return _MENTION[kind].format(which) if kind in _MENTION else plain(principal)
 
 
 SUBCOMMANDS = (

@@ -77,8 +77,8 @@ def on_command(
         return
     if not subcommand.changes:
         ack()
-    typed = read_command(command, rest.strip(), respond, ack)
-    carry_out(typed, f"/journeyman {subcommand.name}", partial(_run, subcommand), runtime)
+    call = read_command(command, rest.strip(), respond, ack)
+    carry_out(call, f"/journeyman {subcommand.name}", partial(_run, subcommand), runtime)
 
 
 def on_reindex(ack: Ack, respond: Respond, command: dict[str, Any], *, run: Run, runtime: Runtime) -> None:

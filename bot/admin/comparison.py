@@ -19,33 +19,33 @@ NONE_YET = (
 def compare(command: Command, runtime: Runtime) -> str | None:
     """Posts the last comparison where the command was typed; tells the person alone if Slack does not let us."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        made = latest(conn)
-    if made is None:
+        stored = latest(conn)
+    if stored is None:
         return NONE_YET
-    text = told(made)
+    text = told(stored)
     try:
-        posted = runtime.client.chat_postMessage(channel=command.channel, text=text)
+        response = runtime.client.chat_postMessage(channel=command.channel, text=text)
     except SLACK_ERRORS as error:
         log.info("comparison_not_posted", error=error_code(error))
         return text
-    _add_chart(made, command.channel, str(posted["ts"]), runtime)
+    _add_chart(stored, command.channel, str(response["ts"]), runtime)
     return None
 
 
-def told(made: StoredComparison) -> str:
+def told(stored: StoredComparison) -> str:
     """The table and the advice."""
-    tuned = f" with {plain(made.adapter)}" if made.adapter else ""
-    head = f"*{plain(made.questions)}*, {made.made_at:%Y-%m-%d}, {plain(made.model)}{tuned}"
-    comparison = made.comparison
+    tuned = f" with {plain(stored.adapter)}" if stored.adapter else ""
+    head = f"*{plain(stored.questions)}*, {stored.made_at:%Y-%m-%d}, {plain(stored.model)}{tuned}"
+    comparison = stored.comparison
     return f"{head}\n```{escape(comparison.table())}```\n{escape(comparison.advice)}"
 
 
-def _add_chart(made: StoredComparison, channel: str, ts: str, runtime: Runtime) -> None:
-    if made.chart is None:
+def _add_chart(stored: StoredComparison, channel: str, ts: str, runtime: Runtime) -> None:
+    if stored.chart is None:
         return
     try:
         runtime.client.files_upload_v2(
-            channel=channel, thread_ts=ts, filename="comparison.png", title="Comparison", content=bytes(made.chart)
+            channel=channel, thread_ts=ts, filename="comparison.png", title="Comparison", content=bytes(stored.chart)
         )
     except SLACK_ERRORS as error:
         log.info("chart_not_uploaded", error=error_code(error))

@@ -25,11 +25,11 @@ def status(command: Command, runtime: Runtime) -> str:
 
 def admins(command: Command, runtime: Runtime) -> str:
     """Who the admins are; and for admins: one more, or one less."""
-    action, _, who = command.rest.partition(" ")
+    action, _, mention = command.rest.partition(" ")
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if action in ("", "list"):
             return admins_text(list_admins(conn))
-        member = read_member(who)
+        member = read_member(mention)
         if action not in ("add", "remove") or member is None:
             return ADMINS_USAGE
         if not authorize(conn, runtime.client, command.person, f"admins {action}", {"member": member}):
@@ -40,12 +40,12 @@ def admins(command: Command, runtime: Runtime) -> str:
         return _removed(member, remove_admin(conn, member))
 
 
-def admins_text(found: list[Admin]) -> str:
+def admins_text(admins: list[Admin]) -> str:
     """The list, for people."""
-    if not found:
+    if not admins:
         return NO_ADMINS
     lines = []
-    for admin in found:
+    for admin in admins:
         origin = "by the setting JOURNEYMAN_ADMINS" if admin.configured else f"added by {named(admin.added_by or '')}"
         lines.append(f"• {named(admin.member)}{' (user group)' if admin.is_group else ''}, {origin}")
     return "\n".join(["*My admins*", *lines])

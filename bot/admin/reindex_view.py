@@ -70,8 +70,8 @@ def _state(run: Run, now: datetime) -> str:
         case "running" if run.cancelled_by is not None:
             return f":octagonal_sign: {mention(run.cancelled_by)} cancelled it: it stops after the passages at hand"
         case "running":
-            left = run.seconds_left(now)
-            remaining = "" if left is None else f", about {duration(left)} left"
+            seconds = run.seconds_left(now)
+            remaining = "" if seconds is None else f", about {duration(seconds)} left"
             at_hand = f"\n`{plain(run.message).replace('`', '')}`" if run.message else ""
             return f"{_bar(run)} {run.done} of {run.total} documents{remaining}{at_hand}"
         case "done":

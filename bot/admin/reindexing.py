@@ -142,15 +142,15 @@ def adopt_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> 
     return [RunMessage(*row) for row in conn.execute(_ADOPT, {"owner": owner, "gone": list(gone)}).fetchall()]
 
 
-def resume(place: RunMessage, runtime: Runtime) -> None:
+def resume(message: RunMessage, runtime: Runtime) -> None:
     """Goes on with a message that another process left, or posts it if that one did not come to it."""
-    if not place.ts:
+    if not message.ts:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            run = read_run(conn, place.run_id)
+            run = read_run(conn, message.run_id)
         if run is not None:
-            show_and_hand_out(run, place.channel, runtime)
+            show_and_hand_out(run, message.channel, runtime)
         return
-    start_watching(place, runtime)
+    start_watching(message, runtime)
 
 
 def shown(run: Run, channel: str, runtime: Runtime, *, private: bool = False) -> Message:
@@ -168,7 +168,7 @@ def start_watching(place: RunMessage, runtime: Runtime) -> None:
 
 def watch(place: RunMessage, runtime: Runtime) -> None:
     """Shows the run until its end was shown; hands it out again if nobody works on it for long."""
-    seen: Message | None = None
+    last_shown: Message | None = None
     at_work = time.monotonic()
     tries = 0
     while not runtime.stopping.wait(PACE):
@@ -186,12 +186,12 @@ def watch(place: RunMessage, runtime: Runtime) -> None:
         if idle and time.monotonic() - at_work > AGAIN_AFTER:
             at_work = time.monotonic()
             _hand_out(run.id, runtime)
-        if message != seen and _show(place, message, runtime):
-            seen = message
+        if message != last_shown and _show(place, message, runtime):
+            last_shown = message
         if not run.is_open:
             tries += 1
-            if seen == message or tries == TRIES:
-                _ended(run, place, message, runtime, seen=seen == message)
+            if last_shown == message or tries == TRIES:
+                _ended(run, place, message, runtime, seen=last_shown == message)
                 return
 
 
@@ -230,8 +230,8 @@ def _post(run: Run, channel: str, runtime: Runtime) -> RunMessage | None:
     """The message: where the command was typed, else in a direct message."""
     message = shown(run, channel, runtime)
     try:
-        posted = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
-        return RunMessage(run.id, str(posted["channel"]), str(posted["ts"]))
+        response = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
+        return RunMessage(run.id, str(response["channel"]), str(response["ts"]))
     except SLACK_ERRORS as error:
         log.info("run_not_posted", run=run.id, error=error_code(error))
     message = shown(run, "", runtime, private=True)

@@ -97,12 +97,12 @@ def read_status(conn: Connection[Any]) -> Status:
 def places(jobs: Sequence[Job]) -> dict[int, int]:
     """How many jobs of its kind each open one has before it, by its id. `jobs` are in the order of their ids."""
     before = Counter[str]()
-    found: dict[int, int] = {}
+    ahead: dict[int, int] = {}
     for job in jobs:
         if job.state != "failed":
-            found[job.id] = before[job.kind]
+            ahead[job.id] = before[job.kind]
             before[job.kind] += 1
-    return found
+    return ahead
 
 
 def waits(ahead: int) -> str:
@@ -112,9 +112,9 @@ def waits(ahead: int) -> str:
 
 def read_collections(conn: Connection[Any], principals: Sequence[str] | None = None) -> list[Collection]:
     """What each collection holds, by name; of those that these principals may read, None for all."""
-    given = {"principals": None if principals is None else list(principals)}
+    parameters = {"principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(Collection)) as cursor:
-        return cursor.execute(_COLLECTIONS, given).fetchall()
+        return cursor.execute(_COLLECTIONS, parameters).fetchall()
 
 
 def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) -> str:
@@ -122,13 +122,13 @@ def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) 
     status = read_status(conn)
     if principals is not None:
         collections = read_collections(conn, principals)
-        known = {collection.name for collection in collections}
+        readable = {collection.name for collection in collections}
         status = replace(
             status,
             collections=tuple(collections),
-            runs=tuple(run for run in status.runs if known.issuperset(run.collections)),
-            jobs=tuple(job for job in status.jobs if known.issuperset(job.collections)),
-            set_aside=tuple(found for found in status.set_aside if found.collection in known),
+            runs=tuple(run for run in status.runs if readable.issuperset(run.collections)),
+            jobs=tuple(job for job in status.jobs if readable.issuperset(job.collections)),
+            set_aside=tuple(item for item in status.set_aside if item.collection in readable),
         )
     day = status.day
     lines = [
@@ -143,9 +143,9 @@ def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) 
     lines += [_job(job, status.ahead.get(job.id, 0)) for job in status.jobs]
     aside = status.set_aside
     lines += [
-        f"• Set aside: {plain(found.name)} in {plain(found.collection)}, after {found.attempts} attempts "
-        f"({plain(found.error or 'each ended its process')})"
-        for found in aside[:MOST_SET_ASIDE]
+        f"• Set aside: {plain(item.name)} in {plain(item.collection)}, after {item.attempts} attempts "
+        f"({plain(item.error or 'each ended its process')})"
+        for item in aside[:MOST_SET_ASIDE]
     ]
     if len(aside) > MOST_SET_ASIDE:
         lines.append(f"• and {len(aside) - MOST_SET_ASIDE} more; `journeyman status` lists all of them")

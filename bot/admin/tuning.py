@@ -79,8 +79,8 @@ def model(command: Command, runtime: Runtime) -> str:
                 return adapter_details(find_adapter(conn, name))
         if action == "promote" and name:
             with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-                now = promote_adapter(conn, name, by=command.person, reason=reason.strip() or None)
-            return f"{answering(now)} `/journeyman rollback` goes back."
+                switch = promote_adapter(conn, name, by=command.person, reason=reason.strip() or None)
+            return f"{answering(switch)} `/journeyman rollback` goes back."
     except NotPossible as error:
         return plain(str(error)).replace("say --reason WHY", "say why behind its name")
     return MODEL_USAGE if action not in ("", "list") else _overview(runtime)
@@ -101,7 +101,7 @@ def finetune(command: Command, runtime: Runtime) -> str | None:
         f"There are {up} :thumbsup:, {down} :thumbsdown: and {examples} reviewed examples to learn from. "
         "`/journeyman review` makes more of those; `/journeyman finetune start` begins a round."
     ]
-    return "\n".join([*lines, *(f"• {round_text(one)}" for one in last)])
+    return "\n".join([*lines, *(f"• {round_text(round_)}" for round_ in last)])
 
 
 def rollback(command: Command, runtime: Runtime) -> str:
@@ -114,29 +114,29 @@ def rollback(command: Command, runtime: Runtime) -> str:
         return plain(str(error))
 
 
-def answering(now: Switch | None) -> str:
+def answering(switch: Switch | None) -> str:
     """What answers, since when and why."""
-    if now is None:
+    if switch is None:
         return "No adapter is in use: the model answers as it comes."
-    named = f"The adapter `{plain(now.active)}` answers" if now.active else "The model answers as it comes"
-    trial = f", and `{plain(now.trial)}` is tried on {now.percent} % of people" if now.trial else ""
-    return f"{named}{trial}, since {slack_date(now.at)} ({plain(now.reason)})."
+    subject = f"The adapter `{plain(switch.active)}` answers" if switch.active else "The model answers as it comes"
+    trial = f", and `{plain(switch.trial)}` is tried on {switch.percent} % of people" if switch.trial else ""
+    return f"{subject}{trial}, since {slack_date(switch.at)} ({plain(switch.reason)})."
 
 
-def round_text(found: Round) -> str:
+def round_text(round_: Round) -> str:
     """A round in a line or two."""
-    cost = found.cost
-    if found.state == "open":
+    cost = round_.cost
+    if round_.state == "open":
         if "step" in cost and "seconds" not in cost:
             pace = f", loss {cost['loss']:.3f}, {cost.get('tokens_per_second', 0):.0f} tokens/s"
             left = _left(cost)
-            return f"*Round {found.id}*: step {cost['step']} of {cost['steps']}{pace}{left}"
+            return f"*Round {round_.id}*: step {cost['step']} of {cost['steps']}{pace}{left}"
         if "seconds" in cost:
-            return f"*Round {found.id}*: trained in {cost['seconds']:.0f} s, is evaluated now"
-        stands = "waits for a worker" if found.waits else f"under way{_expected(cost)}"
-        return f"*Round {found.id}*, asked for by {_asker(found)}: {stands}"
+            return f"*Round {round_.id}*: trained in {cost['seconds']:.0f} s, is evaluated now"
+        stands = "waits for a worker" if round_.waits else f"under way{_expected(cost)}"
+        return f"*Round {round_.id}*, asked for by {_asker(round_)}: {stands}"
     took = f" Training took {cost['seconds']:.0f} s and {cost['peak_megabytes']} MB." if "seconds" in cost else ""
-    return f"*Round {found.id}*: {found.state}. {plain(found.reason or '')}{took}"
+    return f"*Round {round_.id}*: {round_.state}. {plain(round_.reason or '')}{took}"
 
 
 def adapter_details(adapter: Adapter) -> str:
@@ -148,11 +148,11 @@ def adapter_details(adapter: Adapter) -> str:
         f"{lineage.get('examples', '?')} examples, rank {lineage.get('rank', '?')}, seed {lineage.get('seed', '?')}",
     ]
     for part, scores in (adapter.metrics.get("sets") or {}).items():
-        told = ", ".join(
+        values = ", ".join(
             f"{score} {arms.get('candidate', 0):.3f} ({arms.get('active', 0):.3f} before)"
             for score, arms in scores.items()
         )
-        lines.append(f"• {plain(part)}: {told}")
+        lines.append(f"• {plain(part)}: {values}")
     return "\n".join([*lines, *([f":warning: {adapter.erased}"] if adapter.erased else [])])
 
 
@@ -170,15 +170,15 @@ def adapter_text(adapter: str | None) -> str:
 
 def _overview(runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        last = conn.execute(_LAST_MODEL).fetchone()
-        now, found = in_use(conn), adapters(conn)[:MOST]
+        last_answer = conn.execute(_LAST_MODEL).fetchone()
+        switch, newest = in_use(conn), adapters(conn)[:MOST]
     state = runtime.operations.model() if runtime.operations.model else None
     lines = [] if state is None else [model_text(state)]
-    if now is not None:
-        lines.append(answering(now))
-    if last is not None:
-        lines.append(f"The last answer was written by `{plain(last[0])}` {adapter_text(last[1])}.")
-    lines += [f"• `{plain(one.name)}`: {one.decision}. {plain(one.reason)}" for one in found]
+    if switch is not None:
+        lines.append(answering(switch))
+    if last_answer is not None:
+        lines.append(f"The last answer was written by `{plain(last_answer[0])}` {adapter_text(last_answer[1])}.")
+    lines += [f"• `{plain(adapter.name)}`: {adapter.decision}. {plain(adapter.reason)}" for adapter in newest]
     return "\n".join(lines) or "No answer was written yet, so I cannot say which model writes them."
 
 
@@ -190,17 +190,17 @@ def _start(command: Command, runtime: Runtime) -> str | None:
     except Exception as error:  # noqa: BLE001 - the edge to another room: the person is told what to do
         log.warning("round_not_started", error=error_code(error))
         return "I could not note that down: try again in a minute."
-    asked = {"round_id": number, "channel": command.channel, "person": command.person, "owner": runtime.owner}
+    parameters = {"round_id": number, "channel": command.channel, "person": command.person, "owner": runtime.owner}
     try:
         with (
             runtime.pool.connection(timeout=ACK_TIMEOUT) as conn,
             conn.cursor(row_factory=class_row(RoundMessage)) as cursor,
         ):
-            place = cursor.execute(_TO_SHOW, asked).fetchall()[0]
+            message = cursor.execute(_TO_SHOW, parameters).fetchall()[0]
     except psycopg.Error as error:
         log.warning("round_message_not_kept", round=number, error=error_code(error))
         return f"Round {number} is asked for. `/journeyman finetune` says how far it is."
-    follow(place, runtime)
+    follow(message, runtime)
     return None
 
 
@@ -210,67 +210,67 @@ def adopt_messages(conn: Connection[Any], owner: int, gone: Collection[int]) -> 
         return cursor.execute(_ADOPT, {"owner": owner, "gone": list(gone)}).fetchall()
 
 
-def follow(place: RoundMessage, runtime: Runtime) -> None:
+def follow(message: RoundMessage, runtime: Runtime) -> None:
     """Posts a round's message, unless it is, and keeps it up to date: in a thread of its own, which ends with the round
     or with this process.
     """
-    Thread(target=_watch, args=(place, runtime), name=f"round-{place.round_id}", daemon=True).start()
+    Thread(target=_watch, args=(message, runtime), name=f"round-{message.round_id}", daemon=True).start()
 
 
 def _stop(command: Command, runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-        found = open_round(conn)
-        if found is None or found.job_id is None or not cancel_job(conn, found.job_id, command.person):
+        round_ = open_round(conn)
+        if round_ is None or round_.job_id is None or not cancel_job(conn, round_.job_id, command.person):
             return "No round is under way."
         rounds(conn, 0)  # one that nobody works on has ended with its job
-    return f"Round {found.id} is cancelled. What answers stays as it is."
+    return f"Round {round_.id} is cancelled. What answers stays as it is."
 
 
-def _watch(place: RoundMessage, runtime: Runtime) -> None:
+def _watch(message: RoundMessage, runtime: Runtime) -> None:
     """Until the end was shown, or could not be for long."""
-    shown, tries, first = "", 0, True
+    last_text, tries, first = "", 0, True
     while tries < TRIES and not runtime.stopping.wait(0 if first else PACE):
         first = False
         try:
             with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-                found = with_number(conn, place.round_id)
-            if found is None:
+                round_ = with_number(conn, message.round_id)
+            if round_ is None:
                 break
-            tries += found.state != "open" or place.ts is None
-            text = round_text(found)
-            if place.ts is None:
-                place, shown = _post(place, text, runtime), text
-            elif text != shown:
-                runtime.client.chat_update(channel=place.channel, ts=place.ts, text=text)
-                shown = text
-            if found.state != "open":
+            tries += round_.state != "open" or message.ts is None
+            text = round_text(round_)
+            if message.ts is None:
+                message, last_text = _post(message, text, runtime), text
+            elif text != last_text:
+                runtime.client.chat_update(channel=message.channel, ts=message.ts, text=text)
+                last_text = text
+            if round_.state != "open":
                 break
         except (*SLACK_ERRORS, psycopg.Error) as error:
-            log.warning("round_not_shown", round=place.round_id, error=error_code(error))
+            log.warning("round_not_shown", round=message.round_id, error=error_code(error))
     else:
         if tries < TRIES:
             return  # this process ends: another one goes on
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            conn.execute(_SHOWN, {"id": place.id})
+            conn.execute(_SHOWN, {"id": message.id})
     except psycopg.Error as error:
-        log.warning("round_message_not_forgotten", round=place.round_id, error=error_code(error))
+        log.warning("round_message_not_forgotten", round=message.round_id, error=error_code(error))
 
 
-def _post(place: RoundMessage, text: str, runtime: Runtime) -> RoundMessage:
+def _post(message: RoundMessage, text: str, runtime: Runtime) -> RoundMessage:
     """Where the command was typed, else in a direct message. Raises SLACK_ERRORS and psycopg.Error."""
     try:
-        posted = runtime.client.chat_postMessage(channel=place.channel, text=text)
-        channel, ts = str(posted["channel"]), str(posted["ts"])
+        response = runtime.client.chat_postMessage(channel=message.channel, text=text)
+        channel, ts = str(response["channel"]), str(response["ts"])
     except SLACK_ERRORS as error:
-        if place.person is None:
+        if message.person is None:
             raise
-        log.info("round_not_posted", round=place.round_id, error=error_code(error))
-        channel, ts = post_direct(runtime.client, place.person, text=text)
-    place = replace(place, channel=channel, ts=ts)
+        log.info("round_not_posted", round=message.round_id, error=error_code(error))
+        channel, ts = post_direct(runtime.client, message.person, text=text)
+    message = replace(message, channel=channel, ts=ts)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        conn.execute(_POSTED, asdict(place))
-    return place
+        conn.execute(_POSTED, asdict(message))
+    return message
 
 
 def _left(cost: Mapping[str, Any]) -> str:
@@ -288,8 +288,8 @@ def _expected(cost: Mapping[str, Any]) -> str:
     return f"; training will take about {max(1, estimate['seconds'] / 60):.0f} min and {estimate['peak_megabytes']} MB"
 
 
-def _asker(found: Round) -> str:
-    return "the schedule" if found.started_by == "schedule" else mention(found.started_by)
+def _asker(round_: Round) -> str:
+    return "the schedule" if round_.started_by == "schedule" else mention(round_.started_by)
 
 
 SUBCOMMANDS = (

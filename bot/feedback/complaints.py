@@ -90,9 +90,9 @@ def documents_to_fix(
     conn: Connection[Any], principals: Sequence[str] | None = None, limit: int = 5
 ) -> list[DocumentsToFix]:
     """Those that most people complained about first; named are documents that these principals may read, None: all."""
-    given = {"limit": limit, "principals": None if principals is None else list(principals)}
+    parameters = {"limit": limit, "principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(DocumentsToFix)) as cursor:
-        return cursor.execute(_DOCUMENTS, given).fetchall()
+        return cursor.execute(_DOCUMENTS, parameters).fetchall()
 
 
 def documents_fixed(conn: Connection[Any], answer_id: UUID, person: str) -> bool:

@@ -206,8 +206,8 @@ def read_answer(conn: Connection[Any], answer_id: UUID) -> ReviewedAnswer | None
         complaints = cursor.execute(_COMPLAINTS, key).fetchall()
     collections = sorted(_made_of(conn, answer_id))
     with conn.cursor(row_factory=class_row(ReviewedPassage)) as passages_cursor:
-        given = {**key, "collections": collections, "limit": PASSAGES}
-        passages = passages_cursor.execute(_PASSAGES, given).fetchall()
+        parameters = {**key, "collections": collections, "limit": PASSAGES}
+        passages = passages_cursor.execute(_PASSAGES, parameters).fetchall()
     return ReviewedAnswer(**row, complaints=complaints, passages=passages, collections=collections)
 
 
@@ -230,13 +230,13 @@ def save_verified(
     deleted. Raises psycopg.Error.
     """
     with runtime.pool.connection() as conn, conn.cursor(row_factory=dict_row) as cursor:
-        asked = cursor.execute(_TO_VERIFY, {"answer_id": answer_id}).fetchone()
-    if asked is None:
+        row = cursor.execute(_TO_VERIFY, {"answer_id": answer_id}).fetchone()
+    if row is None:
         return None
-    asked["question"] = question or asked["question"]
+    row["question"] = question or row["question"]
     name = shown_name(runtime.client, verified_by)
     values = {
-        **asked,
+        **row,
         "answer_id": answer_id,
         "text": text,
         "verified_by": verified_by,
@@ -246,9 +246,9 @@ def save_verified(
         "awaits_admin": reply is not None and reply.awaits_admin,
     }
     try:
-        return _embed_and_store(runtime, values, name, rejected=asked["text"])
+        return _embed_and_store(runtime, values, name, rejected=row["text"])
     except WrongModel:  # another embedding model was switched to in between
-        return _embed_and_store(runtime, values, name, rejected=asked["text"])
+        return _embed_and_store(runtime, values, name, rejected=row["text"])
 
 
 def verified_answers(conn: Connection[Any], principals: Sequence[str], limit: int = 5) -> list[VerifiedAnswer]:
@@ -329,16 +329,16 @@ def _store(
 ) -> Verification:
     values = {**values, "collection": _collection(conn, values["answer_id"], values["reply"])}
     number, instead_of, verified_at = conn.execute(_VERIFY, values).fetchone() or (0, None, datetime.min)
-    shown = verified_name(number, name, verified_at, saved_only=values["awaits_admin"])
+    mark = verified_name(number, name, verified_at, saved_only=values["awaits_admin"])
     document = put_verified(
         conn,
         prepared,
         collection=values["collection"],
-        name=shown,
+        name=mark,
         verified_at=verified_at,
         instead_of=instead_of,
     )
     conn.execute(_SEARCHABLE, {"document": document, "id": number})
     if not values["awaits_admin"]:
         conn.execute(_EXAMPLE, {**values, "id": number, "target": values["text"], "rejected": rejected})
-    return Verification(number, values["question"], shown)
+    return Verification(number, values["question"], mark)

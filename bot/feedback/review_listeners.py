@@ -168,9 +168,9 @@ def _judge(
         return review_views.outcome_modal(_REFUSED)
     if not may_read_answer(conn, answer_id, principals):
         return review_views.outcome_modal(review_views.NOT_FOR_YOU)
-    judged = read_answer(conn, answer_id)
+    answer = read_answer(conn, answer_id)
     return (
-        review_views.outcome_modal(review_views.NO_SUCH_ANSWER) if judged is None else review_views.judge_modal(judged)
+        review_views.outcome_modal(review_views.NO_SUCH_ANSWER) if answer is None else review_views.judge_modal(answer)
     )
 
 
@@ -181,10 +181,10 @@ def _approved(answer_id: UUID, text: str, question: str, person: str, runtime: R
             return _REFUSED
         if not may_read_answer(conn, answer_id, principals):
             return review_views.NOT_FOR_YOU
-        judged = read_answer(conn, answer_id)
-    if judged is None:
+        answer = read_answer(conn, answer_id)
+    if answer is None:
         return review_views.NO_SUCH_ANSWER
-    author = next((each.person for each in judged.complaints if each.correction == text), None)
+    author = next((complaint.person for complaint in answer.complaints if complaint.correction == text), None)
     verified = save_verified(runtime, answer_id, text, verified_by=person, written_by=author, question=question or None)
     return review_views.NO_SUCH_ANSWER if verified is None else review_views.approved(verified)
 

@@ -73,18 +73,18 @@ def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
     ]
 
 
-def judge_modal(judged: ReviewedAnswer) -> Block:
+def judge_modal(item: ReviewedAnswer) -> Block:
     """Everything about one answer, and the text that people get from now on: sent as it is, or edited."""
-    corrections = [complaint.correction for complaint in judged.complaints if complaint.correction]
-    draft = (corrections or [_without_marks(judged.text)])[-1]
-    question = text_input(QUESTION_LIMIT, initial_value=judged.standalone[:QUESTION_LIMIT])
+    corrections = [complaint.correction for complaint in item.complaints if complaint.correction]
+    draft = (corrections or [_without_marks(item.text)])[-1]
+    question = text_input(QUESTION_LIMIT, initial_value=item.standalone[:QUESTION_LIMIT])
     answer = text_input(TEXT_LIMIT, initial_value=draft[:TEXT_LIMIT])
     blocks = [
-        *_evidence(judged),
-        *_for_whom(judged.collections),
+        *_evidence(item),
+        *_for_whom(item.collections),
         field("question", "The question that it answers, for all who find it", question),
         field("answer", "The answer that people get from now on", answer),
-        actions(button("Reject", REJECT, str(judged.answer_id), style="danger")),
+        actions(button("Reject", REJECT, str(item.answer_id), style="danger")),
     ]
     return modal(
         "Is this right?",
@@ -92,7 +92,7 @@ def judge_modal(judged: ReviewedAnswer) -> Block:
         close="Not now",
         submit="Approve",
         callback_id=REVIEW,
-        private_metadata=str(judged.answer_id),
+        private_metadata=str(item.answer_id),
     )
 
 
@@ -109,12 +109,12 @@ def approved(verified: Verification) -> str:
     )
 
 
-def to_fix_blocks(found: Sequence[DocumentsToFix]) -> list[Block]:
+def to_fix_blocks(items: Sequence[DocumentsToFix]) -> list[Block]:
     """The documents to fix, with a button for when they are."""
-    if not found:
+    if not items:
         return [section("No documents to fix.")]
-    more = found[0].waiting - len(found)
-    return [*map(_to_fix, found), *([context(f"and {more} more")] if more > 0 else [])]
+    more = items[0].waiting - len(items)
+    return [*map(_to_fix, items), *([context(f"and {more} more")] if more > 0 else [])]
 
 
 def text_of(view: dict[str, Any], name: str = "answer") -> str:
@@ -123,10 +123,10 @@ def text_of(view: dict[str, Any], name: str = "answer") -> str:
 
 
 def _queued(item: QueuedAnswer) -> Block:
-    said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
+    reasons = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     people = "1 person" if item.people == 1 else f"{item.people} people"
     proposal = " · with the right answer" if item.corrected else ""
-    line = section(f"*{_title(item.question)}*\n{said} · {people}{proposal} · {item.asked_at:%Y-%m-%d}")
+    line = section(f"*{_title(item.question)}*\n{reasons} · {people}{proposal} · {item.asked_at:%Y-%m-%d}")
     return {**line, "accessory": button("Judge", OPEN, str(item.answer_id))}
 
 
@@ -149,37 +149,37 @@ def _vouched(item: VerifiedAnswer) -> list[Block]:
 
 
 def _to_fix(item: DocumentsToFix) -> Block:
-    said = ", ".join(REASONS[reason].lower() for reason in item.reasons)
+    reasons = ", ".join(REASONS[reason].lower() for reason in item.reasons)
     names = [plain(name) for name in item.documents]
     if item.withheld:
         names.append(f"{amount(item.withheld, 'document')} that you may not read")
     where = "; ".join(names) or "no document says it"
-    asked = f"{said} · {item.people}× · asked: “{_title(item.question)}”"
-    line = section(f"*{fitting(where, 2000)}*\n{asked}")
+    origin = f"{reasons} · {item.people}× · asked: “{_title(item.question)}”"
+    line = section(f"*{fitting(where, 2000)}*\n{origin}")
     return {**line, "accessory": button("Fixed", FIXED, str(item.answer_id))}
 
 
-def _evidence(judged: ReviewedAnswer) -> list[Block]:
-    answer = fitting(to_mrkdwn(judged.text)) or "_There was none._"
-    said = [
+def _evidence(item: ReviewedAnswer) -> list[Block]:
+    answer = fitting(to_mrkdwn(item.text)) or "_There was none._"
+    opinions = [
         f"<@{complaint.person}>: {REASONS[complaint.reason].lower()}"
         + (f" — {plain(shortened(complaint.correction, 600))}" if complaint.correction else "")
-        for complaint in judged.complaints
+        for complaint in item.complaints
     ]
     blocks = [
-        section(f"*Asked on {judged.asked_at:%Y-%m-%d}*\n{escape(shortened(judged.question, 1000))}"),
-        section(f"*Answered* ({judged.up} :thumbsup: {judged.down} :thumbsdown:)"),
+        section(f"*Asked on {item.asked_at:%Y-%m-%d}*\n{escape(shortened(item.question, 1000))}"),
+        section(f"*Answered* ({item.up} :thumbsup: {item.down} :thumbsdown:)"),
         section(answer),
         DIVIDER,
     ]
-    if said:
-        blocks.append(section(fitting("*What people say*\n" + "\n".join(said))))
-    return [*blocks, context("*Passages that it was written from*"), *map(_passage, judged.passages)]
+    if opinions:
+        blocks.append(section(fitting("*What people say*\n" + "\n".join(opinions))))
+    return [*blocks, context("*Passages that it was written from*"), *map(_passage, item.passages)]
 
 
-def _passage(read: ReviewedPassage) -> Block:
-    where = " › ".join(plain(part) for part in (read.title, read.heading) if part)
-    text = "_no longer in the index_" if read.text is None else plain(shortened(read.text, 600))
+def _passage(passage: ReviewedPassage) -> Block:
+    where = " › ".join(plain(part) for part in (passage.title, passage.heading) if part)
+    text = "_no longer in the index_" if passage.text is None else plain(shortened(passage.text, 600))
     return context(fitting(f"*{where}*\n{text}"))
 
 

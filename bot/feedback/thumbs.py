@@ -42,10 +42,10 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
         return
     text = _counted(thumb, body["user"]["id"], runtime)
     ack()
-    shown = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
-    subject = FormSubject(thumb.answer_id, body["channel"]["id"], shown.get("thread_ts"))
-    asked = thumb.value == -1 and _ask(subject, body, runtime)  # next: its trigger expires after three seconds
-    offer = thumb.value == -1 and not asked and text == views.vote_counted(-1)
+    container = body.get("message") or body.get("container") or {}  # one that a person alone sees has no message
+    subject = FormSubject(thumb.answer_id, body["channel"]["id"], container.get("thread_ts"))
+    form_opened = thumb.value == -1 and _ask(subject, body, runtime)  # next: its trigger expires after three seconds
+    offer = thumb.value == -1 and not form_opened and text == views.vote_counted(-1)
     blocks = complaint_form.with_button(text, subject.answer_id) if offer else None
     _notify(body["user"]["id"], subject, text, runtime, blocks, body.get("response_url"))
 
@@ -54,15 +54,15 @@ def on_reaction(reaction: Reaction, runtime: Runtime) -> None:
     """A thumb put under a message or taken away: under an answer it counts as a vote."""
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-            reacted = react(conn, reaction)
+            change = react(conn, reaction)
     except psycopg.Error as error:
         log.error("reaction_not_counted", channel=reaction.channel, error=error_code(error))
         if reaction.present:
             where = FormSubject(UUID(int=0), reaction.channel, None)
             _notify(reaction.person, where, views.VOTE_FAILED, runtime)
         return
-    if reacted is not None and reaction.present and reaction.vote == reacted.vote == -1:
-        _offer_form(reaction, reacted, runtime)
+    if change is not None and reaction.present and reaction.vote == change.vote == -1:
+        _offer_form(reaction, change, runtime)
 
 
 def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
@@ -75,13 +75,13 @@ def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
 
 def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime: Runtime) -> None:
     """The form was sent. It closes once what it says is kept; else it says why not and stays."""
-    subject, said = complaint_form.read_subject(view), complaint_form.read_form(view)
-    if subject is None or said.reason is None:
+    subject, form = complaint_form.read_subject(view), complaint_form.read_form(view)
+    if subject is None or form.reason is None:
         ack(response_action="errors", errors={"reason": complaint_form.CHOOSE})
         return
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            text = _kept(conn, subject.answer_id, body["user"]["id"], said.reason, said.correction)
+            text = _kept(conn, subject.answer_id, body["user"]["id"], form.reason, form.correction)
     except psycopg.Error as error:
         log.error("complaint_not_kept", answer_id=str(subject.answer_id), error=error_code(error))
         ack(response_action="errors", errors={"reason": complaint_form.NOT_KEPT})
@@ -100,11 +100,11 @@ def _kept(conn: psycopg.Connection[Any], answer_id: UUID, person: str, reason: R
 def _counted(thumb: Thumb, person: str, runtime: Runtime) -> str:
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            known = vote(conn, thumb.answer_id, person, thumb.value)
+            exists = vote(conn, thumb.answer_id, person, thumb.value)
     except psycopg.Error as error:
         log.error("thumb_not_counted", answer_id=str(thumb.answer_id), error=error_code(error))
         return views.VOTE_FAILED
-    return views.vote_counted(thumb.value) if known else views.NO_SUCH_ANSWER
+    return views.vote_counted(thumb.value) if exists else views.NO_SUCH_ANSWER
 
 
 def _ask(subject: FormSubject, body: dict[str, Any], runtime: Runtime) -> bool:
@@ -117,11 +117,11 @@ def _ask(subject: FormSubject, body: dict[str, Any], runtime: Runtime) -> bool:
     return True
 
 
-def _offer_form(reaction: Reaction, reacted: VoteChange, runtime: Runtime) -> None:
+def _offer_form(reaction: Reaction, change: VoteChange, runtime: Runtime) -> None:
     """A reaction brings no trigger for a modal, so a button asks for it."""
     text = views.vote_counted(-1)
-    subject = FormSubject(reacted.answer_id, reaction.channel, reacted.thread_ts)
-    _notify(reaction.person, subject, text, runtime, complaint_form.with_button(text, reacted.answer_id))
+    subject = FormSubject(change.answer_id, reaction.channel, change.thread_ts)
+    _notify(reaction.person, subject, text, runtime, complaint_form.with_button(text, change.answer_id))
 
 
 def _notify(

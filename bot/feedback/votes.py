@@ -75,11 +75,11 @@ def react(conn: Connection[Any], reaction: Reaction) -> VoteChange | None:
     if row is None or conn.execute(_REACTION, place).rowcount == 0:
         return None
     answer_id, thread_ts = row
-    (standing,) = conn.execute(_STANDING, place).fetchone() or (None,)
+    (current,) = conn.execute(_STANDING, place).fetchone() or (None,)
     counts = reaction.present or withdraw(conn, answer_id, reaction.person, reaction.vote)
-    if counts and standing is not None:
-        vote(conn, answer_id, reaction.person, standing)
-    return VoteChange(answer_id, thread_ts, standing)
+    if counts and current is not None:
+        vote(conn, answer_id, reaction.person, current)
+    return VoteChange(answer_id, thread_ts, current)
 
 
 def button_value(answer_id: UUID, value: Vote) -> str:

@@ -33,9 +33,9 @@ def picture(figures: Figures) -> bytes:
     _shares(figure.add_subplot(grid[1, 0]), figures, "Share answered", BLUE, lambda d: share(d.answered, d.asked))
     _shares(figure.add_subplot(grid[1, 1]), figures, "Share of thumbs up", GREEN, lambda d: share(d.up, d.up + d.down))
     _unanswered(figure.add_subplot(grid[2, :]), figures)
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    return drawn.getvalue()
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    return image.getvalue()
 
 
 def in_words(figures: Figures) -> str:
@@ -70,8 +70,8 @@ def _questions(axes: Any, figures: Figures) -> None:
 
 def _shares(axes: Any, figures: Figures, title: str, color: str, of: Any) -> None:
     points = [(place, of(day)) for place, day in enumerate(figures.days)]
-    known = [(place, 100 * value) for place, value in points if value is not None]
-    places, values = [place for place, _ in known], [value for _, value in known]
+    known_points = [(place, 100 * value) for place, value in points if value is not None]
+    places, values = [place for place, _ in known_points], [value for _, value in known_points]
     (line,) = axes.plot(places, values, color=color, marker="o", markersize=5, clip_on=False)
     line.set_in_layout(False)  # without a point it has no place
     axes.set_xlim(-0.5, len(points) - 0.5)
@@ -83,20 +83,22 @@ def _shares(axes: Any, figures: Figures, title: str, color: str, of: Any) -> Non
 
 
 def _unanswered(axes: Any, figures: Figures) -> None:
-    found = figures.unanswered[::-1]
-    axes.barh(range(len(found)), [cluster.size for cluster in found], color=GREY, height=0.7)
-    for place, cluster in enumerate(found):
+    clusters = figures.unanswered[::-1]
+    axes.barh(range(len(clusters)), [cluster.size for cluster in clusters], color=GREY, height=0.7)
+    for place, cluster in enumerate(clusters):
         name = " ".join(cluster.name.split())
-        shown = f"  {cluster.size}×  {name if len(name) <= _LABEL else name[: _LABEL - 1] + '…'}"
+        label = f"  {cluster.size}×  {name if len(name) <= _LABEL else name[: _LABEL - 1] + '…'}"
         # parse_math: a question may hold dollar signs, which matplotlib would read as a formula.
-        text = axes.text(0, place, shown, va="center", fontsize=9, parse_math=False)
+        text = axes.text(0, place, label, va="center", fontsize=9, parse_math=False)
         text.set_in_layout(False)  # a long one may be cut, and must not push the bars together
-    axes.set_xlim(0, max((cluster.size for cluster in found), default=1))
-    axes.set_ylim(-0.5, len(found) - 0.5 if found else 0.5)
+    axes.set_xlim(0, max((cluster.size for cluster in clusters), default=1))
+    axes.set_ylim(-0.5, len(clusters) - 0.5 if clusters else 0.5)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines["bottom"].set_visible(False)
-    _plain(axes, "Asked most without an answer in the documents (30 days)" if found else "Nothing was left unanswered")
+    _plain(
+        axes, "Asked most without an answer in the documents (30 days)" if clusters else "Nothing was left unanswered"
+    )
 
 
 def _plain(axes: Any, title: str) -> None:

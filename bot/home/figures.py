@@ -93,8 +93,8 @@ def read_unanswered(conn: Connection[Any], principals: Sequence[str] | None = No
     """What the documents did not say in the last 30 days, newest first; of follow-ups those that hold no words of what
     these principals may not read, None for all.
     """
-    given = {"limit": UNANSWERED, "principals": None if principals is None else list(principals)}
-    return [question for (question,) in conn.execute(_UNANSWERED, given).fetchall()]
+    parameters = {"limit": UNANSWERED, "principals": None if principals is None else list(principals)}
+    return [question for (question,) in conn.execute(_UNANSWERED, parameters).fetchall()]
 
 
 def figures(days: tuple[DayFigures, ...], unanswered: Sequence[str], embedder: Embedder) -> Figures:

@@ -96,16 +96,16 @@ def kept(conn: Connection[Any], person: str) -> DataCounts:
 
 def delete_data(conn: Connection[Any], person: str) -> DataCounts:
     """Deletes all of it, or nothing; returns how much it was."""
-    whose = {"person": person}
+    parameters = {"person": person}
     with conn.transaction():
         deleted = kept(conn, person)
         remember_count(conn, person)
-        conn.execute(_FORGET_HISTORY, whose)
-        conn.execute(_FORGET_PROMPTS, whose)
+        conn.execute(_FORGET_HISTORY, parameters)
+        conn.execute(_FORGET_PROMPTS, parameters)
         for statement in _DELETE:
-            conn.execute(statement, whose)
+            conn.execute(statement, parameters)
         erase_person(conn, person)
-        for number, document, verified_at, awaits_admin in conn.execute(_UNNAME, whose).fetchall():
+        for number, document, verified_at, awaits_admin in conn.execute(_UNNAME, parameters).fetchall():
             if document is not None:
                 name = verified_name(number, None, verified_at, saved_only=awaits_admin)
                 rename_verified(conn, document, name)

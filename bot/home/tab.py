@@ -74,8 +74,8 @@ def refresh_home(person: str, runtime: Runtime, note: str | None = None) -> None
         log.error("home_not_read", error=error_code(error))
         _publish(person, tab_views.without_database(), runtime)
         return
-    shown = _publish(person, tab_views.home_view(personal, admin, note), runtime)
-    if shown and admin is not None:
+    published = _publish(person, tab_views.home_view(personal, admin, note), runtime)
+    if published and admin is not None:
         runtime.work.submit(_add_figures, person, personal, admin, unanswered, note, runtime)
 
 
@@ -102,8 +102,8 @@ def _add_figures(
 ) -> None:
     """What takes longer: clusters and picture. If the picture fails, the figures stay as text."""
     try:
-        found, file = _drawn(admin.figures.days, unanswered, runtime)
-        _publish_picture(person, personal, replace(admin, figures=found, picture=file), note, runtime)
+        latest, file = _drawn(admin.figures.days, unanswered, runtime)
+        _publish_picture(person, personal, replace(admin, figures=latest, picture=file), note, runtime)
     except Exception as error:  # noqa: BLE001 - the edge of a worker: the tab shows the figures as text already
         log.error("figures_not_shown", error=error_code(error))
 
@@ -127,26 +127,26 @@ _DRAWN_LOCK = Lock()
 def _drawn(days: tuple[DayFigures, ...], unanswered: list[str], runtime: Runtime) -> tuple[Figures, str | None]:
     """The figures, and the id of the Slack file that shows them: None where files or matplotlib are missing."""
     with _DRAWN_LOCK:
-        known, found, file = _DRAWN.get(runtime.client, (None, None, None))
-        if found is None or known != (days, unanswered):
-            found = figures(days, unanswered, runtime.embedder)
+        basis, latest, file = _DRAWN.get(runtime.client, (None, None, None))
+        if latest is None or basis != (days, unanswered):
+            latest = figures(days, unanswered, runtime.embedder)
             file = None
         if file is None and runtime.capabilities.files and can_draw():
-            file = _upload(picture(found), in_words(found), runtime)
-        _DRAWN[runtime.client] = ((days, unanswered), found, file)
-    return found, file
+            file = _upload(picture(latest), in_words(latest), runtime)
+        _DRAWN[runtime.client] = ((days, unanswered), latest, file)
+    return latest, file
 
 
 def _upload(png: bytes, description: str, runtime: Runtime) -> str | None:
     try:
-        uploaded = runtime.client.files_upload_v2(
+        response = runtime.client.files_upload_v2(
             filename="figures.png", title="Figures", content=png, alt_txt=description, request_file_info=False
         )
     except SLACK_ERRORS as error:
         log.warning("picture_not_uploaded", error=error_code(error))
         runtime.capabilities.files = not is_unknown_method(error)
         return None
-    return str(uploaded["files"][0]["id"])
+    return str(response["files"][0]["id"])
 
 
 def _publish(person: str, view: Block, runtime: Runtime, *, bad_blocks: str = "") -> bool:

@@ -116,15 +116,16 @@ def _mine(personal: PersonalSection) -> list[Block]:
     return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.kept)]
 
 
-def _question(mine: OwnQuestion) -> str:
-    vote = {1: " :thumbsup:", -1: " :thumbsdown:", None: ""}[mine.vote]
-    return f"• {plain(shortened(mine.question, 120))} — {slack_date(mine.asked_at)}, {_STATES[mine.state]}{vote}"
+def _question(question: OwnQuestion) -> str:
+    vote = {1: " :thumbsup:", -1: " :thumbsdown:", None: ""}[question.vote]
+    text = plain(shortened(question.question, 120))
+    return f"• {text} — {slack_date(question.asked_at)}, {_STATES[question.state]}{vote}"
 
 
-def _delete_button(kept: DataCounts) -> Block:
+def _delete_button(counts: DataCounts) -> Block:
     confirm = confirmation(
         "Delete your data?",
-        f"{_total(kept)}, the answers and what you said about answers are deleted for good. "
+        f"{_total(counts)}, the answers and what you said about answers are deleted for good. "
         "Verified answers stay, without your name.",
         "Delete",
         "Keep",
@@ -137,5 +138,5 @@ def _home(blocks: Sequence[Block]) -> Block:
     return {"type": "home", "blocks": list(blocks)[:100]}
 
 
-def _total(kept: DataCounts) -> str:
-    return f"{amount(kept.questions, 'question')} and {amount(kept.votes, 'vote')}"
+def _total(counts: DataCounts) -> str:
+    return f"{amount(counts.questions, 'question')} and {amount(counts.votes, 'vote')}"

@@ -83,13 +83,13 @@ def question_score(text: str, embedder: Embedder | None = None) -> float:
 
     Embeds the message if `embedder` is, or has, the model that the vector's weights were fitted on.
     """
-    read = text.strip()[:READ]
-    found = traits(read)
-    fitted = _fitted()
-    vector = None if embedder is None else _vector(read, embedder, fitted.embedder)
+    message = text.strip()[:READ]
+    names = traits(message)
+    weights = _fitted()
+    vector = None if embedder is None else _vector(message, embedder, weights.embedder)
     if vector is None:
-        return _logistic(BIAS + sum(WEIGHTS[name] for name in found))
-    return _logistic(fitted.bias + sum(fitted.traits[name] for name in found) + float(vector @ fitted.vector))
+        return _logistic(BIAS + sum(WEIGHTS[name] for name in names))
+    return _logistic(weights.bias + sum(weights.traits[name] for name in names) + float(vector @ weights.vector))
 
 
 def traits(text: str) -> list[str]:
@@ -111,8 +111,10 @@ def _vector(text: str, embedder: Embedder, model: str) -> Vectors | None:
 
 @cache
 def _fitted() -> QuestionWeights:
-    kept = json.loads((files("bot.questions") / "question_weights.json").read_text(encoding="utf-8"))
-    return QuestionWeights(kept["embedder"], kept["bias"], kept["traits"], np.array(kept["vector"], dtype=np.float32))
+    weights = json.loads((files("bot.questions") / "question_weights.json").read_text(encoding="utf-8"))
+    return QuestionWeights(
+        weights["embedder"], weights["bias"], weights["traits"], np.array(weights["vector"], dtype=np.float32)
+    )
 
 
 def _logistic(value: float) -> float:

@@ -35,8 +35,8 @@ def thread_history(
 
     What was answered privately is part of it for the `person` who asked that.
     """
-    given = {"channel": channel, "thread_ts": thread_ts, "person": person, "limit": exchanges}
-    rows = conn.execute(_HISTORY, given).fetchall()
+    parameters = {"channel": channel, "thread_ts": thread_ts, "person": person, "limit": exchanges}
+    rows = conn.execute(_HISTORY, parameters).fetchall()
     turns: list[Turn] = []
     room = characters
     for question, text in rows:

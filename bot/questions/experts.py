@@ -174,23 +174,23 @@ def is_worth_keeping(text: str) -> bool:
 def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> ExpertRequest | str:
     """The request, to be posted by `owner`, or what stands against it: a private question is its asker's to tell."""
     with conn.cursor(row_factory=class_row(UnansweredQuestion)) as cursor:
-        asked = cursor.execute(_ANSWER, {"id": answer_id, "person": person}).fetchone()
-    if asked is None:
+        question = cursor.execute(_ANSWER, {"id": answer_id, "person": person}).fetchone()
+    if question is None:
         return views.NO_SUCH_ANSWER
-    experts = channel_settings(conn, asked.channel).experts
+    experts = channel_settings(conn, question.channel).experts
     if not experts:
-        return NO_EXPERTS_HERE if asked.channel.startswith("D") else NO_EXPERTS
-    given = {"id": answer_id, "channel": asked.channel, "thread_ts": asked.thread_ts or "", "owner": owner}
-    if conn.execute(_REQUEST, {**given, "pressed_by": person, "experts": list(experts)}).fetchone() is None:
+        return NO_EXPERTS_HERE if question.channel.startswith("D") else NO_EXPERTS
+    parameters = {"id": answer_id, "channel": question.channel, "thread_ts": question.thread_ts or "", "owner": owner}
+    if conn.execute(_REQUEST, {**parameters, "pressed_by": person, "experts": list(experts)}).fetchone() is None:
         return ASKED_BEFORE
-    return ExpertRequest(**asdict(asked), pressed_by=person, experts=experts)
+    return ExpertRequest(**asdict(question), pressed_by=person, experts=experts)
 
 
 def post_request(request: ExpertRequest, runtime: Runtime) -> None:
     """Mentions the experts; who pressed the button is told if Slack does not let us. Raises psycopg.Error."""
     text = request_text(request.experts, request.asked_by, request.question)
     try:
-        posted = runtime.client.chat_postMessage(channel=request.channel, thread_ts=request.thread_ts, text=text)
+        response = runtime.client.chat_postMessage(channel=request.channel, thread_ts=request.thread_ts, text=text)
     except SLACK_ERRORS as error:
         log.error("experts_not_asked", channel=request.channel, error=error_code(error))
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
@@ -198,7 +198,7 @@ def post_request(request: ExpertRequest, runtime: Runtime) -> None:
         notify(runtime.client, request.pressed_by, request.channel, NOT_POSTED, thread_ts=request.thread_ts)
         return
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        conn.execute(_POSTED, {"id": request.id, "thread_ts": request.thread_ts or str(posted["ts"])})
+        conn.execute(_POSTED, {"id": request.id, "thread_ts": request.thread_ts or str(response["ts"])})
 
 
 def adopt_requests(conn: Connection[Any], owner: int, gone: Collection[int]) -> list[ExpertRequest]:

@@ -112,7 +112,9 @@ class InFlight:
             pending.before = max(0, place - self._at_a_time + 1)
 
     def _of_post(self, channel: str, ts: str) -> PendingAnswer | None:
-        return next((one for one in self._queue if (one.post.channel, one.post.ts) == (channel, ts)), None)
+        return next(
+            (pending for pending in self._queue if (pending.post.channel, pending.post.ts) == (channel, ts)), None
+        )
 
 
 def _edit(pending: PendingAnswer, text: str) -> bool:

@@ -91,8 +91,8 @@ def read_passage(conn: Connection[Any], answer_id: UUID, chunk_id: int) -> Sourc
 def passage_modal(passage: SourcePassage) -> Block:
     """Where it stands, and its words."""
     heading = f" › {plain(passage.heading)}" if passage.heading and passage.heading != passage.title else ""
-    changed = age(passage.modified)
-    where = " · ".join(filter(None, [plain(passage.document), changed]))
+    changed_ago = age(passage.modified)
+    where = " · ".join(filter(None, [plain(passage.document), changed_ago]))
     sections = [section(piece) for piece in split(mrkdwn(passage.text or GONE))][:MOST_SECTIONS]
     title = section(f"*{plain(passage.title)}*{heading}"[:3000])
     return modal("Passage", [title, context(where[:2000]), DIVIDER, *sections])

@@ -206,8 +206,8 @@ class Reply:
     def _stop_stream(self, stream: ChatStream, answer: views.AnswerView) -> bool:
         """Ends the stream with the sources and the thumbs below it; False if Slack would not."""
         try:
-            done = views.DONE_STEPS if self._written else None
-            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, thumbs), chunks=done))
+            steps = views.DONE_STEPS if self._written else None
+            self._with_thumbs(lambda thumbs: stream.stop(blocks=views.closing_blocks(answer, thumbs), chunks=steps))
         except SLACK_ERRORS as error:
             self._refused(stream, error)
             return False

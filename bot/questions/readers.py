@@ -128,31 +128,31 @@ def readers(runtime: Runtime, channel: str, person: str, *, private: bool) -> tu
 def personal(runtime: Runtime, person: str) -> tuple[str, ...]:
     """The principals of one person. Raises psycopg.Error."""
     audiences = _audiences(runtime)
-    found = [ANYONE, f"user:{person}"]
+    principals = [ANYONE, f"user:{person}"]
     if _is_full_member(runtime, person):
-        found.append(EVERYONE)
+        principals.append(EVERYONE)
     for principal in _named(audiences):
         kind, _, which = principal.partition(":")
         if (kind == "group" and person in group_members(runtime.client, which)) or (
             kind == "channel" and person in _members(runtime, which)
         ):
-            found.append(principal)
-    return held(found, audiences)
+            principals.append(principal)
+    return held(principals, audiences)
 
 
 def common(runtime: Runtime, channel: str) -> tuple[str, ...]:
     """The principals that everybody in a channel has; none of them is one person's. Raises psycopg.Error."""
     audiences = _audiences(runtime)
-    found = [ANYONE, f"channel:{channel}"]
-    groups = [named.removeprefix("group:") for named in _named(audiences) if named.startswith("group:")]
+    principals = [ANYONE, f"channel:{channel}"]
+    groups = [principal.removeprefix("group:") for principal in _named(audiences) if principal.startswith("group:")]
     members = _members(runtime, channel)
     if members:  # else Slack does not say who reads here
         people = _people(runtime, members)
         there = members - people.bots - {runtime.identity.user_id}
         if there <= people.full and not _is_shared(runtime, channel):
-            found.append(EVERYONE)
-        found += [f"group:{group}" for group in groups if there and there <= group_members(runtime.client, group)]
-    return held(found, audiences)
+            principals.append(EVERYONE)
+        principals += [f"group:{group}" for group in groups if there and there <= group_members(runtime.client, group)]
+    return held(principals, audiences)
 
 
 def restrict_question(runtime: Runtime, question: Question, channel: str, person: str, *, private: bool) -> Question:
@@ -165,8 +165,8 @@ def restrict_question(runtime: Runtime, question: Question, channel: str, person
     if collections is not None:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             readable = readable_collections(conn, principals)
-            chosen = with_made_of(conn, collections, channel)
-        collections = [name for name in chosen if name in readable]
+            names = with_made_of(conn, collections, channel)
+        collections = [name for name in names if name in readable]
     return replace(question, principals=principals, collections=collections)
 
 
@@ -179,8 +179,8 @@ def said_to(runtime: Runtime, channel: str) -> str:
     """Whom what was said in a channel is for: every full member, if any of them may join it, else its own members."""
 
     def ask() -> bool:
-        found = runtime.client.conversations_info(channel=channel)["channel"]
-        return bool(found.get("is_channel")) and not any(found.get(key) for key in ("is_private", "is_im", "is_mpim"))
+        info = runtime.client.conversations_info(channel=channel)["channel"]
+        return bool(info.get("is_channel")) and not any(info.get(key) for key in ("is_private", "is_im", "is_mpim"))
 
     return EVERYONE if _asked(runtime, f"public {channel}", CACHE, ask, False) else f"channel:{channel}"
 
@@ -225,8 +225,8 @@ def _members(runtime: Runtime, channel: str) -> frozenset[str]:
         pages = _pages(lambda cursor: runtime.client.conversations_members(channel=channel, limit=1000, cursor=cursor))
         return frozenset(str(member) for page in pages for member in page["members"])
 
-    found: frozenset[str] = _asked(runtime, f"members {channel}", CACHE, ask, frozenset())
-    return found
+    members: frozenset[str] = _asked(runtime, f"members {channel}", CACHE, ask, frozenset())
+    return members
 
 
 def _people(runtime: Runtime, members: frozenset[str]) -> People:
@@ -234,12 +234,12 @@ def _people(runtime: Runtime, members: frozenset[str]) -> People:
 
     They have joined since it was read, or are of another organisation. Where there are many, none of them counts.
     """
-    known = _directory(runtime)
-    unknown = members - known.full - known.bots - known.others
-    if not unknown or not known.full or members & known.others or len(unknown) > MOST_ASKED:
-        return known  # what the others are makes no difference, or cannot be asked
-    joined = frozenset(one for one in unknown if _is_full_member(runtime, one, DIRECTORY_CACHE))
-    return replace(known, full=known.full | joined)
+    directory = _directory(runtime)
+    unknown = members - directory.full - directory.bots - directory.others
+    if not unknown or not directory.full or members & directory.others or len(unknown) > MOST_ASKED:
+        return directory  # what the others are makes no difference, or cannot be asked
+    newcomers = frozenset(person for person in unknown if _is_full_member(runtime, person, DIRECTORY_CACHE))
+    return replace(directory, full=directory.full | newcomers)
 
 
 def _directory(runtime: Runtime) -> People:
@@ -254,16 +254,16 @@ def _directory(runtime: Runtime) -> People:
         full = frozenset(str(u["id"]) for u in users if _is_full(u, runtime.identity.team_id)) - bots
         return People(full, bots, everybody - full - bots)
 
-    known: People = _asked(runtime, "people", DIRECTORY_CACHE, ask, People())
-    return known
+    directory: People = _asked(runtime, "people", DIRECTORY_CACHE, ask, People())
+    return directory
 
 
 def _is_shared(runtime: Runtime, channel: str) -> bool:
     """Whether other organisations read along, or were invited to; so it is if Slack does not say."""
 
     def ask() -> bool:
-        found = runtime.client.conversations_info(channel=channel)["channel"]
-        return bool(found.get("is_ext_shared") or found.get("is_pending_ext_shared"))
+        info = runtime.client.conversations_info(channel=channel)["channel"]
+        return bool(info.get("is_ext_shared") or info.get("is_pending_ext_shared"))
 
     return bool(_asked(runtime, f"shared {channel}", CACHE, ask, True))
 
@@ -287,5 +287,5 @@ def _pages(call: Callable[[str | None], Any]) -> Iterator[Any]:
 def _asked(runtime: Runtime, key: str, age: float, ask: Callable[[], Any], otherwise: Any) -> Any:
     """What Slack says, or said within `age` seconds; `otherwise` if it does not."""
     with _KNOWN_LOCK:
-        known = _KNOWN.setdefault(runtime.client, _Facts())
-    return known.fact(key).get(age, ask, otherwise, key.partition(" ")[0])
+        facts = _KNOWN.setdefault(runtime.client, _Facts())
+    return facts.fact(key).get(age, ask, otherwise, key.partition(" ")[0])

@@ -76,15 +76,15 @@ def suggestions(
     they may read is indexed and nothing was asked. What was asked in other places than `channels` is left out, None:
     nowhere.
     """
-    given = {
+    parameters = {
         "person": person,
         "people": PEOPLE,
         "most": min(FREQUENT, most),
         "longest": MESSAGE_LIMIT,
         "channels": None if channels is None else list(channels),
     }
-    asked = [str(question) for (question,) in conn.execute(_FREQUENT, given).fetchall()]
-    prompts = [Prompt(_title(question), question) for question in asked]
+    questions = [str(question) for (question,) in conn.execute(_FREQUENT, parameters).fetchall()]
+    prompts = [Prompt(_title(question), question) for question in questions]
     for title, heading in conn.execute(
         _TITLES, {"most": most - len(prompts), "principals": list(principals)}
     ).fetchall():
@@ -106,9 +106,9 @@ def suggest(channel: str, person: str, runtime: Runtime) -> None:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             prompts = suggestions(conn, person, principals, channels=there)
         if prompts:
-            shown = [{"title": prompt.title, "message": prompt.message} for prompt in prompts]
+            items = [{"title": prompt.title, "message": prompt.message} for prompt in prompts]
             # Without a thread they stand in the messages tab itself.
-            runtime.client.assistant_threads_setSuggestedPrompts(channel_id=channel, title=SUGGEST_TITLE, prompts=shown)
+            runtime.client.assistant_threads_setSuggestedPrompts(channel_id=channel, title=SUGGEST_TITLE, prompts=items)
     except psycopg.Error as error:
         log.error("no_suggestions", error=error_code(error))
     except SLACK_ERRORS as error:

@@ -138,8 +138,8 @@ def partial_message(text: str) -> Message:
 def stopped_message(text: str, reason: str) -> Message:
     """What there was of an answer, and why there is no more of it."""
     partial = partial_message(text)
-    shown = [*partial.blocks, section(f":warning: {escape(reason)}")]
-    return Message(summary(f"{text}\n{reason}" if text else reason), shown)
+    blocks = [*partial.blocks, section(f":warning: {escape(reason)}")]
+    return Message(summary(f"{text}\n{reason}" if text else reason), blocks)
 
 
 def vote_counted(value: Vote) -> str:
@@ -227,15 +227,15 @@ DONE_STEPS = [_step("write", "Wrote the answer", "complete")]
 
 def _source_block(answer: AnswerView, source: Source, text: str) -> Block:
     """With a button that shows the passage, where there is no link to follow."""
-    shown = section(text)
+    block = section(text)
     if source.url is None and source.chunk_id is not None:
         value = f"{answer.answer_id} {source.chunk_id}"
-        shown["accessory"] = button("Show passage", f"show_passage_{source.number}", value)
-    return shown
+        block["accessory"] = button("Show passage", f"show_passage_{source.number}", value)
+    return block
 
 
-def _source(source: Source, shown: str) -> str:
-    quote = "" if _is_shown(source.quote, shown) else f"\n> {plain(shortened(source.quote, QUOTE_LIMIT))}"
+def _source(source: Source, answer_text: str) -> str:
+    quote = "" if _is_shown(source.quote, answer_text) else f"\n> {plain(shortened(source.quote, QUOTE_LIMIT))}"
     return f"*[{source.number}]* {_place(source)}{quote}"
 
 
@@ -243,8 +243,8 @@ def _place(source: Source) -> str:
     heading = f" › {plain(source.heading)}" if source.heading and source.heading != source.title else ""
     # Without a link the path is how a person finds it.
     path = f" ({plain(source.document)})" if source.url is None and source.document != source.title else ""
-    changed = age(source.modified)
-    return f"{_titled(source)}{heading}{path}{f' · {changed}' if changed else ''}"
+    changed_ago = age(source.modified)
+    return f"{_titled(source)}{heading}{path}{f' · {changed_ago}' if changed_ago else ''}"
 
 
 def _is_shown(quote: str, text: str) -> bool:

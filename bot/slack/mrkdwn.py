@@ -55,11 +55,11 @@ def to_markdown(markdown: str) -> str:
 
 def link(url: str | None, label: str) -> str:
     """`<url|label>` for an http(s) address, else the label alone. Both are data."""
-    shown = plain(label).replace("|", "¦")
+    words = plain(label).replace("|", "¦")
     if url is None or not url.lower().startswith(("http://", "https://")):
-        return shown
-    address = re.sub(r"[\s<>|\"]", lambda found: f"%{ord(found.group()):02X}", url)
-    return f"<{address.replace('&', '&amp;')}|{shown}>"
+        return words
+    address = re.sub(r"[\s<>|\"]", lambda match: f"%{ord(match.group()):02X}", url)
+    return f"<{address.replace('&', '&amp;')}|{words}>"
 
 
 def slack_date(moment: datetime) -> str:
@@ -108,13 +108,13 @@ def _prose(text: str) -> str:
     return _quotes(_HEADING.sub(_bold_heading, bold))
 
 
-def _bold_heading(found: re.Match[str]) -> str:
+def _bold_heading(match: re.Match[str]) -> str:
     """A heading without the marks that may close it."""
-    return f"*{found.group(1).rstrip().rstrip('#').rstrip().strip('*')}*"
+    return f"*{match.group(1).rstrip().rstrip('#').rstrip().strip('*')}*"
 
 
 def _spell_out_links(escaped: str) -> str:
-    return _LINK.sub(lambda found: _spelled(found.group(1), found.group(2)), escaped)
+    return _LINK.sub(lambda match: _spelled(match.group(1), match.group(2)), escaped)
 
 
 def _spelled(label: str, address: str) -> str:
@@ -123,4 +123,4 @@ def _spelled(label: str, address: str) -> str:
 
 def _quotes(escaped: str) -> str:
     """`>` at the start of a line is a block quote in both dialects and starts no control sequence."""
-    return _QUOTE_MARK.sub(lambda found: found.group(1).replace("&gt;", ">"), escaped)
+    return _QUOTE_MARK.sub(lambda match: match.group(1).replace("&gt;", ">"), escaped)

@@ -49,21 +49,21 @@ def post_direct(client: WebClient, person: str, **message: Any) -> tuple[str, st
     does not is asked to open it first.
     """
     try:
-        posted = client.chat_postMessage(channel=person, **message)
+        response = client.chat_postMessage(channel=person, **message)
     except SlackApiError as error:
         if error_code(error) != "channel_not_found":
             raise
-        opened = client.conversations_open(users=person)["channel"]["id"]
-        posted = client.chat_postMessage(channel=opened, **message)
-    return str(posted["channel"]), str(posted["ts"])
+        conversation = client.conversations_open(users=person)["channel"]["id"]
+        response = client.chat_postMessage(channel=conversation, **message)
+    return str(response["channel"]), str(response["ts"])
 
 
 def _respond(response_url: str, text: str, blocks: list[Block] | None) -> bool:
     """Through the response URL, which works in channels without the bot, too."""
     webhook = WebhookClient(response_url, timeout=RESPONSE_TIMEOUT)
     try:
-        sent = webhook.send(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
+        response = webhook.send(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)
     except SLACK_ERRORS as error:
         log.info("response_url_failed", error=error_code(error))
         return False
-    return sent.status_code == 200
+    return response.status_code == 200
