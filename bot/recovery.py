@@ -16,8 +16,9 @@ import psycopg
 import structlog
 from psycopg import Connection
 
-from bot.admin import reindexing, tuning
-from bot.admin.reindexing import RunMessage
+from bot.admin import round_messages, run_messages
+from bot.admin.round_messages import RoundMessage
+from bot.admin.run_messages import RunMessage
 from bot.claims import forget_events
 from bot.inbox import Inbox
 from bot.questions import experts, views
@@ -68,7 +69,7 @@ class Orphans:
     shared: Sequence[SharedAnswer]
     requests: Sequence[ExpertRequest]
     runs: Sequence[RunMessage]
-    rounds: Sequence[tuning.RoundMessage]
+    rounds: Sequence[RoundMessage]
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ class Recovery:
         self._gone_before = gone
         self.inbox.adopt(orphans.events)
         for message in orphans.rounds:
-            tuning.follow(message, self.runtime)
+            round_messages.follow(message, self.runtime)
         if orphans.answers or orphans.shared or orphans.requests or orphans.runs:
             with suppress(RuntimeError):  # this process is being stopped: another one finds them
                 self.runtime.work.submit(finish, orphans, self.runtime)
@@ -116,15 +117,15 @@ def adopt(conn: Connection[Any], owner: int, gone: frozenset[int]) -> Orphans:
         answers=adopt_answers(conn, owner, gone),
         shared=adopt_shared(conn, owner, gone),
         requests=experts.adopt_requests(conn, owner, gone),
-        runs=reindexing.adopt_messages(conn, owner, gone),
-        rounds=tuning.adopt_messages(conn, owner, gone),
+        runs=run_messages.adopt_messages(conn, owner, gone),
+        rounds=round_messages.adopt_messages(conn, owner, gone),
     )
 
 
 def finish(orphans: Orphans, runtime: Runtime) -> None:
     """Finishes what was left, one after the other; what fails is in the log."""
     for message in orphans.runs:
-        _attempt(partial(reindexing.resume, message, runtime), run=message.run_id)
+        _attempt(partial(run_messages.resume, message, runtime), run=message.run_id)
     for answer in orphans.answers:
         _attempt(partial(_finish_answer, answer, runtime), answer=answer.id)
     for shared in orphans.shared:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.admin import reindexing
+from bot.admin import reindexing, run_messages
 from bot.admin.reindex_view import CANCEL_ACTION, duration
 from bot.admin.reindexing import ReindexRequest, read_request
 from bot.operations import Operations
@@ -82,7 +82,7 @@ Start = Callable[..., None]
 @pytest.fixture
 def start(workspace: Workspace, connect: Connect, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Start:
     """The bot as its manifest installs it, with Ada as its admin and a worker."""
-    monkeypatch.setattr(reindexing, "PACE", 0.05)
+    monkeypatch.setattr(run_messages, "PACE", 0.05)
 
     def begin() -> None:
         workspace.install(Path(reindexing.__file__).parent.with_name("manifest.yaml"))
@@ -219,7 +219,7 @@ def test_a_run_that_nobody_works_on_is_handed_out_again(
     workspace: Workspace, start: Start, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the worker was killed, or the queue was lost."""
-    monkeypatch.setattr(reindexing, "AGAIN_AFTER", 0.3)
+    monkeypatch.setattr(run_messages, "AGAIN_AFTER", 0.3)
     worker.idle = True
     start()
     workspace.slash("ada", "maintenance", "/reindex", "all")

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.admin import tuning
+from bot.admin import round_messages, tuning
 from bot.operations import Operations
 from bot.slack.workspace import web_client
 from finetune.registry import TrainedAdapter, add, in_use, promote
@@ -103,7 +103,7 @@ def test_a_message_follows_a_round(
     workspace: Workspace, connect: Connect, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From what it will cost to how it ended, in one message."""
-    monkeypatch.setattr(tuning, "PACE", 0.1)
+    monkeypatch.setattr(round_messages, "PACE", 0.1)
     asked: list[tuple[str, bool]] = []
 
     def start(person: str, now: bool) -> int:
@@ -170,7 +170,7 @@ def test_a_round_that_nothing_can_show_is_told_all_the_same(
     workspace: Workspace, connect: Connect, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is under way, whatever becomes of its message."""
-    monkeypatch.setattr(tuning, "_TO_SHOW", "SELECT 1 / 0")
+    monkeypatch.setattr(round_messages, "_KEEP", "SELECT 1 / 0")
     connect(
         admins=[workspace.ada.id], operations=Operations(finetune=lambda person, now: started_round(database, person))
     )
@@ -192,7 +192,7 @@ def test_a_message_that_another_bot_did_not_come_to_post(
     workspace: Workspace, connect: Connect, database: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It died between the round's row and the message."""
-    monkeypatch.setattr(tuning, "PACE", 0.1)
+    monkeypatch.setattr(round_messages, "PACE", 0.1)
     number = started_round(database, workspace.ada.id)
     with psycopg.connect(database, autocommit=True) as conn:
         values = [number, workspace.maintenance.id, workspace.ada.id]
@@ -218,7 +218,7 @@ def test_a_message_that_another_bot_left(
     workspace: Workspace, connect: Connect, database: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A round lasts longer than many a bot: its message tells the end all the same."""
-    monkeypatch.setattr(tuning, "PACE", 0.1)
+    monkeypatch.setattr(round_messages, "PACE", 0.1)
     client = web_client(workspace.app.bot_token, workspace.api_url, logging.getLogger("test"))
     posted = client.chat_postMessage(channel=workspace.maintenance.id, text="Round 1: under way")
     with psycopg.connect(database, autocommit=True) as conn:

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
 from slack_sdk import WebClient
 
-from bot.admin import authorization, reindexing
+from bot.admin import authorization, run_messages
 from bot.admin.export import export_lines
 from bot.admin.status import status_text
 from bot.app import SlackApp
@@ -584,7 +584,7 @@ def test_a_run_names_documents_to_those_who_may_read_them(
         )
         run = read_run(conn, conn.execute("SELECT max(id) FROM job").fetchall()[0][0])
     assert run is not None
-    shown = reindexing.shown(run, channel.id, app.runtime)
+    shown = run_messages.message_for(run, channel.id, app.runtime)
     assert bool(traces(f"{shown.text} {shown.blocks}")) == (place != "channel")
 
 
