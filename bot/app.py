@@ -94,7 +94,7 @@ class SlackApp(App):
         register(self, runtime, self.inbox)
 
     def begin(self) -> None:
-        """Before anything is heard: others see that we live, and what nobody answers any more is taken over."""
+        """Prepares for events: other bots see that this one lives, and what gone ones have left is adopted."""
         self._recovery.tidy()
         self.inbox.start(partial(on_event, runtime=self.runtime))
         self._name_admins()
@@ -116,7 +116,7 @@ class SlackApp(App):
             log.error("admins_not_configured", error=error_code(error))
 
     def end(self) -> None:
-        """No new work. Answers under way say that they stop, and with those waiting are left to the next process."""
+        """Takes no new work. Answers in flight say that they stop, and with those waiting are left to the next process."""
         self.runtime.stopping.set()
         self.listener_runner.listener_executor.shutdown(wait=False)
         self._workers.shutdown(wait=False, cancel_futures=True)
@@ -141,7 +141,7 @@ def build_app(
     limits: QuestionLimits | None = None,
     at_a_time: int = 1,
 ) -> SlackApp:
-    """The app, ready to run; `workers` is how many questions are in work at a time.
+    """Builds the app, ready to run; `workers` is how many questions are in work at a time.
 
     `limits` are those of fair use; `at_a_time` is how many questions the model answers together, which those who wait
     are told about.
@@ -168,7 +168,7 @@ def build_app(
 
 
 def identity_of(client: WebClient) -> Identity:
-    """Who the token is; raises SlackRefused in place of the SDK's errors."""
+    """Asks Slack whose token this is; raises SlackRefused in place of the SDK's errors."""
     try:
         auth = client.auth_test()
     except SLACK_ERRORS as error:
@@ -246,13 +246,13 @@ def _with_a_time(handler: WSGIApplication) -> WSGIApplication:
 
 
 def _stop_listening(sockets: dict[int, wasyncore.dispatcher]) -> None:
-    """No new connections; what came over those that are open is still acknowledged."""
+    """Takes no new connections; what came over those that are open is still acknowledged."""
     for listening in [socket for socket in sockets.values() if socket.accepting]:
         wasyncore.dispatcher.close(listening)
 
 
 def refused(error: Exception, setting: str, where: str) -> SlackRefused:
-    """The sentence for an operator."""
+    """Turns an error of Slack into a sentence that tells an operator what to do."""
     if isinstance(error, SlackApiError) and error_code(error) in _TOKEN_ERRORS:
         return SlackRefused(
             f"Slack does not take {setting} ({error_code(error)}): copy {where} at https://api.slack.com/apps."
@@ -264,7 +264,7 @@ def refused(error: Exception, setting: str, where: str) -> SlackRefused:
 
 
 def stop_on_signals() -> Flag:
-    """A flag that SIGTERM and SIGINT set; only the main thread can receive signals."""
+    """Returns a flag that SIGTERM and SIGINT set; only the main thread can receive signals."""
     stop = Flag()
     if current_thread() is main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -273,7 +273,7 @@ def stop_on_signals() -> Flag:
 
 
 def slack_logger() -> logging.Logger:
-    """The logger of Bolt and of the SDK, never below INFO: at DEBUG they write messages and headers."""
+    """Returns the logger of Bolt and of the SDK, never below INFO: at DEBUG they write messages and headers."""
     logger = logging.getLogger("journeyman.slack")
     logger.setLevel(max(logger.getEffectiveLevel(), logging.INFO))
     return logger

@@ -15,12 +15,12 @@ _FORGET = "DELETE FROM event WHERE received_at < now() - make_interval(days => %
 
 
 def claim_event(conn: Connection[Any], event_id: str) -> bool:
-    """True for the first caller with this id; a second one waits for the first one's transaction to end."""
+    """Returns True for the first caller with this id; a second one waits for the first one's transaction to end."""
     return conn.execute(_CLAIM, {"id": event_id}).fetchone() is not None
 
 
 def claim_post(conn: Connection[Any], event_id: str, channel: str, ts: str) -> bool:
-    """True if neither this event nor another event about the same post was claimed before.
+    """Returns True if neither this event nor another event about the same post was claimed before.
 
     An event without an id, as a server other than Slack may send it, is known by its post alone.
     """

@@ -136,7 +136,7 @@ class Inbox:
             self._wake.notify()
 
     def _pass_on(self, arrival: Arrival) -> None:
-        """What nobody counts on waits for no row."""
+        """Acknowledges an event that nobody counts on at once, and has it dealt with."""
         arrival.acknowledge()
         with suppress(RuntimeError):
             self._dealing.submit(self._deal, arrival.event)
@@ -177,7 +177,7 @@ class Inbox:
             log.error("inbox_not_written", arrivals=len(arrivals), finished=len(finished), error=error_code(error))
 
     def _queue(self, arrivals: Sequence[Arrival]) -> None:
-        """What tells of the same thing as something in hand needs nothing more than its acknowledgement."""
+        """Queues what is new: what tells of the same thing as an event in hand needs its acknowledgement alone."""
         for arrival in arrivals:
             if arrival.key is not None and arrival.key not in self._in_hand:
                 self._in_hand.add(arrival.key)
@@ -214,7 +214,7 @@ def _write_rows(conn: Connection[Any], arrivals: Sequence[Arrival], finished: Se
 
 
 def key_of(event: SlackEvent) -> str | None:
-    """Under which key an event is kept, None if nobody counts on it.
+    """Returns the key under which an event is kept, None if nobody counts on it.
 
     A mention and a message event of one post tell of the same thing.
     """
@@ -224,7 +224,7 @@ def key_of(event: SlackEvent) -> str | None:
 
 
 def is_kept(conn: Connection[Any], channel: str, ts: str) -> bool:
-    """Whether a post waits for a listener, of whichever process."""
+    """Says whether a post waits for a listener, in whichever process."""
     row = conn.execute(_IS_KEPT, {"post": _key_of_post(channel, ts)}).fetchone()
     return bool(row and row[0])
 
@@ -234,7 +234,7 @@ def _key_of_post(channel: str, ts: str) -> str:
 
 
 def receive_first(body: dict[str, Any], next: Callable[[], Any], *, inbox: Inbox) -> Any:
-    """Bolt's middleware, for HTTP: an event for us is acknowledged once it is kept, everything else passes."""
+    """Acknowledges an event for us once it is kept, and lets everything else pass: Bolt's middleware, for HTTP."""
     payload = body.get("event")
     acknowledged = Flag()
     if isinstance(payload, dict) and inbox.receive(str(body.get("event_id", "")), payload, acknowledged.set):

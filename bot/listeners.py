@@ -43,7 +43,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
 
 
 def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
-    """Every listener of the bot, in one place."""
+    """Registers every listener of the bot, in one place."""
     app.middleware(partial(receive_first, inbox=inbox))
     app.event("app_mention")(pass_over)
     app.event("message")(pass_over)
@@ -66,7 +66,7 @@ def register(app: App, runtime: Runtime, inbox: Inbox) -> None:
 
 
 def on_event(event: SlackEvent, *, runtime: Runtime) -> None:
-    """An event that the inbox took, and that Slack was told of. Never raises."""
+    """Deals with an event that the inbox took, and acknowledged. Never raises."""
     try:
         with bound_contextvars(request=event.event_id):
             match event:
@@ -81,18 +81,18 @@ def on_event(event: SlackEvent, *, runtime: Runtime) -> None:
 
 
 def on_post(post: Post, runtime: Runtime) -> None:
-    """A reply in a thread may be an expert's; everything else may be a question."""
+    """Deals with a post: a reply in a thread may be an expert's, everything else may be a question."""
     if post.addressee in ("thread", "somebody") and receive_reply(post, runtime):
         return
     receive(post, runtime)
 
 
 def pass_over() -> None:
-    """For events that the inbox does not take, such as what bots write: they are acknowledged, and that is all."""
+    """Does nothing about events that the inbox does not take, such as what bots write: Bolt acknowledges them."""
 
 
 def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
-    """Somebody looks at one of the app's tabs."""
+    """Fills the tab of the app that somebody looks at."""
     if event.get("tab") == "home":
         tab.on_home_opened(event, runtime=runtime)
     elif event.get("tab") == "messages":
@@ -100,5 +100,5 @@ def on_app_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
 
 
 def on_error(error: Exception, body: dict[str, Any]) -> None:
-    """What no listener caught. Bolt would log the exception's text, which may hold a message's words."""
+    """Logs what no listener caught. Bolt would log the exception's text, which may hold a message's words."""
     log.error("listener_failed", type=body.get("type"), event_id=body.get("event_id"), error=error_code(error))

@@ -83,7 +83,7 @@ class Recovery:
     _gone_before: frozenset[int] = field(default_factory=frozenset)
 
     def tidy(self) -> None:
-        """At start: forgets what is too old to be of use."""
+        """Forgets, at start, the events that are too old to be of use."""
         try:
             with self.runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
                 forget_events(conn)
@@ -110,7 +110,7 @@ class Recovery:
 
 
 def adopt(conn: Connection[Any], owner: int, gone: frozenset[int]) -> Orphans:
-    """Makes what the gone owners left, and what belongs to nobody, `owner`'s."""
+    """Makes what the gone owners left, and what belongs to nobody, this `owner`'s."""
     rows = conn.execute(_INBOX, {"owner": owner, "gone": list(gone)}).fetchall()
     return Orphans(
         events=[(post, event_id, event) for _, post, event_id, event in sorted(rows, key=lambda row: row[0])],
@@ -174,7 +174,7 @@ def _show(row: UnfinishedAnswer, text: str, reply: AnyReply, runtime: Runtime) -
 
 
 def _question(row: UnfinishedAnswer, conn: Connection[Any]) -> Question:
-    """As it was asked, or as it was edited since."""
+    """Returns the question as it was asked, or as it was edited since."""
     history = [Turn(turn["role"], turn["text"]) for turn in row.history]
     language = channel_settings(conn, row.channel).language
     return Question(row.question, history, row.collections, language, asker=row.asked_by)

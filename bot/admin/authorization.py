@@ -79,7 +79,7 @@ def authorize(
 
 
 def configure_admins(conn: Connection[Any], members: Iterable[str]) -> None:
-    """Makes these the ones that the setting names, in place of an earlier start's."""
+    """Makes these members the admins that the setting names, in place of those of an earlier start."""
     parameters = {"members": list(members)}
     with conn.transaction():
         conn.execute(_KEEP_CONFIGURED, parameters)
@@ -87,7 +87,7 @@ def configure_admins(conn: Connection[Any], members: Iterable[str]) -> None:
 
 
 def list_admins(conn: Connection[Any]) -> list[Admin]:
-    """All of them, those of the setting first."""
+    """Reads all admins, those that the setting names first."""
     with conn.cursor(row_factory=class_row(Admin)) as cursor:
         return cursor.execute(_LIST).fetchall()
 
@@ -116,13 +116,16 @@ def remove_admin(conn: Connection[Any], member: str) -> Removal:
 
 
 def read_member(text: str) -> str | None:
-    """The id in what a person typed: an id, `<@U…|name>` or `<!subteam^S…|name>`; None for anything else."""
+    """Reads the id of a person or user group in what somebody typed; None for anything else.
+
+    That is an id, `<@U…|name>` or `<!subteam^S…|name>`.
+    """
     match = _MEMBER.fullmatch(text.strip())
     return match.group(1) if match else None
 
 
 def is_group(member: str) -> bool:
-    """Whether the id is a user group's."""
+    """Says whether an id is a user group's and no person's."""
     return member.startswith("S")
 
 
@@ -132,7 +135,7 @@ _GROUPS_LOCK = Lock()
 
 
 def group_members(client: WebClient, group: str) -> frozenset[str]:
-    """The ids of a user group's members, asked from Slack once a minute; nobody while Slack does not say."""
+    """Returns the ids of a user group's members, asked from Slack once a minute; nobody while Slack does not say."""
     with _GROUPS_LOCK:
         asked_at, members = _GROUPS.setdefault(client, {}).get(group, (float("-inf"), frozenset()))
     if time.monotonic() - asked_at < GROUP_CACHE:

@@ -35,12 +35,12 @@ log = structlog.get_logger(__name__)
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """The form; its command is a word of `/journeyman`."""
+    """Registers the form; the command that opens it is a subcommand of `/journeyman`."""
     app.view(FORM)(partial(on_submitted, runtime=runtime))
 
 
 def channel(command: Command, runtime: Runtime) -> str | None:
-    """Opens the form with what holds now."""
+    """Opens the form, filled in with the channel's present settings."""
     if command.channel.startswith("D"):
         return NOT_IN_DIRECT
     principals = personal(runtime, command.person)

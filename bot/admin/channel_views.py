@@ -35,7 +35,7 @@ _PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only for who as
 def channel_form(
     channel: str, settings: ChannelSettings, collections: Sequence[str], languages: Sequence[str]
 ) -> Block:
-    """The modal; without a choice of collections all of them are searched."""
+    """Builds the form; if no collection is chosen in it, all of them are searched."""
     threshold = min(_THRESHOLDS, key=lambda value: abs(value - settings.threshold))
     selection = [name for name in settings.collections or () if name in collections]
     experts: Block = {"type": "multi_users_select", "max_selected_items": MOST_EXPERTS}
@@ -72,7 +72,7 @@ def channel_form(
 
 
 def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
-    """What was chosen in the form."""
+    """Reads the settings that a person chose in the form."""
     values = {block_id: next(iter(fields.values())) for block_id, fields in view["state"]["values"].items()}
     names = [option["value"] for option in values.get(COLLECTIONS, {}).get("selected_options") or []]
     return ChannelSettings(
@@ -86,12 +86,12 @@ def settings_in(view: Mapping[str, Any]) -> ChannelSettings:
 
 
 def channel_in(view: Mapping[str, Any]) -> str:
-    """Which channel the form is about."""
+    """Reads which channel the form is about."""
     return str(json.loads(view["private_metadata"])["channel"])
 
 
 def saved_modal(channel: str, settings: ChannelSettings) -> Block:
-    """What holds from now on."""
+    """Says which settings the channel has from now on."""
     searched = "all collections" if settings.collections is None else ", ".join(map(plain, settings.collections))
     experts = " ".join(f"<@{expert}>" for expert in settings.experts) or "nobody yet"
     language = settings.language.capitalize() if settings.language else "whichever language fits the documents"

@@ -16,7 +16,7 @@ _MENTION = {"user": "<@{}>", "group": "<!subteam^{}>", "channel": "<#{}>"}
 
 
 def collection(command: Command, runtime: Runtime) -> str:
-    """The list, or one more or one less in an audience."""
+    """Lists the collections with their audiences, or adds somebody to an audience, or removes them."""
     if not command.rest:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             rows = list_audiences(conn)

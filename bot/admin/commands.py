@@ -95,7 +95,7 @@ def on_button(
 
 
 def read_command(payload: Mapping[str, Any], rest: str, respond: Respond, ack: Ack) -> Command:
-    """The parts of Slack's payload that commands use."""
+    """Reads the parts of Slack's payload that commands use."""
     return Command(
         person=str(payload.get("user_id", "")),
         channel=str(payload.get("channel_id", "")),
@@ -151,7 +151,7 @@ def send_direct(person: str, text: str, runtime: Runtime) -> str | None:
 
 
 def help_text(subcommands: Sequence[Subcommand]) -> str:
-    """How to ask, and every word with its meaning."""
+    """Explains how to ask, and lists every subcommand with its meaning."""
     lines = [f"• `{word.usage}` {word.meaning}{' _(admins)_' if word.admins else ''}" for word in subcommands]
     return "\n".join([views.HELP, "", ASK, REINDEX, *lines])
 

@@ -33,7 +33,7 @@ def compare(command: Command, runtime: Runtime) -> str | None:
 
 
 def told(stored: StoredComparison) -> str:
-    """The table and the advice."""
+    """Writes a comparison for Slack: what was compared, the table, and the advice."""
     tuned = f" with {plain(stored.adapter)}" if stored.adapter else ""
     head = f"*{plain(stored.questions)}*, {stored.made_at:%Y-%m-%d}, {plain(stored.model)}{tuned}"
     comparison = stored.comparison

@@ -81,7 +81,7 @@ def export(command: Command, runtime: Runtime) -> str:
 
 
 def newest_that_fit(lines: Sequence[str]) -> Sequence[str]:
-    """The end of the lines, as much as `MOST_PIECES` messages hold."""
+    """Returns the last lines, as many as `MOST_PIECES` messages hold."""
     fitting, size = 0, 0
     for line in reversed(lines):
         size += len(_without_signs(line)) + 1

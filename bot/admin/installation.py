@@ -17,14 +17,14 @@ ADMINS_USAGE = (
 
 
 def status(command: Command, runtime: Runtime) -> str:
-    """How the bot did in the last 24 hours, and what is indexed of that which the person may read."""
+    """Says how the bot did in the last 24 hours, and what is indexed of that which the person may read."""
     principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         return status_text(conn, principals)
 
 
 def admins(command: Command, runtime: Runtime) -> str:
-    """Who the admins are; and for admins: one more, or one less."""
+    """Says who the admins are; for an admin it also adds one, or removes one."""
     action, _, mention = command.rest.partition(" ")
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         if action in ("", "list"):
@@ -41,7 +41,7 @@ def admins(command: Command, runtime: Runtime) -> str:
 
 
 def admins_text(admins: list[Admin]) -> str:
-    """The list, for people."""
+    """Lists the admins, each with where they were named."""
     if not admins:
         return NO_ADMINS
     lines = []
@@ -52,7 +52,7 @@ def admins_text(admins: list[Admin]) -> str:
 
 
 def named(member: str) -> str:
-    """A mention that notifies nobody: in an ephemeral text Slack shows the name alone."""
+    """Names an admin by a mention, which notifies nobody in an ephemeral text: Slack shows the name alone."""
     return f"<!subteam^{member}>" if is_group(member) else f"<@{member}>" if read_member(member) else f"`{member}`"
 
 

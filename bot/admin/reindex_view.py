@@ -33,7 +33,7 @@ def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
 
 
 def already_running(run: Run, *, named: bool = True) -> str:
-    """What a second person is told; `named` as above."""
+    """Says who started the run that is open already; `named` is as for `run_message`."""
     if not named:
         run = _nameless(run)
     stands = "it waits for a worker" if run.state == "queued" else f"it has done {run.done} of {run.total} documents"
@@ -44,7 +44,7 @@ def already_running(run: Run, *, named: bool = True) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Says a number of seconds in the unit that people would use."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
@@ -108,7 +108,7 @@ def _cancel_button(run: Run) -> Block:
 
 
 def _ending(run: Run) -> list[Block]:
-    """What became of the documents, and why some could not be read."""
+    """Says what became of the documents, and why some of them could not be read."""
     report: dict[str, Any] = run.report or {}
     documents = ", ".join(f"{count} {outcome}" for outcome, count in report.get("documents", {}).items() if count)
     blocks = [section(f"*Documents* {documents}")] if documents else []

@@ -68,7 +68,7 @@ def follow(message: RoundMessage, runtime: Runtime) -> None:
 
 
 def _watch(message: RoundMessage, runtime: Runtime) -> None:
-    """Until the end was shown, or could not be for long."""
+    """Shows the round until its end was shown, or could not be shown for long."""
     last_text, tries, first = "", 0, True
     while tries < TRIES and not runtime.stopping.wait(0 if first else PACE):
         first = False
@@ -99,7 +99,7 @@ def _watch(message: RoundMessage, runtime: Runtime) -> None:
 
 
 def _post(message: RoundMessage, text: str, runtime: Runtime) -> RoundMessage:
-    """Where the command was typed, else in a direct message. Raises SLACK_ERRORS and psycopg.Error."""
+    """Posts the message where the command was typed, else directly. Raises SLACK_ERRORS and psycopg.Error."""
     try:
         response = runtime.client.chat_postMessage(channel=message.channel, text=text)
         channel, ts = str(response["channel"]), str(response["ts"])

@@ -137,7 +137,7 @@ def _hand_out(run_id: int, runtime: Runtime) -> None:
 
 
 def _post(run: Run, channel: str, runtime: Runtime) -> RunMessage | None:
-    """The message: where the command was typed, else in a direct message."""
+    """Posts the message where the command was typed, else directly; None if Slack takes it in neither place."""
     message = message_for(run, channel, runtime)
     try:
         response = runtime.client.chat_postMessage(channel=channel, text=message.text, blocks=message.blocks)
@@ -164,7 +164,7 @@ def _show(place: RunMessage, message: Message, runtime: Runtime) -> bool:
 
 
 def _ended(run: Run, place: RunMessage, message: Message, runtime: Runtime, *, seen: bool) -> None:
-    """The end was shown, or the person is told directly, as when somebody has deleted the message."""
+    """Tells the person directly if the end could not be shown, and forgets the message."""
     if not seen and run.started_by != CONSOLE:
         send_direct(run.started_by, message.text, runtime)
     try:

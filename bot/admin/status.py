@@ -79,7 +79,7 @@ class Status:
 
 
 def read_status(conn: Connection[Any]) -> Status:
-    """The state of answers and index now."""
+    """Reads how answers, index and jobs are now."""
     with conn.cursor(row_factory=class_row(Day)) as cursor:
         day = cursor.execute(_COUNTS, {"called_off": CALLED_OFF}).fetchone() or Day(0, 0, 0, 0, 0, 0)
     jobs = current_jobs(conn)
@@ -95,7 +95,7 @@ def read_status(conn: Connection[Any]) -> Status:
 
 
 def places(jobs: Sequence[Job]) -> dict[int, int]:
-    """How many jobs of its kind each open one has before it, by its id. `jobs` are in the order of their ids."""
+    """Counts how many jobs of its kind each open one has before it, by its id. `jobs` are in the order of their ids."""
     before = Counter[str]()
     ahead: dict[int, int] = {}
     for job in jobs:
@@ -106,19 +106,19 @@ def places(jobs: Sequence[Job]) -> dict[int, int]:
 
 
 def waits(ahead: int) -> str:
-    """How a job stands that nobody has begun."""
+    """Says that a job waits, and how many are before it."""
     return "waits for a worker" + (f", {ahead} before it" if ahead else "")
 
 
 def read_collections(conn: Connection[Any], principals: Sequence[str] | None = None) -> list[Collection]:
-    """What each collection holds, by name; of those that these principals may read, None for all."""
+    """Reads what each collection holds, by name: of those that these principals may read, None for all."""
     parameters = {"principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(Collection)) as cursor:
         return cursor.execute(_COLLECTIONS, parameters).fetchall()
 
 
 def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) -> str:
-    """The same for people, in Slack's mrkdwn: of the collections that these principals may read, None for all."""
+    """Writes the status in Slack's mrkdwn, with the collections that these principals may read, None for all."""
     status = read_status(conn)
     if principals is not None:
         collections = read_collections(conn, principals)

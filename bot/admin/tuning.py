@@ -40,7 +40,7 @@ FROM feedback
 
 
 def model(command: Command, runtime: Runtime) -> str:
-    """Which model and adapter answer; one adapter; or the promotion of one."""
+    """Says which model and adapter answer, shows one adapter, or promotes one."""
     action, _, rest = command.rest.partition(" ")
     name, _, reason = rest.strip().partition(" ")
     try:
@@ -57,7 +57,7 @@ def model(command: Command, runtime: Runtime) -> str:
 
 
 def finetune(command: Command, runtime: Runtime) -> str | None:
-    """What there is to learn from, and the last rounds; or a new round, with a message that says how far it is."""
+    """Says what there is to learn from, and how the last rounds ended; or starts a round, or stops the one there is."""
     if command.rest in ("start", "now"):
         return _start(command, runtime)
     if command.rest == "stop":
@@ -75,7 +75,7 @@ def finetune(command: Command, runtime: Runtime) -> str | None:
 
 
 def rollback(command: Command, runtime: Runtime) -> str:
-    """End the trial there is, or go back to what answered before."""
+    """Ends the trial there is, or goes back to what answered before."""
     reason = command.rest or "asked for in Slack"
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:

@@ -11,7 +11,7 @@ from finetune.rounds.rows import Round
 
 
 def switch_text(switch: Switch | None) -> str:
-    """What answers, since when and why."""
+    """Says which adapter answers, since when and why."""
     if switch is None:
         return "No adapter is in use: the model answers as it comes."
     subject = f"The adapter `{plain(switch.active)}` answers" if switch.active else "The model answers as it comes"
@@ -20,7 +20,7 @@ def switch_text(switch: Switch | None) -> str:
 
 
 def round_text(round_: Round) -> str:
-    """A round in a line or two."""
+    """Says in a line or two how a round stands, or how it ended."""
     cost = round_.cost
     if round_.state == "open":
         if "step" in cost and "seconds" not in cost:
@@ -36,7 +36,7 @@ def round_text(round_: Round) -> str:
 
 
 def adapter_details(adapter: Adapter) -> str:
-    """What an adapter is made of, and what the gate saw."""
+    """Says what an adapter was trained on, and what the gate measured."""
     lineage = adapter.lineage
     lines = [
         f"*{plain(adapter.name)}*, {slack_date(adapter.created_at)}: {plain(adapter.reason)}",
@@ -53,14 +53,14 @@ def adapter_details(adapter: Adapter) -> str:
 
 
 def model_text(state: ModelState) -> str:
-    """The model in a sentence."""
+    """Says in a sentence which model answers and where it runs."""
     loaded = {True: ", loaded", False: ", which the next question loads", None: ""}[state.loaded]
     text = f"The model that answers is `{plain(state.name)}` {adapter_text(state.adapter)}, {state.place}{loaded}."
     return f"{text}\n:warning: The adapter cannot be used here: {plain(state.problem)}" if state.problem else text
 
 
 def adapter_text(adapter: str | None) -> str:
-    """With which adapter, or that there is none."""
+    """Says with which adapter a model answers, or that it has none."""
     return f"with the adapter `{plain(adapter)}`" if adapter else "without an adapter"
 
 

@@ -37,7 +37,7 @@ class FormInput:
 
 
 def complaint_form(subject: FormSubject) -> Block:
-    """The modal: what was wrong, and the right answer if the person knows it."""
+    """Builds the form that asks what was wrong, and for the right answer if the person knows it."""
     options = [{"text": plain_text(label), "value": reason} for reason, label in REASONS.items()]
     hint = plain_text("If you know it. When an admin has approved it, everybody who asks gets it.")
     return modal(
@@ -71,5 +71,5 @@ def read_form(view: Mapping[str, Any]) -> FormInput:
 
 
 def with_button(text: str, answer_id: UUID) -> list[Block]:
-    """The text and a button that opens the form."""
+    """Builds a message of the text and a button that opens the form."""
     return [section(text), actions(button("Say what was wrong", COMPLAIN, str(answer_id)))]

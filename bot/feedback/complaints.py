@@ -71,7 +71,7 @@ class DocumentsToFix:
 
 
 def read_reason(value: str) -> Reason | None:
-    """The reason that a form sent, None for anything else."""
+    """Reads the reason that a form sent; None for anything else."""
     return cast(Reason, value) if value in get_args(Reason) else None
 
 
@@ -82,14 +82,14 @@ def complain(conn: Connection[Any], answer_id: UUID, person: str, reason: Reason
 
 
 def goes_to_review(reason: Reason, correction: str | None) -> bool:
-    """Whether an admin is to judge the answer."""
+    """Says whether an admin is to judge the answer, and it is not the documents alone that are to be fixed."""
     return reason not in ("source", "outdated") or correction is not None
 
 
 def documents_to_fix(
     conn: Connection[Any], principals: Sequence[str] | None = None, limit: int = 5
 ) -> list[DocumentsToFix]:
-    """Those that most people complained about first; named are documents that these principals may read, None: all."""
+    """Reads what is to be fixed, most complaints first; named are documents that these principals may read, None: all."""
     parameters = {"limit": limit, "principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(DocumentsToFix)) as cursor:
         return cursor.execute(_DOCUMENTS, parameters).fetchall()

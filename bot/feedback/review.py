@@ -190,13 +190,13 @@ class Verification:
 
 
 def review_queue(conn: Connection[Any], limit: int = 5) -> list[QueuedAnswer]:
-    """The answers to be judged, those that wait longest first."""
+    """Reads the answers that are to be judged, those that wait longest first."""
     with conn.cursor(row_factory=class_row(QueuedAnswer)) as cursor:
         return cursor.execute(_QUEUE, {"limit": limit}).fetchall()
 
 
 def read_answer(conn: Connection[Any], answer_id: UUID) -> ReviewedAnswer | None:
-    """All that a reviewer needs; None if the answer was deleted."""
+    """Reads all that a reviewer needs of an answer; None if it was deleted."""
     key = {"answer_id": answer_id}
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(_ANSWER, key).fetchone()
@@ -252,7 +252,7 @@ def save_verified(
 
 
 def verified_answers(conn: Connection[Any], principals: Sequence[str], limit: int = 5) -> list[VerifiedAnswer]:
-    """Those that these principals may read, the newest first."""
+    """Reads the verified answers that these principals may read, the newest first."""
     with conn.cursor(row_factory=class_row(VerifiedAnswer)) as cursor:
         return cursor.execute(_VERIFIED, {"limit": limit, "principals": list(principals)}).fetchall()
 
@@ -284,23 +284,23 @@ def withdraw(conn: Connection[Any], number: int) -> bool:
 
 
 def reject(conn: Connection[Any], answer_id: UUID, person: str) -> bool:
-    """The answer was right, or nothing can be learnt from it; False if nothing was waiting."""
+    """Takes an answer off the queue, since it was right or nothing can be learnt from it; False if it was not on it."""
     return decide(conn, answer_id, person, "rejected")
 
 
 def decide(conn: Connection[Any], answer_id: UUID, person: str, verdict: str) -> bool:
-    """Ends the waiting of all that people said about the answer."""
+    """Gives a verdict on all complaints about the answer that wait for one; False if none does."""
     return conn.execute(_DECIDE, {"answer_id": answer_id, "person": person, "verdict": verdict}).rowcount > 0
 
 
 def _made_of(conn: Connection[Any], answer_id: UUID) -> frozenset[str]:
-    """The collections of an answer and of the verified one in its place: an edit is for no more people."""
+    """Returns the collections that an answer and a verified one in its place are of: an edit is for no more people."""
     instead_of = conn.execute(_INSTEAD_OF, {"answer_id": answer_id}).fetchall()
     return rests_on(conn, answer_id).union(name for (name,) in instead_of)
 
 
 def _collection(conn: Connection[Any], answer_id: UUID, reply: ExpertReply | None) -> str:
-    """Where the verified answer belongs: to those who may read all of what it was made of."""
+    """Returns the collection for a verified answer: it is for those who may read all that it was made of."""
     if reply is None:
         made_of = set(_made_of(conn, answer_id))
     else:

@@ -39,7 +39,7 @@ _REFUSED = REFUSED.format(command="the review queue")
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """The queue's buttons and its form."""
+    """Registers the queue's buttons and its form."""
     app.action(review_views.OPEN)(partial(on_open, runtime=runtime))
     app.action(review_views.REJECT)(partial(on_reject, runtime=runtime))
     app.action(review_views.FIXED)(partial(on_fixed, runtime=runtime))
@@ -49,7 +49,7 @@ def register(app: App, runtime: Runtime) -> None:
 
 
 def review(command: Command, runtime: Runtime) -> str | None:
-    """`/journeyman review`: the queue in a modal."""
+    """`/journeyman review` shows the queue in a modal."""
     principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         view = _queue(conn, principals)
@@ -63,7 +63,7 @@ SUBCOMMANDS = (
 
 
 def on_open(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """One answer of the queue, on top of the queue's modal or from the Home tab."""
+    """Opens one answer of the queue, on top of the queue's modal or from the Home tab."""
     ack()
     answer_id, person = UUID(str(action["value"])), str(body["user"]["id"])
     try:
@@ -77,7 +77,7 @@ def on_open(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
 
 
 def on_approve(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime: Runtime) -> None:
-    """The text, as it is or edited, becomes the verified answer, and search finds it when this returns."""
+    """Makes the text, as it is or edited, the verified answer, which search finds when this returns."""
     person, answer_id = body["user"]["id"], UUID(str(view["private_metadata"]))
     text = review_views.text_of(view)
     if not text:
@@ -98,7 +98,7 @@ def on_approve(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime:
 
 
 def on_reject(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """The answer stays as it was, and leaves the queue."""
+    """Takes the answer off the queue and leaves it as it was."""
     person, answer_id = body["user"]["id"], UUID(str(action["value"]))
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
@@ -112,7 +112,7 @@ def on_reject(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime
 
 
 def on_fixed(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """The documents of an answer were repaired."""
+    """Notes that the documents of an answer were repaired."""
     person, answer_id = body["user"]["id"], UUID(str(action["value"]))
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
@@ -125,7 +125,7 @@ def on_fixed(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
 
 
 def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """A verified answer is taken back: from now on nobody finds it."""
+    """Takes a verified answer back: from now on nobody finds it."""
     person, number = body["user"]["id"], int(action["value"])
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
@@ -140,7 +140,7 @@ def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
 
 
 def on_approve_reply(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """What an expert of a channel said is from now on for all who could read it there."""
+    """Makes what an expert said in a channel a verified answer for all who could read it there."""
     person, number = body["user"]["id"], int(action["value"])
     try:
         principals = personal(runtime, person)
@@ -196,7 +196,7 @@ def _rejected(conn: psycopg.Connection[Any], answer_id: UUID, person: str, runti
 
 
 def _show(body: dict[str, Any], view: Block, runtime: Runtime) -> None:
-    """On top of the modal that it was pressed in, or as the first one."""
+    """Opens a modal on top of the one in which a button was pressed, or as the first one."""
     try:
         if (body.get("view") or {}).get("type") == "modal":
             runtime.client.views_push(trigger_id=body["trigger_id"], view=view)
@@ -207,7 +207,7 @@ def _show(body: dict[str, Any], view: Block, runtime: Runtime) -> None:
 
 
 def _refresh(view: dict[str, Any], person: str, runtime: Runtime) -> None:
-    """The queue below the form, and the one in the Home tab, lose what was judged."""
+    """Writes the queue below the form, and the one in the Home tab, anew without what was judged."""
     if view.get("previous_view_id"):
         _refresh_queue(view["previous_view_id"], person, runtime)
     refresh_home(person, runtime)

@@ -47,12 +47,12 @@ WITHOUT_TEXT = "Write the answer that people shall get."
 
 
 def queue_modal(waiting: Sequence[QueuedAnswer], verified: Sequence[VerifiedAnswer]) -> Block:
-    """What `/journeyman review` opens: what waits, and below it what was approved."""
+    """Builds what `/journeyman review` opens: the queue, and below it what was approved."""
     return modal("Review", [*queue_blocks(waiting), *verified_blocks(verified)], callback_id=QUEUE)
 
 
 def queue_blocks(waiting: Sequence[QueuedAnswer]) -> list[Block]:
-    """One line for each answer that waits, with a button to judge it."""
+    """Builds one line for each answer that waits, with a button to judge it."""
     if not waiting:
         return [section(EMPTY)]
     more = waiting[0].waiting - len(waiting)
@@ -60,7 +60,7 @@ def queue_blocks(waiting: Sequence[QueuedAnswer]) -> list[Block]:
 
 
 def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
-    """What people get as verified answers, each with a button that takes it back."""
+    """Lists what people get as verified answers, each with a button that takes it back."""
     if not verified:
         return []
     more = verified[0].kept - len(verified)
@@ -74,7 +74,7 @@ def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
 
 
 def judge_modal(item: ReviewedAnswer) -> Block:
-    """Everything about one answer, and the text that people get from now on: sent as it is, or edited."""
+    """Builds the form that shows everything about one answer, and takes the text that people get from now on."""
     corrections = [complaint.correction for complaint in item.complaints if complaint.correction]
     draft = (corrections or [_without_marks(item.text)])[-1]
     question = text_input(QUESTION_LIMIT, initial_value=item.standalone[:QUESTION_LIMIT])
@@ -97,12 +97,12 @@ def judge_modal(item: ReviewedAnswer) -> Block:
 
 
 def outcome_modal(text: str) -> Block:
-    """What became of it; the text is ours, or was escaped."""
+    """Builds a modal that says what became of a review; the text is ours, or was escaped."""
     return modal("Review", [section(text)])
 
 
 def approved(verified: Verification) -> str:
-    """The sentence after an approval."""
+    """Says what an approval did."""
     return (
         f":white_check_mark: Approved. Whoever asks “{_title(verified.question)}” finds it from now on, marked "
         f"as _Verified answer {plain(verified.name)}_; and it is an example for the next round of fine-tuning."
@@ -110,7 +110,7 @@ def approved(verified: Verification) -> str:
 
 
 def to_fix_blocks(items: Sequence[DocumentsToFix]) -> list[Block]:
-    """The documents to fix, with a button for when they are."""
+    """Lists the documents to fix, each with a button for when they are fixed."""
     if not items:
         return [section("No documents to fix.")]
     more = items[0].waiting - len(items)
@@ -118,7 +118,7 @@ def to_fix_blocks(items: Sequence[DocumentsToFix]) -> list[Block]:
 
 
 def text_of(view: dict[str, Any], name: str = "answer") -> str:
-    """The answer, or the `question`, as the reviewer left it."""
+    """Reads the answer, or the `question`, as the reviewer left it in the form."""
     return str(view["state"]["values"].get(name, {}).get(name, {}).get("value") or "").strip()
 
 
@@ -184,7 +184,7 @@ def _passage(passage: ReviewedPassage) -> Block:
 
 
 def _without_marks(text: str) -> str:
-    """An answer's words without block quotes and numbers of sources, which a verified answer does not have."""
+    """Returns an answer's words without block quotes and numbers of sources, which a verified answer does not have."""
     return _MARKS.sub("", text).strip()
 
 

@@ -27,14 +27,14 @@ log = structlog.get_logger(__name__)
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """Buttons and the form. The events are registered with the others."""
+    """Registers the buttons and the form; reactions come through the inbox."""
     app.action(re.compile("|".join(views.THUMB_ACTIONS)))(partial(on_thumb, runtime=runtime))
     app.action(complaint_form.COMPLAIN)(partial(on_complain, runtime=runtime))
     app.view(complaint_form.COMPLAINT)(partial(on_complaint, runtime=runtime))
 
 
 def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """A thumb under an answer: counted, and only the person who pressed it is told. Down asks what was wrong."""
+    """Counts a thumb under an answer, and tells only the person who pressed it. A thumb down asks what was wrong."""
     thumb = read_button(str(action.get("value", "")))
     if thumb is None:
         ack()
@@ -51,7 +51,7 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
 
 
 def on_reaction(reaction: Reaction, runtime: Runtime) -> None:
-    """A thumb put under a message or taken away: under an answer it counts as a vote."""
+    """Counts a thumb that was put under an answer, or taken away, as a vote."""
     try:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             change = react(conn, reaction)
@@ -66,7 +66,7 @@ def on_reaction(reaction: Reaction, runtime: Runtime) -> None:
 
 
 def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """The button that opens the form for who gave a thumb without one."""
+    """Opens the form for somebody who gave a thumb by a reaction, which opens none."""
     ack()
     container = body.get("container") or {}
     subject = FormSubject(UUID(str(action["value"])), body["channel"]["id"], container.get("thread_ts"))
@@ -74,7 +74,7 @@ def on_complain(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
 
 
 def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime: Runtime) -> None:
-    """The form was sent. It closes once what it says is kept; else it says why not and stays."""
+    """Keeps what the form says. It closes once that is kept; else it says why not and stays."""
     subject, form = complaint_form.read_subject(view), complaint_form.read_form(view)
     if subject is None or form.reason is None:
         ack(response_action="errors", errors={"reason": complaint_form.CHOOSE})
@@ -91,7 +91,7 @@ def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
 
 
 def _kept(conn: psycopg.Connection[Any], answer_id: UUID, person: str, reason: Reason, correction: str | None) -> str:
-    """Whoever says what was wrong has voted, too; returns what they are told."""
+    """Keeps a complaint and the vote that it is, too; returns what the person is told."""
     if not vote(conn, answer_id, person, -1) or not complain(conn, answer_id, person, reason, correction):
         return views.NO_SUCH_ANSWER
     return complaint_form.TO_REVIEW if goes_to_review(reason, correction) else complaint_form.TO_DOCUMENTS

@@ -39,7 +39,7 @@ _WITHDRAW = "DELETE FROM feedback WHERE answer_id = %(answer_id)s AND person = %
 
 @dataclass(frozen=True, slots=True)
 class Thumb:
-    """What a pressed button says."""
+    """The answer and the vote that a pressed button stands for."""
 
     answer_id: UUID
     value: Vote
@@ -53,7 +53,7 @@ def vote(conn: Connection[Any], answer_id: UUID, person: str, value: Vote) -> bo
 
 @dataclass(frozen=True, slots=True)
 class VoteChange:
-    """The answer under which a person's thumb is `vote` now, None: no thumb any more."""
+    """A person's vote on an answer after a reaction: `vote` is None once there is no thumb of theirs any more."""
 
     answer_id: UUID
     thread_ts: str | None
@@ -83,12 +83,12 @@ def react(conn: Connection[Any], reaction: Reaction) -> VoteChange | None:
 
 
 def button_value(answer_id: UUID, value: Vote) -> str:
-    """The value that a thumb's button carries through Slack and back."""
+    """Writes the value that a thumb's button carries through Slack and back."""
     return f"{value:+d} {answer_id}"
 
 
 def read_button(value: str) -> Thumb | None:
-    """The thumb in a button's value; None for a value that is not ours."""
+    """Reads the thumb in a button's value; None for a value that is not ours."""
     sign, _, answer_id = value.partition(" ")
     if sign not in ("+1", "-1"):
         return None

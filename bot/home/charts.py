@@ -22,7 +22,7 @@ def can_draw() -> bool:
 
 
 def picture(figures: Figures) -> bytes:
-    """A PNG, 1600 pixels wide: questions a day, share answered, share of thumbs up, and what has no answer."""
+    """Draws a PNG, 1600 pixels wide: questions a day, share answered, share of thumbs up, and what has no answer."""
     from matplotlib.figure import Figure  # without pyplot: no state, safe in any thread
 
     questions, shares, line = _ROWS
@@ -39,7 +39,7 @@ def picture(figures: Figures) -> bytes:
 
 
 def in_words(figures: Figures) -> str:
-    """The same without a picture, in plain text."""
+    """Says in plain text what the picture shows."""
     most = max((day.asked for day in figures.days), default=0)
     bars = "".join(_BARS[round(day.asked / most * (len(_BARS) - 1))] for day in figures.days) if most else ""
     lines = [

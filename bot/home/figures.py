@@ -65,7 +65,7 @@ class Figures:
 
     @property
     def share_answered(self) -> float | None:
-        """From 0 to 1; None where nothing was asked."""
+        """The share of questions that were answered from the documents, from 0 to 1; None where nothing was asked."""
         return share(sum(day.answered for day in self.days), self.asked)
 
     @property
@@ -74,17 +74,17 @@ class Figures:
 
     @property
     def share_up(self) -> float | None:
-        """From 0 to 1; None where nobody voted."""
+        """The share of thumbs up among all thumbs, from 0 to 1; None where nobody voted."""
         return share(sum(day.up for day in self.days), self.thumbs)
 
 
 def share(part: int, whole: int) -> float | None:
-    """From 0 to 1; None of nothing."""
+    """Returns a part's share of a whole, from 0 to 1; None where the whole is nothing."""
     return part / whole if whole else None
 
 
 def read_days(conn: Connection[Any], days: int = DAYS) -> tuple[DayFigures, ...]:
-    """The figures of each day, days without any among them."""
+    """Reads the figures of each day, also of days on which nothing happened."""
     with conn.cursor(row_factory=class_row(DayFigures)) as cursor:
         return tuple(cursor.execute(_DAYS, {"days": days, "called_off": CALLED_OFF}).fetchall())
 

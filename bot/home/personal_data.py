@@ -83,19 +83,19 @@ class DataCounts:
 
 
 def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence[OwnQuestion]:
-    """The person's last questions, newest first."""
+    """Reads the person's last questions, newest first."""
     with conn.cursor(row_factory=class_row(OwnQuestion)) as cursor:
         return cursor.execute(_MINE, {"person": person, "limit": limit, "called_off": CALLED_OFF}).fetchall()
 
 
 def kept(conn: Connection[Any], person: str) -> DataCounts:
-    """How many questions and votes of the person are kept."""
+    """Counts how many questions and votes of the person are kept."""
     with conn.cursor(row_factory=class_row(DataCounts)) as cursor:
         return cursor.execute(_COUNT, {"person": person}).fetchone() or DataCounts(0, 0)
 
 
 def delete_data(conn: Connection[Any], person: str) -> DataCounts:
-    """Deletes all of it, or nothing; returns how much it was."""
+    """Deletes all data of a person in one transaction; returns how much it was."""
     parameters = {"person": person}
     with conn.transaction():
         deleted = kept(conn, person)

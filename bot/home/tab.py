@@ -40,17 +40,17 @@ _LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER B
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """The buttons that are the tab's own."""
+    """Registers the buttons that are the tab's own."""
     app.action(tab_views.DELETE)(partial(on_delete, runtime=runtime))
 
 
 def on_home_opened(event: dict[str, Any], *, runtime: Runtime) -> None:
-    """Somebody opened the Home tab."""
+    """Writes the tab of a person who has opened it."""
     refresh_home(str(event["user"]), runtime)
 
 
 def on_delete(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
-    """The person's data goes, and the tab says so."""
+    """Deletes the person's data, and says so in the tab."""
     person = body["user"]["id"]
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
@@ -100,7 +100,7 @@ def _add_figures(
     note: str | None,
     runtime: Runtime,
 ) -> None:
-    """What takes longer: clusters and picture. If the picture fails, the figures stay as text."""
+    """Adds the clusters and the picture, which take longer. If the picture fails, the figures stay as text."""
     try:
         latest, file = _drawn(admin.figures.days, unanswered, runtime)
         _publish_picture(person, personal, replace(admin, figures=latest, picture=file), note, runtime)
@@ -125,7 +125,7 @@ _DRAWN_LOCK = Lock()
 
 
 def _drawn(days: tuple[DayFigures, ...], unanswered: list[str], runtime: Runtime) -> tuple[Figures, str | None]:
-    """The figures, and the id of the Slack file that shows them: None where files or matplotlib are missing."""
+    """Returns the figures and the id of the Slack file that shows them, None where files or matplotlib are missing."""
     with _DRAWN_LOCK:
         basis, latest, file = _DRAWN.get(runtime.client, (None, None, None))
         if latest is None or basis != (days, unanswered):

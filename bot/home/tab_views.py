@@ -52,7 +52,7 @@ class AdminSection:
 
 
 def home_view(personal: PersonalSection, admin: AdminSection | None = None, note: str | None = None) -> Block:
-    """The tab; `note` stands on top, such as what a button did."""
+    """Builds the tab; `note` stands on top, such as what a button did."""
     blocks = [section(note)] if note else []
     blocks += [header("Ask your company's documents"), section(HOW_TO_ASK), context(DISCLAIMER)]
     blocks += [header("What I have read"), *_index(personal.collections)]
@@ -63,12 +63,12 @@ def home_view(personal: PersonalSection, admin: AdminSection | None = None, note
 
 
 def without_database() -> Block:
-    """What there is to say while Postgres is down."""
+    """Builds the tab that people see while Postgres is down."""
     return _home([header("Ask your company's documents"), section(HOW_TO_ASK), section(f":warning: {NO_DATABASE}")])
 
 
 def deleted_note(deleted: DataCounts) -> str:
-    """What a deletion did."""
+    """Says what was deleted, and what was not."""
     return (
         f":white_check_mark: I deleted your data: {_total(deleted)}. "
         "The messages in Slack are still there; you can delete yours yourself."

@@ -74,7 +74,7 @@ class AnswerLost(Exception):
 def reply_to(
     post: Post, answer_id: UUID, runtime: Runtime, *, private: bool = False, ts: str | None = None
 ) -> AnyReply:
-    """How the post is answered: in its thread or to its asker alone; without ado if it did not address the bot."""
+    """Returns how a post is answered: in its thread, to its asker alone, or without ado if nobody asked the bot."""
     reply: AnyReply
     if private:
         thread = post.thread_ts if post.thread_ts != post.ts else None
@@ -156,7 +156,7 @@ def _write(pending: PendingAnswer, runtime: Runtime) -> None:
 
 
 def _final_answer(pending: PendingAnswer, runtime: Runtime) -> Answer:
-    """The answer to the question as it reads in the end, kept but not shown to its end yet.
+    """Returns the answer to the question as it reads in the end, which is kept but not shown to its end yet.
 
     Raises QuestionChanged if the question was deleted, AnswerLost if it is not ours any more.
     """
@@ -206,7 +206,7 @@ def _keep(pending: PendingAnswer, answer: Answer, runtime: Runtime) -> bool:
 
 
 def on_changed(answer_id: UUID, *, runtime: Runtime) -> None:
-    """Another process was told that the question has changed. Never raises."""
+    """Looks again at a question of which another process was told that it has changed. Never raises."""
     pending = runtime.in_flight.find(answer_id)
     if pending is not None:
         look_again(pending, runtime)
@@ -225,7 +225,7 @@ def look_again(pending: PendingAnswer, runtime: Runtime) -> None:
 
 
 def withdraw(reply: AnyReply, answer_id: UUID, pool: Pool) -> None:
-    """The question was deleted: what was shown of its answer goes, too."""
+    """Takes away what was shown of an answer whose question was deleted."""
     try:
         reply.withdraw()
     except SLACK_ERRORS as error:
@@ -290,7 +290,7 @@ def _columns(answer_id: UUID, answer: Answer, answer_ts: str | None, *, shown: b
 
 
 def _leave(pending: PendingAnswer, runtime: Runtime) -> None:
-    """This process is being stopped: the next one begins the answer again, and until then its place says so."""
+    """Leaves the answer to the next process, which begins it again; until then its place says that it stopped."""
     _stop(pending.reply, pending.answer_id, views.STOPPING)
     _record(runtime.pool, lambda conn: release_answer(conn, pending.answer_id, runtime.owner), INTAKE_TIMEOUT)
 
@@ -316,7 +316,7 @@ def _record(pool: Pool, write: Callable[[Connection[Any]], None], timeout: float
 
 
 def _where(error: Exception) -> str:
-    """File and line where it was raised; not the exception's text, which may hold a message's words."""
+    """Returns the file and line where an error was raised; not its text, which may hold a message's words."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

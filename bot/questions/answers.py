@@ -102,7 +102,7 @@ def begin_answer(
     about_ts: str | None = None,
     response_url: str | None = None,
 ) -> UUID | None:
-    """A new pending answer, or None if this Slack message is already being answered.
+    """Begins a pending answer; None if this Slack message is already being answered.
 
     `private`: its asker alone sees it. Not `addressed`: nobody asked the bot, and nobody misses an answer. `owner` is
     the process that answers, `about_ts` the thread that a shortcut was used in. Who has `response_url` can write where
@@ -130,7 +130,7 @@ def begin_answer(
 
 
 def change_question(conn: Connection[Any], channel: str, ts: str, question: str | None) -> bool:
-    """The asker has edited the question, or deleted it (None): tells the process that answers it. False: none does."""
+    """Tells the process that answers a question of its edit, or that it was deleted (None). False: none answers it."""
     post = {"channel": channel, "ts": ts}
     if question is None:
         row = conn.execute(_DELETE, {**post, "error": QUESTION_DELETED}).fetchone()

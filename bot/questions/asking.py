@@ -72,7 +72,7 @@ def claim(conn: Connection[Any], post: Post, runtime: Runtime) -> PendingAnswer 
 
 
 def receive_change(change: PostChange, runtime: Runtime) -> None:
-    """An edit restarts the answer that is in flight, a deletion cancels it; what was answered stays as it is.
+    """Restarts an answer in flight whose question was edited, or cancels it; what was answered stays as it is.
 
     Whichever process answers is told through the row; if that is this one, it need not wait for that.
     """
@@ -140,7 +140,7 @@ def _begin(conn: Connection[Any], post: Post, settings: ChannelSettings, runtime
 
 
 def _tell_owner(change: PostChange, text: str | None, runtime: Runtime) -> None:
-    """Waits for a post that nobody has come to yet: it has no row of an answer before."""
+    """Tells whoever answers; waits for a post that nobody has come to yet, since it has no row of an answer before."""
     deadline = time.monotonic() + CHANGE_PATIENCE
     while True:
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
@@ -152,7 +152,7 @@ def _tell_owner(change: PostChange, text: str | None, runtime: Runtime) -> None:
 
 
 def _receive_without_database(post: Post, runtime: Runtime) -> None:
-    """Postgres is down: no duplicates and no unknown threads, as far as this process remembers them."""
+    """Says that Postgres is down, once for each post and only where this process remembers to be asked."""
     thread = (post.channel, post.thread_ts)
     if not post.addressed or (post.addressee == "thread" and thread not in runtime.recent_threads):
         return

@@ -54,7 +54,7 @@ def register(app: App, runtime: Runtime) -> None:
 
 
 def on_ask(ack: Ack, command: dict[str, Any], *, runtime: Runtime) -> None:
-    """`/ask QUESTION`: acknowledged with the question, which Slack shows nowhere else, once it is kept."""
+    """Acknowledges `/ask QUESTION` with the question, which Slack shows nowhere else, once it is kept."""
     text = clean_text(str(command.get("text") or ""), runtime.identity)
     question = PrivateQuestion(
         str(command["channel_id"]), str(command["user_id"]), text, response_url=command.get("response_url")
@@ -68,7 +68,7 @@ def on_ask(ack: Ack, command: dict[str, Any], *, runtime: Runtime) -> None:
 
 
 def on_shortcut(ack: Ack, body: dict[str, Any], *, runtime: Runtime) -> None:
-    """The shortcut in a message's menu: its words are the question."""
+    """Asks with the words of the message in whose menu the shortcut was used."""
     message = body.get("message") or {}
     text = clean_text(str(message.get("text") or ""), runtime.identity)
     about = message.get("thread_ts") or message.get("ts")
@@ -97,12 +97,12 @@ def tell_asker(question: PrivateQuestion, text: str, runtime: Runtime) -> None:
 
 
 def responder(question: PrivateQuestion) -> Respond | None:
-    """What posts through the response URL; None where there is none."""
+    """Returns what posts through the response URL; None where there is none."""
     return Respond(response_url=question.response_url) if question.response_url else None
 
 
 def post_of(question: PrivateQuestion, thread_ts: str, runtime: Runtime) -> Post:
-    """The question as a post of its asker's, which it is not in Slack, in the thread where its answer belongs."""
+    """Returns the question as a post, which it is not in Slack, in the thread where its answer belongs."""
     return Post(
         event_id="",
         channel=question.channel,
@@ -115,7 +115,7 @@ def post_of(question: PrivateQuestion, thread_ts: str, runtime: Runtime) -> Post
 
 
 def _begin(private: PrivateQuestion, runtime: Runtime) -> PendingAnswer | str:
-    """The pending answer, whose row is there, or what its asker is told instead."""
+    """Begins an answer, or returns what its asker is told instead."""
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             if exceeded := check_limits(conn, runtime.limits, private.person):
@@ -149,7 +149,7 @@ def _begin_row(conn: Connection[Any], private: PrivateQuestion, runtime: Runtime
 
 
 def _sender(question: PrivateQuestion, runtime: Runtime) -> Send:
-    """Through the response URL, which lives for half an hour; then as an ephemeral message."""
+    """Returns what shows messages: through the response URL, which lives for half an hour, then ephemerally."""
     respond = responder(question)
     otherwise = ephemerally(runtime.client, question.channel, question.person, None)
 

@@ -48,13 +48,13 @@ class ChannelSettings:
 
 
 def channel_settings(conn: Connection[Any], channel: str) -> ChannelSettings:
-    """The channel's settings, the defaults where nobody has set any."""
+    """Reads the channel's settings, the defaults where nobody has set any."""
     with conn.cursor(row_factory=class_row(ChannelSettings)) as cursor:
         return cursor.execute(_READ, {"channel": channel}).fetchone() or ChannelSettings()
 
 
 def save_channel(conn: Connection[Any], channel: str, settings: ChannelSettings, changed_by: str) -> None:
-    """Sets all of them. Raises psycopg.Error for a language that Postgres does not know."""
+    """Keeps all settings of a channel. Raises psycopg.Error for a language that Postgres does not know."""
     conn.execute(
         _SAVE,
         {
@@ -72,10 +72,10 @@ def save_channel(conn: Connection[Any], channel: str, settings: ChannelSettings,
 
 
 def collections(conn: Connection[Any]) -> list[str]:
-    """The names of all collections."""
+    """Reads the names of all collections."""
     return [name for (name,) in conn.execute(_COLLECTIONS).fetchall()]
 
 
 def languages(conn: Connection[Any]) -> list[str]:
-    """The languages that questions can be stemmed in."""
+    """Reads the languages that questions can be stemmed in."""
     return [name for (name,) in conn.execute(_LANGUAGES).fetchall()]

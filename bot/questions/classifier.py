@@ -70,7 +70,7 @@ _TRAITS = {
 
 @dataclass(frozen=True, slots=True)
 class QuestionWeights:
-    """Of the vector, of shape (dimensions,), that `embedder` gives a message, and of the traits beside it."""
+    """The weights of a message's vector by `embedder`, of shape (dimensions,), and of the traits beside it."""
 
     embedder: str
     bias: float
@@ -79,7 +79,7 @@ class QuestionWeights:
 
 
 def question_score(text: str, embedder: Embedder | None = None) -> float:
-    """How sure it is, from 0 to 1, that the message asks something that documents could answer.
+    """Returns how sure it is, from 0 to 1, that the message asks something that documents could answer.
 
     Embeds the message if `embedder` is, or has, the model that the vector's weights were fitted on.
     """
@@ -93,12 +93,12 @@ def question_score(text: str, embedder: Embedder | None = None) -> float:
 
 
 def traits(text: str) -> list[str]:
-    """The names of the traits that the message has."""
+    """Returns the names of the traits that the message has."""
     return [name for name, trait in _TRAITS.items() if trait.search(text)]
 
 
 def _vector(text: str, embedder: Embedder, model: str) -> Vectors | None:
-    """Of shape (dimensions,); None where the model is missing.
+    """Embeds the message as a vector of shape (dimensions,); None where the model is missing.
 
     The index's active model is not asked for: that takes a connection, of which the caller holds one already.
     """

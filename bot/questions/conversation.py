@@ -31,7 +31,7 @@ def thread_history(
     exchanges: int = 4,
     characters: int = 4000,
 ) -> tuple[Turn, ...]:
-    """The thread's last exchanges, oldest first: at most `exchanges` of them, of `characters` together.
+    """Reads the thread's last exchanges, oldest first: at most `exchanges` of them, of `characters` together.
 
     What was answered privately is part of it for the `person` who asked that.
     """

@@ -20,7 +20,7 @@ NOT_FOUND = "I cannot read that reply any more, so nothing was saved."
 
 
 def request_text(experts: Sequence[str], asked_by: str, question: str) -> str:
-    """What the experts are told."""
+    """Asks the experts by name, with the question quoted."""
     names = " ".join(f"<@{expert}>" for expert in experts)
     quoted = "\n".join(f"> {plain(line)}" for line in question[:1000].splitlines())
     return (
@@ -30,19 +30,19 @@ def request_text(experts: Sequence[str], asked_by: str, question: str) -> str:
 
 
 def offer_message(answer_id: UUID, expert: str, ts: str) -> Message:
-    """Below an expert's reply: one click keeps it."""
+    """Offers, below an expert's reply, to keep it with one click."""
     text = f"<@{expert}> has replied. Shall I remember this as the answer?"
     save = button("Save as verified answer", "save_reply", f"{answer_id} {ts}", style="primary")
     return Message(text, [section(text), actions(save)])
 
 
 def saved_text(person: str) -> str:
-    """What the offer becomes."""
+    """Says, in place of the offer, that the reply is kept."""
     return f":white_check_mark: Saved as a verified answer by <@{person}>: I find it from now on."
 
 
 def saved_here_text(person: str) -> str:
-    """What it becomes where no admin has named the person an expert."""
+    """Says the same where no admin has named the person an expert."""
     return (
         f":white_check_mark: Saved by <@{person}>: I find it from now on in this channel. Everybody else gets it once "
         "one of my admins approves it (`/journeyman review`)."

@@ -105,7 +105,7 @@ class NotSaved(Exception):
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """The button below "the documents don't say", and the one below an expert's reply."""
+    """Registers the button below "the documents don't say", and the one below an expert's reply."""
     app.action("ask_person")(partial(on_ask_person, runtime=runtime))
     app.action("save_reply")(partial(on_save, runtime=runtime))
 
@@ -167,12 +167,12 @@ def receive_reply(post: Post, runtime: Runtime) -> bool:
 
 
 def is_worth_keeping(text: str) -> bool:
-    """Neither small talk, nor a question back, nor a word or two."""
+    """Says whether a reply may be an answer: neither small talk, nor a question back, nor a word or two."""
     return kind_of(text) == "question" and len(text.split()) >= LEAST_WORDS and question_score(text) < 0.5
 
 
 def begin_request(conn: Connection[Any], answer_id: UUID, person: str, owner: int) -> ExpertRequest | str:
-    """The request, to be posted by `owner`, or what stands against it: a private question is its asker's to tell."""
+    """Begins a request to be posted by `owner`, or says why not: a private question is its asker's to tell."""
     with conn.cursor(row_factory=class_row(UnansweredQuestion)) as cursor:
         question = cursor.execute(_ANSWER, {"id": answer_id, "person": person}).fetchone()
     if question is None:
@@ -252,7 +252,7 @@ def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str:
 
 
 def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tuple[str, str] | None:
-    """Who wrote the reply, and its words as they are now. Not kept here before: it is theirs until it is saved."""
+    """Reads who wrote a reply, and its words as they are now: it is theirs, and not kept, until it is saved."""
     try:
         found = runtime.client.conversations_replies(
             channel=channel, ts=thread_ts, oldest=ts, latest=ts, inclusive=True

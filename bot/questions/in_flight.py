@@ -51,7 +51,7 @@ class InFlight:
         self._lock = Lock()
 
     def begin(self, pending: PendingAnswer) -> None:
-        """Takes a place at the end of the queue."""
+        """Gives a pending answer a place at the end of the queue."""
         with self._lock:
             self._queue.append(pending)
             self._count()
@@ -61,7 +61,7 @@ class InFlight:
         pending.reply.wait(pending.before)
 
     def end(self, pending: PendingAnswer) -> None:
-        """Leaves the queue, and tells those who wait that they have moved up."""
+        """Takes a pending answer out of the queue, and tells those who wait that they have moved up."""
         with self._lock:
             if pending in self._queue:
                 self._queue.remove(pending)
@@ -70,36 +70,36 @@ class InFlight:
             self.notify(waiting)
 
     def waiting(self) -> list[PendingAnswer]:
-        """The next ones whose turn has not come, as many as are notified."""
+        """Returns the next ones whose turn has not come, as many as are notified."""
         with self._lock:
             return [pending for pending in self._queue if not pending.writing][:NOTIFIED]
 
     def pop_edit(self, pending: PendingAnswer) -> Question | None:
-        """The question that the asker changed it to: once, then None until it is changed again."""
+        """Returns the question that the asker has changed it to: once, then None until it is changed again."""
         with self._lock:
             edited, pending.edited = pending.edited, None
             return edited
 
     def find(self, answer_id: UUID) -> PendingAnswer | None:
-        """The pending answer with this id; None if it is not in flight here."""
+        """Returns the pending answer with this id; None if it is not in flight here."""
         with self._lock:
             return next((pending for pending in self._queue if pending.answer_id == answer_id), None)
 
     def learn(self, pending: PendingAnswer, text: str | None, *, lost: bool) -> None:
-        """What the answer's row says: the question's text now, None once it is deleted; `lost`: it is not ours."""
+        """Notes what the row says: the question's text now, None once it is deleted; `lost`: it is not ours."""
         with self._lock:
             pending.lost, pending.deleted = pending.lost or lost, pending.deleted or text is None
             if text is not None:
                 _edit(pending, text)
 
     def edit(self, channel: str, ts: str, text: str) -> PendingAnswer | None:
-        """The post's question has another text now; None if it is not in flight or reads as before."""
+        """Gives a post's question another text; None if it is not in flight or reads as before."""
         with self._lock:
             pending = self._of_post(channel, ts)
             return pending if pending is not None and _edit(pending, text) else None
 
     def delete(self, channel: str, ts: str) -> PendingAnswer | None:
-        """The post is gone; None if its question is not in flight."""
+        """Notes that a post is gone; None if its question is not in flight."""
         with self._lock:
             pending = self._of_post(channel, ts)
             if pending is not None:
@@ -118,7 +118,7 @@ class InFlight:
 
 
 def _edit(pending: PendingAnswer, text: str) -> bool:
-    """Whether the text is another one than what is, or will be, answered; if so, that is what is to be answered."""
+    """Gives a question another text, to be answered from the start; False if that is what is, or will be, answered."""
     if text == (pending.edited or pending.question).text:
         return False
     pending.edited = replace(pending.question, text=text)

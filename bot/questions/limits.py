@@ -52,7 +52,7 @@ class LimitReached:
 
 
 def check_limits(conn: Connection[Any], limits: QuestionLimits, person: str) -> LimitReached | None:
-    """Whether the person may ask now: call it in the transaction that begins the answer.
+    """Returns the limit that keeps a person from asking now, if any: call it in the transaction that begins the answer.
 
     Questions that come at once are counted one after the other: the lock lasts until that transaction's end.
     """
@@ -66,7 +66,7 @@ def check_limits(conn: Connection[Any], limits: QuestionLimits, person: str) -> 
 
 
 def remember_count(conn: Connection[Any], person: str) -> None:
-    """Call before the person's questions are deleted: that they were asked still counts."""
+    """Remembers how much a person asked, since that still counts: call it before their questions are deleted."""
     conn.execute(_REMEMBER, {"person": person})
 
 

@@ -53,7 +53,7 @@ class SourcePassage:
 
 
 def register(app: App, runtime: Runtime) -> None:
-    """The buttons beside sources."""
+    """Registers the buttons beside sources."""
     app.action(pattern(r"show_passage_\d+"))(partial(on_show, runtime=runtime))
 
 
@@ -75,7 +75,7 @@ def on_show(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
 
 
 def _for(person: str, passage: SourcePassage, runtime: Runtime) -> Block:
-    """What this person may see of it. Raises psycopg.Error."""
+    """Builds what this person may see of a passage. Raises psycopg.Error."""
     principals = personal(runtime, person)
     with runtime.pool.connection(timeout=2) as conn:
         may_read = passage.collection in readable_collections(conn, principals)
@@ -83,13 +83,13 @@ def _for(person: str, passage: SourcePassage, runtime: Runtime) -> Block:
 
 
 def read_passage(conn: Connection[Any], answer_id: UUID, chunk_id: int) -> SourcePassage | None:
-    """A passage of this answer; None if the answer has none with this id."""
+    """Reads a passage of this answer; None if the answer has none with this id."""
     with conn.cursor(row_factory=class_row(SourcePassage)) as cursor:
         return cursor.execute(_READ, {"answer_id": answer_id, "chunk_id": chunk_id}).fetchone()
 
 
 def passage_modal(passage: SourcePassage) -> Block:
-    """Where it stands, and its words."""
+    """Builds a modal that says where a passage stands, and its words."""
     heading = f" › {plain(passage.heading)}" if passage.heading and passage.heading != passage.title else ""
     changed_ago = age(passage.modified)
     where = " · ".join(filter(None, [plain(passage.document), changed_ago]))
@@ -99,5 +99,5 @@ def passage_modal(passage: SourcePassage) -> Block:
 
 
 def message_modal(text: str) -> Block:
-    """A modal that says one thing."""
+    """Builds a modal that says one thing."""
     return modal("Passage", [section(text)])

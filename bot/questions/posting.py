@@ -50,7 +50,7 @@ class StoppedByPerson(Exception):
 
 
 def _nowhere(ts: str) -> None:
-    """For a reply that nobody needs to find again."""
+    """Remembers nothing, for a reply that nobody needs to find again."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Reply:
                 self._try(lambda: self._show(Message(views.waiting_placeholder(before), [])))
 
     def read(self, passages: int) -> None:
-        """Says what is being read."""
+        """Says how many passages are being read."""
         with self._turn:
             if self._ended:
                 return
@@ -142,14 +142,14 @@ class Reply:
             self._show(views.stopped_message(self.text, reason))
 
     def restart(self) -> None:
-        """Begins again: the question has changed. What was shown gives way to a placeholder."""
+        """Begins again, for the question has changed. What was shown gives way to a placeholder."""
         with self._turn:
             self._leave_stream()
             self.text = self._unsent = self._waits = ""
             self.think()
 
     def withdraw(self) -> None:
-        """Takes away what was shown: the question is gone. What is still written to it is not shown any more.
+        """Takes away what was shown, for the question is gone. What is still written to it is not shown any more.
 
         May be called again. Raises one of SLACK_ERRORS if Slack does not let us.
         """
@@ -183,7 +183,7 @@ class Reply:
         return True
 
     def _show_cards(self, steps: list[Block]) -> None:
-        """A step's progress, as long as there is no text. What Slack refuses here, the text's way deals with."""
+        """Shows a step's progress, as long as there is no text. If Slack refuses that, it is seen when text is sent."""
         if self._stream is not None:
             with suppress(*SLACK_ERRORS):
                 self._stream.append(chunks=steps)
@@ -226,7 +226,7 @@ class Reply:
         )
 
     def _refused(self, stream: ChatStream, error: Exception) -> None:
-        """From here on the answer is a message that is updated; next time, too, if Slack knows no streams."""
+        """Goes on with a message that is updated; the next answers, too, if Slack knows no streams."""
         if error_code(error) == "stopped_by_user":
             raise StoppedByPerson from None
         log.info("stream_refused", channel=self.post.channel, error=error_code(error))
@@ -274,7 +274,7 @@ class Reply:
                 self.client.chat_delete(channel=self.post.channel, ts=old)
 
     def _update(self, ts: str, message: Message) -> None:
-        """An update can safely be sent again when the connection breaks; a post cannot."""
+        """Updates a message, and once more where the connection breaks: an update can be sent twice, a post cannot."""
         for attempt in range(1, UPDATE_TRIES + 1):
             try:
                 self.client.chat_update(channel=self.post.channel, ts=ts, text=message.text, blocks=message.blocks)
@@ -341,7 +341,7 @@ class Reply:
         return True
 
     def _try(self, show: Callable[[], None]) -> None:
-        """For what is shown in between: if it fails, the end shows it all."""
+        """Shows something in between. If that fails, the end shows it all."""
         try:
             show()
         except SLACK_ERRORS as error:

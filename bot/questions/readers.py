@@ -86,7 +86,7 @@ class _Fact:
     failed: bool = False
 
     def get(self, age: float, ask: Callable[[], Any], otherwise: Any, about: str) -> Any:
-        """The value if it is younger than `age`, else what `ask` says; who comes meanwhile waits for it."""
+        """Returns the value if it is younger than `age`, else what `ask` says; who comes meanwhile waits for it."""
         with self.lock:
             if time.monotonic() - self.asked_at < (min(age, FAILURE_CACHE) if self.failed else age):
                 return self.value
@@ -116,7 +116,7 @@ _KNOWN_LOCK = Lock()
 
 
 def readers(runtime: Runtime, channel: str, person: str, *, private: bool) -> tuple[str, ...]:
-    """The principals of those who will read an answer that is given here, to `person` alone or to all.
+    """Returns the principals of those who will read an answer that is given here, to `person` alone or to all.
 
     Raises psycopg.Error.
     """
@@ -126,7 +126,7 @@ def readers(runtime: Runtime, channel: str, person: str, *, private: bool) -> tu
 
 
 def personal(runtime: Runtime, person: str) -> tuple[str, ...]:
-    """The principals of one person. Raises psycopg.Error."""
+    """Returns the principals of one person. Raises psycopg.Error."""
     audiences = _audiences(runtime)
     principals = [ANYONE, f"user:{person}"]
     if _is_full_member(runtime, person):
@@ -141,7 +141,7 @@ def personal(runtime: Runtime, person: str) -> tuple[str, ...]:
 
 
 def common(runtime: Runtime, channel: str) -> tuple[str, ...]:
-    """The principals that everybody in a channel has; none of them is one person's. Raises psycopg.Error."""
+    """Returns the principals that everybody in a channel has; none of them is one person's. Raises psycopg.Error."""
     audiences = _audiences(runtime)
     principals = [ANYONE, f"channel:{channel}"]
     groups = [principal.removeprefix("group:") for principal in _named(audiences) if principal.startswith("group:")]
@@ -156,7 +156,7 @@ def common(runtime: Runtime, channel: str) -> tuple[str, ...]:
 
 
 def restrict_question(runtime: Runtime, question: Question, channel: str, person: str, *, private: bool) -> Question:
-    """The question with who will read its answer, as it is now: collections that they may not read are not searched.
+    """Returns the question for those who read its answer now: collections that they may not read are not searched.
 
     Raises psycopg.Error.
     """
@@ -176,7 +176,7 @@ def is_member(runtime: Runtime, person: str, channel: str) -> bool:
 
 
 def said_to(runtime: Runtime, channel: str) -> str:
-    """Whom what was said in a channel is for: every full member, if any of them may join it, else its own members."""
+    """Returns whom words in a channel are for: every full member, if any of them may join it, else its own members."""
 
     def ask() -> bool:
         info = runtime.client.conversations_info(channel=channel)["channel"]
@@ -186,12 +186,12 @@ def said_to(runtime: Runtime, channel: str) -> str:
 
 
 def readable_collections(conn: Connection[Any], principals: Sequence[str]) -> frozenset[str]:
-    """The names of the collections that these principals may read."""
+    """Reads the names of the collections that these principals may read."""
     return frozenset(name for (name,) in conn.execute(_READABLE, {"principals": list(principals)}).fetchall())
 
 
 def rests_on(conn: Connection[Any], answer_id: UUID) -> frozenset[str]:
-    """The collections of all that an answer, or its question as it was rewritten, was made of."""
+    """Reads the collections of all that an answer, or its question as it was rewritten, was made of."""
     return frozenset(name for (name,) in conn.execute(_RESTS_ON, {"answer_id": answer_id}).fetchall())
 
 
@@ -201,13 +201,13 @@ def may_read_answer(conn: Connection[Any], answer_id: UUID, principals: Sequence
 
 
 def _audiences(runtime: Runtime) -> dict[int, frozenset[str]]:
-    """The audience of each collection, by id."""
+    """Reads the audience of each collection, by id."""
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         return {number: frozenset(audience) for number, audience in conn.execute(_AUDIENCES).fetchall()}
 
 
 def _named(audiences: Mapping[int, frozenset[str]]) -> list[str]:
-    """Whom the audiences name: nothing else needs to be asked about."""
+    """Returns whom the audiences name: nothing else needs to be asked about."""
     return sorted(frozenset().union(*audiences.values()))
 
 
@@ -219,7 +219,7 @@ def _is_full_member(runtime: Runtime, person: str, age: float | None = None) -> 
 
 
 def _members(runtime: Runtime, channel: str) -> frozenset[str]:
-    """Everybody in a channel; nobody if Slack does not say."""
+    """Returns everybody in a channel; nobody if Slack does not say."""
 
     def ask() -> frozenset[str]:
         pages = _pages(lambda cursor: runtime.client.conversations_members(channel=channel, limit=1000, cursor=cursor))
@@ -230,7 +230,7 @@ def _members(runtime: Runtime, channel: str) -> frozenset[str]:
 
 
 def _people(runtime: Runtime, members: frozenset[str]) -> People:
-    """The workspace's people; of `members` whom the directory does not name, those that Slack says are full members.
+    """Returns the workspace's people; of `members` that the directory does not name, those who are full members.
 
     They have joined since it was read, or are of another organisation. Where there are many, none of them counts.
     """
@@ -285,7 +285,7 @@ def _pages(call: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 def _asked(runtime: Runtime, key: str, age: float, ask: Callable[[], Any], otherwise: Any) -> Any:
-    """What Slack says, or said within `age` seconds; `otherwise` if it does not."""
+    """Returns what Slack says, or said within `age` seconds; `otherwise` if it does not."""
     with _KNOWN_LOCK:
         facts = _KNOWN.setdefault(runtime.client, _Facts())
     return facts.fact(key).get(age, ask, otherwise, key.partition(" ")[0])

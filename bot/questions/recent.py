@@ -16,7 +16,7 @@ class Recent:
         self._lock = Lock()
 
     def add(self, key: tuple[str, str]) -> bool:
-        """True if the key is new."""
+        """Remembers a key; returns True if it is new."""
         with self._lock:
             if key in self._keys:
                 return False

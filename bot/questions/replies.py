@@ -58,7 +58,7 @@ class PrivateReply:
     _waits: bool = False
 
     def think(self) -> None:
-        """Says that the question was taken on, unless the asker was told so before."""
+        """Says that the question is being answered, unless the asker was told so before."""
         if not self.announced:
             self._announce(views.PLACEHOLDER)
 
@@ -69,10 +69,10 @@ class PrivateReply:
             self._announce(views.waiting_placeholder(before))
 
     def read(self, passages: int) -> None:
-        """Nothing to be changed before the answer."""
+        """Shows nothing: a private message cannot be changed before the answer."""
 
     def write(self, piece: str) -> None:
-        """Kept for a reason that ends it early."""
+        """Keeps the piece, to be shown with a reason if the answer ends early."""
         self.text += piece
 
     def finish(self, answer: views.AnswerView) -> None:
@@ -81,7 +81,7 @@ class PrivateReply:
             self._show(message)
 
     def stop(self, reason: str) -> None:
-        """What there is of it, and why there is no more."""
+        """Shows what there is of the answer, and why there is no more."""
         self._show(views.stopped_message(self.text, reason))
 
     def restart(self) -> None:
@@ -89,7 +89,7 @@ class PrivateReply:
         self.text = ""
 
     def withdraw(self) -> None:
-        """Nothing was shown, so nothing is left to take away."""
+        """Does nothing: nothing was shown, so nothing is left to take away."""
 
     def _announce(self, text: str) -> None:
         self.announced = True
@@ -125,7 +125,7 @@ class PrivateReply:
 
 @dataclass(slots=True)
 class IfAnswered:
-    """Around another reply, for a question that was asked of the whole channel: shows its answer, or nothing at all."""
+    """Wraps the reply to a question that was asked of the whole channel: shows its answer, or nothing at all."""
 
     reply: AnyReply
 
@@ -134,30 +134,30 @@ class IfAnswered:
         return self.reply.ts
 
     def think(self) -> None:
-        """Nobody waits for us."""
+        """Shows nothing, since nobody waits for an answer."""
 
     def wait(self, before: int) -> None:
-        """Nobody waits for us."""
+        """Shows nothing, since nobody waits for an answer."""
 
     def read(self, passages: int) -> None:
-        """Nobody waits for us."""
+        """Shows nothing, since nobody waits for an answer."""
 
     def write(self, piece: str) -> None:
-        """Whether it is an answer is known at its end."""
+        """Shows nothing yet: whether it is an answer is known at its end."""
 
     def finish(self, answer: views.AnswerView) -> None:
-        """Shows it, if it is one."""
+        """Shows the answer, if it is one."""
         if not answer.abstained:
             self.reply.finish(answer)
 
     def stop(self, reason: str) -> None:
-        """Nobody waits for us."""
+        """Shows nothing, since nobody waits for an answer."""
 
     def restart(self) -> None:
-        """Nothing was shown."""
+        """Does nothing, since nothing was shown."""
 
     def withdraw(self) -> None:
-        """Nothing was shown."""
+        """Does nothing, since nothing was shown."""
 
 
 def ephemerally(client: WebClient, channel: str, person: str, thread_ts: str | None) -> Send:

@@ -10,17 +10,17 @@ NEAREST = 3  # passages that are shown where the documents don't say
 
 
 def sources_from_json(rows: Sequence[dict[str, Any]]) -> list[Source]:
-    """The sources of an answer's row."""
+    """Reads the sources of an answer's row."""
     return [Source(**row) for row in rows]
 
 
 def nearest_passages(passages: Sequence[Passage]) -> list[Source]:
-    """The best passages, one of each place, as they are shown where the documents don't say."""
+    """Returns the best passages, one of each place, as they are shown where the documents don't say."""
     return stored_nearest(passages_as_json(passages))
 
 
 def stored_nearest(passages: Sequence[dict[str, Any]], most: int = NEAREST) -> list[Source]:
-    """As `nearest_passages`, from the passages of an answer's row."""
+    """Returns the same as `nearest_passages`, from the passages of an answer's row."""
     best: dict[tuple[str, str], dict[str, Any]] = {}
     for row in passages:
         best.setdefault((row["document"], row["heading"]), row)
@@ -40,7 +40,7 @@ def stored_nearest(passages: Sequence[dict[str, Any]], most: int = NEAREST) -> l
 
 
 def passages_as_json(passages: Sequence[Passage]) -> list[dict[str, Any]]:
-    """The passages in prompt order, without their text: the prompt has it, and the chunk as long as its document."""
+    """Writes the passages in prompt order, without their text: the prompt has it, and so has the chunk."""
     return [
         {
             "chunk_id": passage.chunk_id,
@@ -60,12 +60,12 @@ def passages_as_json(passages: Sequence[Passage]) -> list[dict[str, Any]]:
 
 
 def storable(text: str) -> str:
-    """The text as Postgres can store it, which is every character but NUL."""
+    """Returns the text as Postgres can store it, which is every character but NUL."""
     return text.replace("\x00", "")
 
 
 def storable_values(values: dict[str, Any]) -> dict[str, Any]:
-    """The same with each text as Postgres can store it."""
+    """Returns the values with each text as Postgres can store it."""
     return {key: storable(value) if isinstance(value, str) else value for key, value in values.items()}
 
 

@@ -72,7 +72,7 @@ def register(app: App, runtime: Runtime) -> None:
 
 
 def on_share(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
-    """The button below a private answer: it is acknowledged once it is kept that the answer is to be posted."""
+    """Shares a private answer: acknowledged once it is kept that it is to be posted."""
     answer_id = UUID(str(action.get("value", "")).partition(" ")[0])  # older buttons say the thread, too
     asker = PrivateQuestion(body["channel"]["id"], body["user"]["id"], "", response_url=body.get("response_url"))
     try:
@@ -126,7 +126,7 @@ def post_shared(shared: SharedAnswer, runtime: Runtime) -> None:
 
 
 def _may_share(shared: SharedAnswer, runtime: Runtime) -> bool:
-    """Whether all who read where it was asked, which is where it is posted, may read what the answer rests on."""
+    """Says whether all who read where it was asked, and is posted, may read what the answer rests on."""
     principals = readers(runtime, shared.channel, shared.asked_by, private=False)
     with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
         return may_read_answer(conn, shared.id, principals)
@@ -160,7 +160,7 @@ def _post(shared: SharedAnswer, asker: PrivateQuestion, runtime: Runtime) -> boo
 
 
 def _respond_in_channel(header: str, answer: views.AnswerView, respond: Respond | None) -> bool:
-    """Where the bot is no member, the response URL still may post."""
+    """Posts through the response URL, which may post where the bot is no member."""
     if respond is None:
         return False
     messages = views.answer_messages(answer, "buttons")

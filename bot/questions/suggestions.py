@@ -95,7 +95,7 @@ def suggestions(
 
 
 def suggest(channel: str, person: str, runtime: Runtime) -> None:
-    """Shows them in a person's conversation with the bot, where Slack has a place for them. Never raises."""
+    """Shows the prompts in a person's conversation with the bot, where Slack has a place for them. Never raises."""
     if not runtime.capabilities.prompts:
         return
     try:

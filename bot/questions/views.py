@@ -63,7 +63,7 @@ class AnswerView:
 
 
 def answer_messages(answer: AnswerView, thumbs: Thumbs, *, share: str | None = None) -> list[Message]:
-    """The whole answer: one message, or several of which the last has the sources and thumbs.
+    """Builds the whole answer: one message, or several of which the last has the sources and thumbs.
 
     `share` is the value of a button for an asker who alone sees it.
     """
@@ -76,25 +76,25 @@ def answer_messages(answer: AnswerView, thumbs: Thumbs, *, share: str | None = N
 
 
 def closing_blocks(answer: AnswerView, thumbs: Thumbs) -> list[Block]:
-    """What stands below an answer's text: its sources, or what is nearest and a way to people, and the thumbs."""
+    """Builds what stands below an answer: its sources, or what is nearest and a way to people, and the thumbs."""
     below = nearest_blocks(answer) if answer.abstained else source_blocks(answer)
     return below + thumb_blocks(answer.answer_id, thumbs)
 
 
 def nearest_blocks(answer: AnswerView) -> list[Block]:
-    """The passages that came nearest to a question that the documents don't answer, and "ask a person"."""
+    """Lists the passages nearest to a question that the documents don't answer, with a button to ask a person."""
     listed = [_source_block(answer, source, f"• {_place(source)}") for source in answer.nearest]
     title = [DIVIDER, context("*Nearest passages*")] if listed else []
     return [*title, *listed, actions(button("Ask a person", "ask_person", str(answer.answer_id)))]
 
 
 def share_blocks(value: str) -> list[Block]:
-    """For the asker of a private answer."""
+    """Builds the button by which the asker of a private answer shares it."""
     return [actions(button("Share in channel", "share_answer", value))]
 
 
 def source_blocks(answer: AnswerView) -> list[Block]:
-    """Numbered sources; a quote that the answer's text already holds is not said twice."""
+    """Lists the numbered sources; a quote that the answer's text already holds is not said twice."""
     sources = answer.sources
     if not sources:
         return []
@@ -105,7 +105,7 @@ def source_blocks(answer: AnswerView) -> list[Block]:
 
 
 def thumb_blocks(answer_id: UUID, thumbs: Thumbs) -> list[Block]:
-    """Slack's own feedback buttons, or plain buttons where a workspace does not know them yet."""
+    """Builds Slack's own feedback buttons, or plain ones where a workspace does not know them yet."""
     if thumbs == "native":
         element = {
             "type": "feedback_buttons",
@@ -124,36 +124,36 @@ def thumb_blocks(answer_id: UUID, thumbs: Thumbs) -> list[Block]:
 
 
 def without_blocks(message: Message) -> Message:
-    """The same words as text alone, for a Slack that refuses our blocks."""
+    """Returns the same words as text alone, for a Slack that refuses our blocks."""
     sections = [block["text"]["text"] for block in message.blocks if block["type"] == "section"]
     return Message(summary("\n".join(sections) or message.text, converted=True), [])
 
 
 def partial_message(text: str) -> Message:
-    """An answer that is still being written, as far as one message can hold it."""
+    """Builds an answer that is still being written, as far as one message can hold it."""
     pieces = list(split(to_mrkdwn(text)))[:SECTIONS_PER_MESSAGE]
     return Message(summary(text), [section(piece) for piece in pieces])
 
 
 def stopped_message(text: str, reason: str) -> Message:
-    """What there was of an answer, and why there is no more of it."""
+    """Builds what there was of an answer, and says why there is no more of it."""
     partial = partial_message(text)
     blocks = [*partial.blocks, section(f":warning: {escape(reason)}")]
     return Message(summary(f"{text}\n{reason}" if text else reason), blocks)
 
 
 def vote_counted(value: Vote) -> str:
-    """What the voter alone sees."""
+    """Says to the voter alone that the vote counts."""
     return "Counted: :thumbsup: Thank you!" if value == 1 else "Counted: :thumbsdown: Thank you, we will look into it."
 
 
 def summary(text: str, *, converted: bool = False) -> str:
-    """A message's own text: the answer in mrkdwn, cut to what Slack takes."""
+    """Returns a message's own text: the answer in mrkdwn, cut to what Slack takes."""
     return next(split(text if converted else to_mrkdwn(text), TEXT_LIMIT), "…")
 
 
 def age(modified: str | None, today: date | None = None) -> str:
-    """How long ago a document was changed, in words; empty where that is not known."""
+    """Says how long ago a document was changed; empty where that is not known."""
     if modified is None:
         return ""
     days = ((today or datetime.now(UTC).date()) - date.fromisoformat(modified)).days
@@ -164,7 +164,7 @@ def age(modified: str | None, today: date | None = None) -> str:
 
 
 def limit_reached(limit: LimitReached) -> str:
-    """When the person may ask again, in their own time zone."""
+    """Says which limit is reached, and when the person may ask again, in their own time zone."""
     when = limit.again_at.astimezone(UTC)
     again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"
     many = f"{amount(limit.most, 'question')} within an hour"
@@ -174,47 +174,47 @@ def limit_reached(limit: LimitReached) -> str:
 
 
 def asked_privately(question: str) -> str:
-    """What the asker sees at once."""
+    """Says to the asker at once what was asked, and that the search has begun."""
     return f"You asked: {plain(shortened(question, QUOTE_LIMIT))}\n{PLACEHOLDER}"
 
 
 def asked_by(person: str, question: str) -> str:
-    """Above an answer that its asker shares."""
+    """Says whose question it was, above an answer that its asker shares."""
     return f"<@{person}> asked: {plain(shortened(question, QUOTE_LIMIT))}"
 
 
 def reading_steps(passages: int) -> list[Block]:
-    """The step cards once the search is done: https://docs.slack.dev/reference/block-kit/blocks/task-card-block"""
+    """Builds the step cards once the search is done: https://docs.slack.dev/reference/block-kit/blocks/task-card-block"""
     reading = f"Reading {amount(passages, 'passage')}"
     return [_step("search", "Searched the documents", "complete"), _step("read", reading, "in_progress")]
 
 
 def writing_steps(*, waited: bool) -> list[Block]:
-    """The same with the first words of the answer; `waited` if it said how many were before."""
+    """Builds the step cards with the first words of the answer; `waited` if they said how many were before."""
     steps = [_step("read", "Read the passages", "complete"), _step("write", "Writing the answer", "in_progress")]
     return [*waiting_steps(0), *steps] if waited else steps
 
 
 def waiting_steps(before: int) -> list[Block]:
-    """The same while others are before this question."""
+    """Builds the step card that says how many are before this question, or that its turn has come."""
     title = f"{amount(before, 'question')} before yours" if before else "Your turn"
     return [_step("wait", title, "in_progress" if before else "complete")]
 
 
 def waiting(before: int) -> str:
-    """The status of a question whose turn has not come; of one whose turn it is, with none before it."""
+    """Returns the status of a question that waits for its turn, or whose turn it is with none before it."""
     if before == 0:
         return SEARCHING
     return f"is busy: {amount(before, 'question')} before yours…"
 
 
 def waiting_placeholder(before: int) -> str:
-    """The same where Slack has no place for a status."""
+    """Returns the same as a text, where Slack has no place for a status."""
     return f"_{amount(before, 'question')} before yours…_" if before else PLACEHOLDER
 
 
 def reading(passages: int) -> str:
-    """The status while the model reads."""
+    """Returns the status while the model reads."""
     return f"is reading {amount(passages, 'passage')}…"
 
 
@@ -226,7 +226,7 @@ DONE_STEPS = [_step("write", "Wrote the answer", "complete")]
 
 
 def _source_block(answer: AnswerView, source: Source, text: str) -> Block:
-    """With a button that shows the passage, where there is no link to follow."""
+    """Builds a source with a button that shows its passage, where there is no link to follow."""
     block = section(text)
     if source.url is None and source.chunk_id is not None:
         value = f"{answer.answer_id} {source.chunk_id}"

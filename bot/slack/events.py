@@ -120,7 +120,7 @@ SlackEvent = Post | PostChange | Reaction
 
 
 def read_event(event: Mapping[str, Any], event_id: str, bot: Identity) -> SlackEvent | None:
-    """What an event tells, as a value; None if it is not for us."""
+    """Reads what an event tells; None if it is not for us."""
     kind = event.get("type")
     if kind in ("reaction_added", "reaction_removed"):
         return read_reaction(event, event_id, bot)
@@ -130,7 +130,7 @@ def read_event(event: Mapping[str, Any], event_id: str, bot: Identity) -> SlackE
 
 
 def read_post(event: Mapping[str, Any], event_id: str, bot: Identity) -> Post | None:
-    """The post of a `message` or `app_mention` event, None for one that is not for us.
+    """Reads the post of a `message` or `app_mention` event; None for one that is not for us.
 
     Slack sends both events for one post that mentions the bot: the posts differ in nothing but their `event_id`.
     """
@@ -157,7 +157,7 @@ def read_post(event: Mapping[str, Any], event_id: str, bot: Identity) -> Post | 
 
 
 def read_change(event: Mapping[str, Any], event_id: str, bot: Identity) -> PostChange | None:
-    """What a `message` event says about an earlier post; None if it tells of nothing else than a new one.
+    """Reads what a `message` event says about an earlier post; None if it tells of nothing but a new one.
 
     Slack sends `message_changed` for its own changes, too, such as a link that it unfurled: the text tells.
     """
@@ -175,7 +175,7 @@ def read_change(event: Mapping[str, Any], event_id: str, bot: Identity) -> PostC
 
 
 def read_reaction(event: Mapping[str, Any], event_id: str, bot: Identity) -> Reaction | None:
-    """The thumb that a reaction's event tells of; None for another emoji, our own, and anything but a message."""
+    """Reads the thumb that a reaction tells of; None for another emoji, our own, and anything but a message."""
     item = event.get("item") or {}
     vote, person = thumb_of(str(event.get("reaction", ""))), event.get("user")
     if vote is None or item.get("type") != "message" or not person or person == bot.user_id:
@@ -192,12 +192,12 @@ def read_reaction(event: Mapping[str, Any], event_id: str, bot: Identity) -> Rea
 
 
 def thumb_of(emoji: str) -> Vote | None:
-    """What a reaction says, whatever its skin tone; None for an emoji that is no thumb."""
+    """Reads which vote an emoji stands for, whatever its skin tone; None for one that is no thumb."""
     return THUMBS.get(emoji.split("::")[0])
 
 
 def clean_text(raw: str, bot: Identity) -> str:
-    """The words of a message: without our mention, control sequences as people see them, entities undone."""
+    """Returns the words of a message: without our mention, control sequences as people see them, entities undone."""
     without_us = _CALL.sub(lambda match: " " if match.group(1) == bot.user_id else match.group(), raw)
     readable = _TOKEN.sub(_readable, without_us)
     text = unescape(readable).replace("\x00", "")
@@ -207,12 +207,12 @@ def clean_text(raw: str, bot: Identity) -> str:
 
 
 def clean_reply(raw: str, bot: Identity) -> str:
-    """The words of a reply, without the names that it opens with."""
+    """Returns the words of a reply, without the names that it opens with."""
     return clean_text(_OPENING_NAMES.sub("", raw), bot)
 
 
 def kind_of(text: str) -> Kind:
-    """Question, greeting, thanks, or empty (no word in it). With a question mark it is a question."""
+    """Tells questions, greetings, thanks and texts without a word apart. With a question mark it is a question."""
     words = {word.lower() for word in _WORD.findall(_EMOJI.sub(" ", text))}
     if not words and not any(character.isalnum() for character in _EMOJI.sub(" ", text)):
         return "empty"
@@ -237,7 +237,7 @@ def _is_by_a_person(event: Mapping[str, Any], bot: Identity) -> bool:
 
 
 def _addressee(event: Mapping[str, Any], raw: str, bot: Identity) -> Addressee | None:
-    """Whom a person's message is for, as far as its text tells; None if it is for somebody, and in no thread."""
+    """Says whom a message is for, as far as its text tells; None if it is for somebody, and in no thread."""
     if _is_direct(event) or event.get("type") == "app_mention" or bot.user_id in _MENTION.findall(raw):
         return "bot"
     in_thread = bool(event.get("thread_ts")) and event["thread_ts"] != event["ts"]
@@ -251,7 +251,7 @@ def _is_direct(event: Mapping[str, Any]) -> bool:
 
 
 def _readable(token: re.Match[str]) -> str:
-    """What people see in place of one of Slack's control sequences."""
+    """Returns what people see in place of one of Slack's control sequences."""
     sign, name, address, label = token.groups()
     if sign is None:
         return f"{label} ({address})" if label and label not in address else str(address)

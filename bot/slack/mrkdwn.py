@@ -25,28 +25,28 @@ _QUOTE_MARK = re.compile(r"^((?:&gt;[ \t]?)+)", re.MULTILINE)
 
 
 def escape(text: str) -> str:
-    """The text with Slack's three control characters as entities, and nothing else changed."""
+    """Writes Slack's three control characters as entities, and changes nothing else."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def unescape(text: str) -> str:
-    """What a person typed, of what Slack sends."""
+    """Returns what a person typed, of what Slack sends."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def plain(text: str) -> str:
-    """One escaped line: for titles, headings and quotes that come from documents."""
+    """Returns the text as one escaped line: for titles, headings and quotes that come from documents."""
     return escape(" ".join(text.split()))
 
 
 def to_mrkdwn(markdown: str) -> str:
-    """Markdown as Slack's mrkdwn, for section blocks and message texts."""
+    """Turns Markdown into Slack's mrkdwn, for section blocks and message texts."""
     parts = _CODE.split(markdown)
     return "".join(escape(part) if _is_code(index) else _prose(part) for index, part in enumerate(parts))
 
 
 def to_markdown(markdown: str) -> str:
-    """Markdown as `markdown_text` takes it: escaped, block quotes kept, links spelled out."""
+    """Turns Markdown into what `markdown_text` takes: escaped, block quotes kept, links spelled out."""
     parts = _CODE.split(markdown)
     return "".join(
         escape(part) if _is_code(index) else _quotes(_spell_out_links(escape(part))) for index, part in enumerate(parts)
@@ -54,7 +54,7 @@ def to_markdown(markdown: str) -> str:
 
 
 def link(url: str | None, label: str) -> str:
-    """`<url|label>` for an http(s) address, else the label alone. Both are data."""
+    """Writes `<url|label>` for an http(s) address, else the label alone. Both are data."""
     words = plain(label).replace("|", "¦")
     if url is None or not url.lower().startswith(("http://", "https://")):
         return words
@@ -63,7 +63,7 @@ def link(url: str | None, label: str) -> str:
 
 
 def slack_date(moment: datetime) -> str:
-    """A moment as Slack shows it to each reader in their time zone.
+    """Writes a moment so that Slack shows it to each reader in their time zone.
 
     https://docs.slack.dev/messaging/formatting-message-text/#date-formatting
     """
@@ -72,7 +72,7 @@ def slack_date(moment: datetime) -> str:
 
 
 def split(text: str, limit: int = SECTION_LIMIT) -> Iterator[str]:
-    """Pieces of at most `limit` characters, cut at the end of a paragraph, line, sentence or word."""
+    """Yields pieces of at most `limit` characters, cut at the end of a paragraph, line, sentence or word."""
     rest = text.strip()
     while len(rest) > limit:
         cut = _cut(rest, limit)
@@ -83,12 +83,12 @@ def split(text: str, limit: int = SECTION_LIMIT) -> Iterator[str]:
 
 
 def fitting(text: str, limit: int = SECTION_LIMIT) -> str:
-    """As much of the text as `limit` allows, cut as `split` does."""
+    """Returns as much of the text as `limit` allows, cut as `split` does."""
     return next(split(text, limit), "")
 
 
 def _cut(text: str, limit: int) -> int:
-    """Where to cut before `limit`: never inside an entity, and no earlier than half way for a nicer place."""
+    """Says where to cut before `limit`: never inside an entity, and no earlier than half way for a nicer place."""
     for end in ("\n\n", "\n", ". ", " "):
         place = text.rfind(end, limit // 2, limit)
         if place > 0:

@@ -25,7 +25,7 @@ def notify(
     blocks: list[Block] | None = None,
     response_url: str | None = None,
 ) -> None:
-    """Shows it to the person alone: in the thread, else beside what they pressed, else in a direct message.
+    """Shows a text to the person alone: in the thread, else beside what they pressed, else in a direct message.
 
     Never raises: where Slack takes it in no way, the log says so.
     """
@@ -59,7 +59,7 @@ def post_direct(client: WebClient, person: str, **message: Any) -> tuple[str, st
 
 
 def _respond(response_url: str, text: str, blocks: list[Block] | None) -> bool:
-    """Through the response URL, which works in channels without the bot, too."""
+    """Posts through the response URL, which works in channels without the bot, too; False if that fails."""
     webhook = WebhookClient(response_url, timeout=RESPONSE_TIMEOUT)
     try:
         response = webhook.send(text=text, blocks=blocks, response_type="ephemeral", replace_original=False)

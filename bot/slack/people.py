@@ -12,12 +12,12 @@ CONSOLE = "console"  # in place of a person's id: whoever sits at the command li
 
 
 def mention(person: str) -> str:
-    """A mention of the person; of the command line, which nobody can mention, where they sit."""
+    """Mentions the person; of whoever sits at the command line, whom nobody can mention, it says so."""
     return "somebody at the command line" if person == CONSOLE else f"<@{escape(person)}>"
 
 
 def shown_name(client: WebClient, person: str) -> str:
-    """The name that Slack shows for a person; their id while Slack does not say."""
+    """Returns the name that Slack shows for a person; their id while Slack does not say."""
     try:
         user = client.users_info(user=person)["user"]
     except SLACK_ERRORS as error:

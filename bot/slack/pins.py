@@ -10,7 +10,7 @@ from retrieval.origins import Unreachable
 
 
 def pinned(client: WebClient, channel: str) -> list[Mapping[str, Any]]:
-    """The messages. Raises Unreachable if Slack does not give them."""
+    """Reads the pinned messages of a channel. Raises Unreachable if Slack does not give them."""
     try:
         items = client.pins_list(channel=channel)["items"]
     except SLACK_ERRORS as error:

@@ -155,7 +155,7 @@ def _wake(socket: WebSocket) -> None:
 
 
 def _next_text(socket: WebSocket) -> bytes | None:
-    """The next text that Slack sends; None once it closes the connection. Raises WebSocketException or OSError."""
+    """Returns the next text of Slack's; None once it closes the connection. Raises WebSocketException or OSError."""
     pinged = False
     while True:
         try:

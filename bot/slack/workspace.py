@@ -59,7 +59,7 @@ class NotSentRetryHandler(RetryHandler):
 
 
 def web_client(token: str, api_url: str, logger: logging.Logger) -> WebClient:
-    """The client for everything: waits as long as a 429 says, up to five times."""
+    """Builds the client for everything: it waits as long as a 429 says, up to five times."""
     handlers = [
         RateLimitErrorRetryHandler(max_retry_count=5),
         ServerErrorRetryHandler(max_retry_count=2),
@@ -69,7 +69,7 @@ def web_client(token: str, api_url: str, logger: logging.Logger) -> WebClient:
 
 
 def error_code(error: BaseException) -> str:
-    """Slack's name for what went wrong, or the exception's: never a text that may hold a message's words."""
+    """Returns Slack's name for what went wrong, or the exception's: never a text that may hold a message's words."""
     if isinstance(error, SlackApiError):
         return str(error.response.get("error", "unknown"))
     return type(error).__name__
