@@ -116,7 +116,7 @@ class SlackApp(App):
             log.error("admins_not_configured", error=error_code(error))
 
     def end(self) -> None:
-        """Takes no new work. Answers in flight say that they stop, and with those waiting are left to the next process."""
+        """Takes no new work. Answers in flight say that they stop, and the next process takes them over with those waiting."""
         self.runtime.stopping.set()
         self.listener_runner.listener_executor.shutdown(wait=False)
         self._workers.shutdown(wait=False, cancel_futures=True)

@@ -76,7 +76,7 @@ def reindex(command: Command, runtime: Runtime) -> str | None:
             earlier = None
     if earlier is not None:
         return _already_running(earlier, command, runtime)
-    log.info("run_asked_for", run=run.id)
+    log.info("run_requested", run=run.id)
     command.ack()
     message = show_and_hand_out(run, command.channel, runtime)
     if message is None:

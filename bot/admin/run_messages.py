@@ -171,4 +171,4 @@ def _ended(run: Run, place: RunMessage, message: Message, runtime: Runtime, *, s
         with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
             conn.execute(_FORGET, {"run": place.run_id})
     except psycopg.Error as error:
-        log.warning("run_still_to_be_shown", run=place.run_id, error=error_code(error))
+        log.warning("run_message_not_forgotten", run=place.run_id, error=error_code(error))

@@ -110,7 +110,7 @@ def _start(command: Command, runtime: Runtime) -> str | None:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             message = keep_message(conn, number, command.channel, command.person, runtime.owner)
     except psycopg.Error as error:
-        log.warning("round_message_not_kept", round=number, error=error_code(error))
+        log.warning("round_message_not_saved", round=number, error=error_code(error))
         return f"Round {number} is asked for. `/journeyman finetune` says how far it is."
     follow(message, runtime)
     return None

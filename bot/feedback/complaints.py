@@ -89,7 +89,7 @@ def goes_to_review(reason: Reason, correction: str | None) -> bool:
 def documents_to_fix(
     conn: Connection[Any], principals: Sequence[str] | None = None, limit: int = 5
 ) -> list[DocumentsToFix]:
-    """Reads what is to be fixed, most complaints first; named are documents that these principals may read, None: all."""
+    """Reads what is to be fixed, most complaints first, with documents that these principals may read (None: all)."""
     parameters = {"limit": limit, "principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(DocumentsToFix)) as cursor:
         return cursor.execute(_DOCUMENTS, parameters).fetchall()

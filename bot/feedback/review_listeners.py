@@ -86,11 +86,11 @@ def on_approve(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtime:
     try:
         outcome = _approved(answer_id, text, review_views.text_of(view, "question"), person, runtime)
     except psycopg.Error as error:
-        log.error("not_approved", answer_id=str(answer_id), error=error_code(error))
+        log.error("approval_not_saved", answer_id=str(answer_id), error=error_code(error))
         ack(response_action="errors", errors={"answer": review_views.NOT_SAVED})
         return
     except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the reviewer is told and keeps the text
-        log.error("not_approved", answer_id=str(answer_id), error=error_code(error))
+        log.error("approval_not_saved", answer_id=str(answer_id), error=error_code(error))
         ack(response_action="errors", errors={"answer": review_views.FAILED})
         return
     ack(response_action="update", view=review_views.outcome_modal(outcome))
@@ -104,7 +104,7 @@ def on_reject(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             outcome = _rejected(conn, answer_id, person, runtime)
     except psycopg.Error as error:
-        log.error("not_rejected", answer_id=str(answer_id), error=error_code(error))
+        log.error("rejection_not_saved", answer_id=str(answer_id), error=error_code(error))
         outcome = review_views.NOT_SAVED
     ack()
     _update(body["view"]["id"], review_views.outcome_modal(outcome), runtime)
@@ -119,7 +119,7 @@ def on_fixed(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
             if authorize(conn, runtime.client, person, "review fixed", {"answer": str(answer_id)}):
                 documents_fixed(conn, answer_id, person)
     except psycopg.Error as error:
-        log.error("not_marked_as_fixed", answer_id=str(answer_id), error=error_code(error))
+        log.error("fix_not_saved", answer_id=str(answer_id), error=error_code(error))
     ack()
     refresh_home(person, runtime)
 
@@ -132,7 +132,7 @@ def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
             if authorize(conn, runtime.client, person, "review withdraw", {"verified": number}):
                 withdraw(conn, number)
     except psycopg.Error as error:
-        log.error("not_withdrawn", number=number, error=error_code(error))
+        log.error("withdrawal_not_saved", number=number, error=error_code(error))
     ack()
     if body["view"]["type"] == "modal":
         _refresh_queue(body["view"]["id"], person, runtime)

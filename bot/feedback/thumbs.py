@@ -38,7 +38,7 @@ def on_thumb(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime:
     thumb = read_button(str(action.get("value", "")))
     if thumb is None:
         ack()
-        log.warning("unknown_thumb", action_id=action.get("action_id"))
+        log.warning("thumb_unknown", action_id=action.get("action_id"))
         return
     text = _counted(thumb, body["user"]["id"], runtime)
     ack()
@@ -83,7 +83,7 @@ def on_complaint(ack: Ack, body: dict[str, Any], view: dict[str, Any], *, runtim
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             text = _kept(conn, subject.answer_id, body["user"]["id"], form.reason, form.correction)
     except psycopg.Error as error:
-        log.error("complaint_not_kept", answer_id=str(subject.answer_id), error=error_code(error))
+        log.error("complaint_not_saved", answer_id=str(subject.answer_id), error=error_code(error))
         ack(response_action="errors", errors={"reason": complaint_form.NOT_KEPT})
         return
     ack()

@@ -97,7 +97,7 @@ def start(pending: PendingAnswer, runtime: Runtime) -> None:
 def write_answer(pending: PendingAnswer, *, runtime: Runtime) -> None:
     """Answers one question. Never raises: this is where a failure becomes a sentence."""
     answer_id = pending.answer_id
-    log.info("answer_begins", answer_id=str(answer_id))
+    log.info("answer_begun", answer_id=str(answer_id))
     try:
         _write(pending, runtime)
     except StoppedByPerson:

@@ -127,7 +127,7 @@ def on_ask_person(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, run
     try:
         post_request(request, runtime)
     except psycopg.Error as error:
-        log.error("experts_not_noted", error=error_code(error))
+        log.error("expert_request_not_saved", error=error_code(error))
 
 
 def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
@@ -272,7 +272,7 @@ def _show_saved(channel: str, body: Mapping[str, Any], person: str, text: str, r
     try:
         runtime.client.chat_update(channel=channel, ts=ts, text=text, blocks=[section(text)])
     except SLACK_ERRORS as error:
-        log.warning("saved_not_shown", channel=channel, error=error_code(error))
+        log.warning("saved_reply_not_shown", channel=channel, error=error_code(error))
         _notify(channel, person, body, text, runtime)
 
 

@@ -345,4 +345,4 @@ class Reply:
         try:
             show()
         except SLACK_ERRORS as error:
-            log.warning("not_shown_yet", channel=self.post.channel, error=error_code(error))
+            log.warning("answer_not_shown_yet", channel=self.post.channel, error=error_code(error))

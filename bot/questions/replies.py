@@ -96,7 +96,7 @@ class PrivateReply:
         try:
             self._send(Message(text, []))
         except SLACK_ERRORS as error:
-            log.info("not_announced", channel=self.channel, error=error_code(error))
+            log.info("reply_not_announced", channel=self.channel, error=error_code(error))
 
     def _show(self, message: Message) -> None:
         try:
@@ -119,7 +119,7 @@ class PrivateReply:
         except SLACK_ERRORS as error:
             if is_bad_blocks(error):
                 raise
-            log.info("not_shown_in_channel", channel=self.channel, error=error_code(error))
+            log.info("reply_not_shown_in_channel", channel=self.channel, error=error_code(error))
             return False
 
 

@@ -110,7 +110,7 @@ def suggest(channel: str, person: str, runtime: Runtime) -> None:
             # Without a thread they stand in the messages tab itself.
             runtime.client.assistant_threads_setSuggestedPrompts(channel_id=channel, title=SUGGEST_TITLE, prompts=items)
     except psycopg.Error as error:
-        log.error("no_suggestions", error=error_code(error))
+        log.error("suggestions_not_read", error=error_code(error))
     except SLACK_ERRORS as error:
         log.info("prompts_refused", error=error_code(error))
         runtime.capabilities.prompts = not is_unknown_method(error)

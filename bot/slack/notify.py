@@ -33,13 +33,13 @@ def notify(
         client.chat_postEphemeral(channel=channel, user=person, thread_ts=thread_ts, text=text, blocks=blocks)
         return
     except SLACK_ERRORS as error:
-        log.info("not_told_in_channel", channel=channel, error=error_code(error))
+        log.info("person_not_told_in_channel", channel=channel, error=error_code(error))
     if response_url and _respond(response_url, text, blocks):
         return
     try:
         post_direct(client, person, text=text, blocks=blocks)
     except SLACK_ERRORS as error:
-        log.error("not_told", channel=channel, error=error_code(error))
+        log.error("person_not_told", channel=channel, error=error_code(error))
 
 
 def post_direct(client: WebClient, person: str, **message: Any) -> tuple[str, str]:

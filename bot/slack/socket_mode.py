@@ -125,7 +125,7 @@ class Link(BaseSocketModeClient):
         try:
             self.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
         except CONNECTION_ERRORS as error:  # Slack brings it again
-            log.warning("not_acknowledged", error=error_code(error))
+            log.warning("envelope_not_acknowledged", error=error_code(error))
 
     def _dispatch(self, request: SocketModeRequest) -> None:
         try:
@@ -142,7 +142,7 @@ class Link(BaseSocketModeClient):
                 pause = min(2 * pause or 0.5, LONGEST_PAUSE)
                 log.warning("slack_unreachable", error=error_code(error), again_after=pause)
             else:
-                log.info("slack_connected_again")
+                log.info("slack_reconnected")
                 return
 
 

@@ -201,11 +201,11 @@ def test_one_id_from_the_event_to_the_last_task(bot: BotProcess, workspace: Work
     with beside(bot, log, "worker"):
         workspace.slash("ada", "maintenance", "/reindex", "all")
         workspace.wait_for(lambda: said(log, "job ended", "request"), PATIENCE)
-    begun, ended = (set(said(bot.log, event, "request")) for event in ("answer_begins", "answer_ended"))
+    begun, ended = (set(said(bot.log, event, "request")) for event in ("answer_begun", "answer_ended"))
     assert len(begun) == 1
     assert begun == ended
     assert begun <= {str(delivery.payload.get("event_id")) for delivery in workspace.deliveries}
-    asked = said(bot.log, "run_asked_for", "request")
+    asked = said(bot.log, "run_requested", "request")
     assert len(asked) == 1
     assert said(log, "job begins", "request") == said(log, "job ended", "request") == asked
     tokens = [value for name, value in bot.settings.items() if name.startswith("SLACK_") and "TOKEN" in name]
