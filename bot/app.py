@@ -103,9 +103,7 @@ class SlackApp(App):
     def check_connection(self) -> None:
         """Raises NotConnected while nothing can come from Slack."""
         if not self.connected():
-            raise NotConnected(
-                "Slack is not connected, and is tried again all the time: check the network and the tokens"
-            )
+            raise NotConnected("Slack is not connected, and I keep trying: check the network and the tokens")
 
     def _name_admins(self) -> None:
         """Makes the setting's admins known. Without Postgres the earlier ones stay, and nobody can do anything."""
@@ -116,7 +114,7 @@ class SlackApp(App):
             log.error("admins_not_configured", error=error_code(error))
 
     def end(self) -> None:
-        """Takes no new work. Answers in flight say that they stop, and the next process takes them over with those waiting."""
+        """Takes no new work. Answers in flight say that they stop; they and those that wait are left to others."""
         self.runtime.stopping.set()
         self.listener_runner.listener_executor.shutdown(wait=False)
         self._workers.shutdown(wait=False, cancel_futures=True)
@@ -255,7 +253,7 @@ def refused(error: Exception, setting: str, where: str) -> SlackRefused:
     """Turns an error of Slack into a sentence that tells an operator what to do."""
     if isinstance(error, SlackApiError) and error_code(error) in _TOKEN_ERRORS:
         return SlackRefused(
-            f"Slack does not take {setting} ({error_code(error)}): copy {where} at https://api.slack.com/apps."
+            f"Slack does not accept {setting} ({error_code(error)}): copy {where} at https://api.slack.com/apps."
         )
     return SlackRefused(
         f"Slack cannot be reached or refused to start ({error_code(error)}): "

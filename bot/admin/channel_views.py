@@ -22,14 +22,18 @@ MOST_EXPERTS = 10
 NOT_IN_DIRECT = "In a direct message everything you write is for me. Use `/journeyman channel` in a channel."
 NOT_YOURS = "Only my admins and whoever created this channel can change this."
 LANGUAGE_HINT = (
-    "Which forms of a word the search takes for the same, such as “pump” and “pumps”. It translates nothing, and what "
-    "I say of my own, such as that the documents don't say, stays English."
+    "Decides which forms of a word count as one word in a search, such as “pump” and “pumps”. Nothing is translated: "
+    "my own sentences, such as that the documents don't say, stay in English."
 )
 NOT_SAVED = "My database does not respond, so nothing was changed. Please try again in a minute."
 ANY_LANGUAGE = "any"
 _ANSWERS = {"mentions": "Only when I am mentioned", "questions": "Every question in the channel"}
-_THRESHOLDS = {0.4: "Keen: also what may be a question", 0.6: "Balanced", 0.8: "Reserved: only clear questions"}
-_PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only for who asked; they may share it"}
+_THRESHOLDS = {
+    0.4: "Eager: also messages that may be questions",
+    0.6: "Balanced",
+    0.8: "Cautious: only clear questions",
+}
+_PLACES = {"thread": "In a thread, for everybody", "ephemeral": "Only to the person who asked, who may share it"}
 
 
 def channel_form(
@@ -42,16 +46,18 @@ def channel_form(
     if settings.experts:
         experts["initial_users"] = list(settings.experts)
     names = {name: name for name in collections[:MOST_OPTIONS]}
-    searched = [field(COLLECTIONS, "Collections to search (none: all)", _several(names, selection), optional=True)]
+    searched = [
+        field(COLLECTIONS, "Collections to search (leave empty for all)", _several(names, selection), optional=True)
+    ]
     questions = {str(value): label for value, label in _THRESHOLDS.items()}
-    language = {ANY_LANGUAGE: "Whichever fits the documents", **dict.fromkeys(languages, "")}
+    language = {ANY_LANGUAGE: "Whichever the documents are in", **dict.fromkeys(languages, "")}
     return modal(
         "This channel",
         [
             field(ANSWERS, "What do I answer?", _radio(_ANSWERS, settings.answers)),
             field(
                 THRESHOLD,
-                "When every question is answered: what counts as one?",
+                "If I answer every question: what counts as one?",
                 _select(questions, str(threshold)),
             ),
             field(PLACE, "Where do I answer?", _radio(_PLACES, settings.place)),
@@ -94,12 +100,12 @@ def saved_modal(channel: str, settings: ChannelSettings) -> Block:
     """Says which settings the channel has from now on."""
     searched = "all collections" if settings.collections is None else ", ".join(map(plain, settings.collections))
     experts = " ".join(f"<@{expert}>" for expert in settings.experts) or "nobody yet"
-    language = settings.language.capitalize() if settings.language else "whichever language fits the documents"
+    language = settings.language.capitalize() if settings.language else "the language of the documents"
     lines = [
         f"*Saved for <#{channel}>:*",
         f"• {_ANSWERS[settings.answers]}. {_PLACES[settings.place]}.",
         f"• I search {searched}; the questions are in {language}.",
-        f"• Where the documents don't say: {experts}.",
+        f"• Where the documents don't say, these experts can be asked: {experts}.",
     ]
     return modal("This channel", [section("\n".join(lines)[:3000])])
 

@@ -9,8 +9,8 @@ from bot.slack.mrkdwn import plain, unescape
 from retrieval.collections import Audience, WrongAudience, list_audiences, principal, set_audience
 
 USAGE = (
-    "Say `/journeyman collection`, or `/journeyman collection NAME add|remove WHO`, where WHO is everyone, anyone, or "
-    "a person, user group or channel by mention or id."
+    "Use `/journeyman collection` to list them, or `/journeyman collection NAME add|remove WHO`, where WHO is "
+    "everyone, anyone, or the mention or id of a person, user group or channel."
 )
 _MENTION = {"user": "<@{}>", "group": "<!subteam^{}>", "channel": "<#{}>"}
 
@@ -56,7 +56,7 @@ SUBCOMMANDS = (
     Subcommand(
         "collection",
         "/journeyman collection [NAME add|remove WHO]",
-        "whom the documents are for",
+        "shows and sets who may read which documents",
         collection,
         admins=True,
         changes=True,

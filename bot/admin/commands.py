@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 
 REFUSED = (
     "I am sorry, {command} is for my admins only. `/journeyman admins` says who they are; any of them can do this for "
-    "you, or make you one."
+    "you, or make you an admin."
 )
-ASK = "• `/ask QUESTION` an answer that you alone see"
+ASK = "• `/ask QUESTION` gives an answer that you alone see"
 REINDEX = "• `/reindex [all | collection | document] [--dry-run] [--force]` brings the index up to date _(admins)_"
 FAILED = "I could not do that: something failed on my side, and my log says what."
 NO_DATABASE = "I cannot do that right now: my database does not respond. Please try again in a few minutes."

@@ -11,8 +11,8 @@ from finetune.comparison.rows import StoredComparison, latest
 log = structlog.get_logger(__name__)
 
 NONE_YET = (
-    "Nothing was compared yet. At the command line `journeyman compare QUESTIONS.jsonl` asks a set of questions with "
-    "and without documents and adapter; then this shows what came out."
+    "No comparison has been made yet. At the command line, `journeyman compare QUESTIONS.jsonl` asks a set of "
+    "questions with and without the documents and the adapter. This command then shows the result."
 )
 
 
@@ -52,5 +52,7 @@ def _add_chart(stored: StoredComparison, channel: str, ts: str, runtime: Runtime
 
 
 SUBCOMMANDS = (
-    Subcommand("compare", "/journeyman compare", "whether documents, fine-tuning or both help", compare, admins=True),
+    Subcommand(
+        "compare", "/journeyman compare", "shows whether documents, fine-tuning or both help", compare, admins=True
+    ),
 )

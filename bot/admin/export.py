@@ -22,12 +22,12 @@ log = structlog.get_logger(__name__)
 
 PIECE = 3_500  # characters of one message
 MOST_PIECES = 60  # a minute's worth: Slack takes about one message a second
-NOTHING = "Nothing was asked yet, so there is nothing to export."
+NOTHING = "Nothing has been asked yet, so there is nothing to export."
 SENT = "I have sent you the export in a direct message."
-NOT_SENT = "I could not send you the export: Slack takes neither a file nor a direct message from me."
+NOT_SENT = "I could not send you the export: Slack accepts neither a file nor a direct message from me."
 SHORTENED = (
-    "This workspace takes no files from me, so I have sent you {which} questions in direct messages, without the "
-    "passages that I found for them. `journeyman export > FILE` at the command line writes all of it."
+    "I cannot upload files to this workspace, so I have sent you {which} questions in direct messages, without the "
+    "passages that I found for them. At the command line, `journeyman export > FILE` writes all of it."
 )
 _LEFT_OUT = ("passages", "timings")  # from messages
 _ROWS = f"""
@@ -67,7 +67,7 @@ def export(command: Command, runtime: Runtime) -> str:
     if not lines:
         return NOTHING
     channel = send_direct(
-        command.person, f"Here is what was asked, answered and voted: {len(lines)} questions.", runtime
+        command.person, f"Here is what was asked, answered and voted on: {len(lines)} questions.", runtime
     )
     if channel is None:
         return NOT_SENT
@@ -133,5 +133,7 @@ def _as_json(value: object) -> str:
 
 
 SUBCOMMANDS = (
-    Subcommand("export", "/journeyman export", "all questions, answers and votes as JSON lines", export, admins=True),
+    Subcommand(
+        "export", "/journeyman export", "sends you all questions, answers and votes as JSON lines", export, admins=True
+    ),
 )

@@ -8,11 +8,11 @@ from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 
 NO_ADMINS = (
     "I have no admins yet. Set `JOURNEYMAN_ADMINS` to the Slack ids of people or user groups (a person's id: "
-    "profile › ⋮ › _Copy member ID_) and start me again."
+    "profile › ⋮ › _Copy member ID_) and restart me."
 )
 ADMINS_USAGE = (
-    "I did not understand that. It is `/journeyman admins`, `/journeyman admins add @person` or `/journeyman admins "
-    "remove @person`; a user group or an id like `U012AB3CD` can stand in place of the person."
+    "I did not understand that. Use `/journeyman admins`, `/journeyman admins add @person` or `/journeyman admins "
+    "remove @person`. Instead of a person you can name a user group, or an id such as `U012AB3CD`."
 )
 
 
@@ -60,12 +60,18 @@ def _removed(member: str, removal: str) -> str:
     return {
         "removed": f"{named(member)} is no longer an admin.",
         "unknown": f"{named(member)} was not an admin.",
-        "configured": f"{named(member)} is set by JOURNEYMAN_ADMINS: take it away there and start me again.",
+        "configured": f"{named(member)} is set by JOURNEYMAN_ADMINS: remove it there and restart me.",
         "last": f"{named(member)} is the only admin I have. Add another one first.",
     }[removal]
 
 
 SUBCOMMANDS = (
-    Subcommand("status", "/journeyman status", "how I am and what is indexed", status),
-    Subcommand("admins", "/journeyman admins [add|remove @person]", "who may administer me", admins, changes=True),
+    Subcommand("status", "/journeyman status", "shows how I am and what is indexed", status),
+    Subcommand(
+        "admins",
+        "/journeyman admins [add|remove @person]",
+        "shows and changes who may administer me",
+        admins,
+        changes=True,
+    ),
 )

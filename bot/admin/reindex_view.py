@@ -15,7 +15,10 @@ BAR = 20  # characters
 
 
 NAMELESS = "some documents"
-UNNAMED = "Not everybody here may read them, so I name none: `journeyman reindex` does, or `/reindex` where all may."
+UNNAMED = (
+    "Not everybody here may read these documents, so I do not name them. `journeyman reindex` does, and so does "
+    "`/reindex` where everybody may read them."
+)
 
 
 def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
@@ -68,7 +71,7 @@ def _state(run: Run, now: datetime) -> str:
         case "queued":
             return ":hourglass_flowing_sand: waits for a worker"
         case "running" if run.cancelled_by is not None:
-            return f":octagonal_sign: {mention(run.cancelled_by)} cancelled it: it stops after the passages at hand"
+            return f":octagonal_sign: {mention(run.cancelled_by)} cancelled it: it stops after the passages in progress"
         case "running":
             seconds = run.seconds_left(now)
             remaining = "" if seconds is None else f", about {duration(seconds)} left"
@@ -81,7 +84,7 @@ def _state(run: Run, now: datetime) -> str:
             stays = "" if run.dry_run else "; what was finished stays in the index"
             return f":octagonal_sign: cancelled by {mention(run.cancelled_by or CONSOLE)}{stays}"
         case "failed":
-            return f":x: failed: {plain(run.error or 'it is not known why')}"
+            return f":x: failed: {plain(run.error or 'for an unknown reason')}"
 
 
 def _bar(run: Run) -> str:

@@ -30,17 +30,17 @@ from retrieval.indexing.reindexing import (
 log = structlog.get_logger(__name__)
 
 USAGE = (
-    "It is `/reindex [all | collection | document or URL] [--dry-run] [--force]`. Without a name it is about all. "
-    "`--dry-run` says what would be done, `--force` embeds again what has not changed."
+    "Use `/reindex [all | collection | document or URL] [--dry-run] [--force]`. Without a name, everything is indexed. "
+    "`--dry-run` says what would be done; `--force` embeds again what has not changed."
 )
-NOT_HERE = "I cannot index from here. `journeyman reindex` does it at the command line."
+NOT_HERE = "I cannot index from here. Use `journeyman reindex` at the command line."
 NOTHING_REGISTERED = (
     "Nothing is registered to be indexed yet: `journeyman index PATH` at the command line adds a folder."
 )
-NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` says how far it is."
-SHOWN_DIRECTLY = "I cannot post here, so you see how far I am in a direct message."
+NOWHERE_TO_SHOW = "I have begun, but I cannot post the progress anywhere. `/journeyman status` shows how far it is."
+SHOWN_DIRECTLY = "I cannot post here, so I show you the progress in a direct message."
 NO_LONGER = "That run has ended already."
-WILL_STOP = "I stop it after the passages at hand."
+WILL_STOP = "I will stop it after the passages in progress."
 _FLAG = re.compile(r"(?:--|[—–])([a-z-]+)")  # typing -- makes a dash of it on many a keyboard
 _LINK = re.compile(r"<([^<|>]+)(?:\|[^<>]*)?>")
 
@@ -120,6 +120,6 @@ def _unknown(conn: Connection[Any], name: str) -> str:
         return NOTHING_REGISTERED
     there = ", ".join(f"`{plain(collection)}`" for collection in collections)
     return (
-        f"I know no collection and no document named “{plain(name)}”. There are the collections {there}; "
-        "`/reindex all` also finds documents that are new."
+        f"I know no collection and no document named “{plain(name)}”. The collections are {there}. "
+        "`/reindex all` also finds new documents."
     )

@@ -168,7 +168,7 @@ def _job(job: Job, ahead: int) -> str:
     names = {"scan": "Looking through the sources", "build": f"Building {plain(job.target)}", "finetune": "Fine-tuning"}
     name = names.get(job.kind, f"Indexing {plain(job.target)}")
     if job.state == "failed":
-        return f"• {name}: failed ({plain(job.error or 'it is not known why')})"
+        return f"• {name}: failed ({plain(job.error or 'for an unknown reason')})"
     return f"• {name}: {waits(ahead) if job.state == 'queued' else f'{job.done} of {job.total} done'}"
 
 
@@ -178,5 +178,5 @@ def _embedder(model: Build) -> str:
         return (
             f"• Embedding model {'being built' if model.is_worked_on else 'to be built'}: {plain(model.name)}, {stands}"
         )
-    searched = "searched with" if model.state == "active" else "kept, to go back to"
+    searched = "searched with" if model.state == "active" else "kept as a fallback"
     return f"• Embedding model: {plain(model.name)}, {searched}"

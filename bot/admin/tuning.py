@@ -23,14 +23,14 @@ from jobs.rows import cancel_job
 log = structlog.get_logger(__name__)
 
 MOST = 5  # adapters and rounds that are listed
-NOT_HERE = "I cannot fine-tune from here. `journeyman finetune` does it at the command line."
+NOT_HERE = "I cannot fine-tune from here. Use `journeyman finetune` at the command line."
 MODEL_USAGE = (
-    "It is `/journeyman model` for what answers, `/journeyman model show NAME` or `/journeyman model promote NAME "
-    "[reason]`. A reason is needed for one that the gate did not pass, and it is kept."
+    "Use `/journeyman model` to see what answers, `/journeyman model show NAME` or `/journeyman model promote NAME "
+    "[reason]`. A reason is needed for an adapter that did not pass the gate, and it is kept."
 )
 FINETUNE_USAGE = (
-    "It is `/journeyman finetune` for what there is to learn from, `/journeyman finetune start` to begin a round, or "
-    "`/journeyman finetune now` to begin one on however little there is, `/journeyman finetune stop` to end it."
+    "Use `/journeyman finetune` to see what there is to learn from, `/journeyman finetune start` to begin a round, "
+    "`/journeyman finetune now` to begin one however little there is, or `/journeyman finetune stop` to end it."
 )
 _LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
 _LEARNT_FROM = """
@@ -52,7 +52,7 @@ def model(command: Command, runtime: Runtime) -> str:
                 switch = promote_adapter(conn, name, by=command.person, reason=reason.strip() or None)
             return f"{switch_text(switch)} `/journeyman rollback` goes back."
     except NotPossible as error:
-        return plain(str(error)).replace("say --reason WHY", "say why behind its name")
+        return plain(str(error)).replace("say --reason WHY", "write the reason after its name")
     return MODEL_USAGE if action not in ("", "list") else _overview(runtime)
 
 
@@ -95,7 +95,7 @@ def _overview(runtime: Runtime) -> str:
     if last_answer is not None:
         lines.append(f"The last answer was written by `{plain(last_answer[0])}` {adapter_text(last_answer[1])}.")
     lines += [f"• `{plain(adapter.name)}`: {adapter.decision}. {plain(adapter.reason)}" for adapter in newest]
-    return "\n".join(lines) or "No answer was written yet, so I cannot say which model writes them."
+    return "\n".join(lines) or "No answer has been written yet, so I cannot say which model writes them."
 
 
 def _start(command: Command, runtime: Runtime) -> str | None:
@@ -105,7 +105,7 @@ def _start(command: Command, runtime: Runtime) -> str | None:
         number = runtime.operations.finetune(command.person, command.rest == "now")
     except Exception as error:  # noqa: BLE001 - the edge to another room: the person is told what to do
         log.warning("round_not_started", error=error_code(error))
-        return "I could not note that down: try again in a minute."
+        return "I could not start a round. Please try again in a minute."
     try:
         with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
             message = keep_message(conn, number, command.channel, command.person, runtime.owner)
@@ -122,15 +122,22 @@ def _stop(command: Command, runtime: Runtime) -> str:
         if round_ is None or round_.job_id is None or not cancel_job(conn, round_.job_id, command.person):
             return "No round is under way."
         rounds(conn, 0)  # one that nobody works on has ended with its job
-    return f"Round {round_.id} is cancelled. What answers stays as it is."
+    return f"Round {round_.id} is cancelled. The model that answers stays as it is."
 
 
 SUBCOMMANDS = (
-    Subcommand("model", "/journeyman model [show NAME|promote NAME]", "what answers", model, admins=True, changes=True),
+    Subcommand(
+        "model",
+        "/journeyman model [show NAME|promote NAME]",
+        "shows which model answers, and promotes an adapter",
+        model,
+        admins=True,
+        changes=True,
+    ),
     Subcommand(
         "finetune",
         "/journeyman finetune [start|now|stop]",
-        "learn from votes and corrections",
+        "learns from votes and corrections",
         finetune,
         admins=True,
         changes=True,
@@ -138,7 +145,7 @@ SUBCOMMANDS = (
     Subcommand(
         "rollback",
         "/journeyman rollback [reason]",
-        "go back to the adapter before",
+        "goes back to the adapter before",
         rollback,
         admins=True,
         changes=True,

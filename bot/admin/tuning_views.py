@@ -13,9 +13,9 @@ from finetune.rounds.rows import Round
 def switch_text(switch: Switch | None) -> str:
     """Says which adapter answers, since when and why."""
     if switch is None:
-        return "No adapter is in use: the model answers as it comes."
-    subject = f"The adapter `{plain(switch.active)}` answers" if switch.active else "The model answers as it comes"
-    trial = f", and `{plain(switch.trial)}` is tried on {switch.percent} % of people" if switch.trial else ""
+        return "No adapter is in use: the base model answers."
+    subject = f"The adapter `{plain(switch.active)}` answers" if switch.active else "The base model answers"
+    trial = f", and `{plain(switch.trial)}` is on trial with {switch.percent} % of people" if switch.trial else ""
     return f"{subject}{trial}, since {slack_date(switch.at)} ({plain(switch.reason)})."
 
 
@@ -28,7 +28,7 @@ def round_text(round_: Round) -> str:
             left = _left(cost)
             return f"*Round {round_.id}*: step {cost['step']} of {cost['steps']}{pace}{left}"
         if "seconds" in cost:
-            return f"*Round {round_.id}*: trained in {cost['seconds']:.0f} s, is evaluated now"
+            return f"*Round {round_.id}*: trained in {cost['seconds']:.0f} s, is being evaluated"
         stands = "waits for a worker" if round_.waits else f"under way{_expected(cost)}"
         return f"*Round {round_.id}*, asked for by {_asker(round_)}: {stands}"
     took = f" Training took {cost['seconds']:.0f} s and {cost['peak_megabytes']} MB." if "seconds" in cost else ""

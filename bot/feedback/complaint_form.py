@@ -13,7 +13,7 @@ COMPLAINT = "complaint"  # the form's callback id
 COMPLAIN = "complain"  # the action id of the button that opens it
 CORRECTION_LIMIT = 3000  # characters; Slack's for an input
 
-TO_REVIEW = "Thank you. One of my admins looks at it; what they approve, I know from then on."
+TO_REVIEW = "Thank you. One of my admins will look at it, and I will know what they approve."
 TO_DOCUMENTS = "Thank you. It is on the list of documents to fix."
 NOT_KEPT = "I cannot reach my database. Please send it again in a minute."
 CHOOSE = "Please choose what was wrong."

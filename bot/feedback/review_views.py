@@ -40,10 +40,10 @@ NOT_FOR_YOU = (
 NO_SUCH_ANSWER = "This answer was deleted, so there is nothing to judge any more."
 NOT_SAVED = "I cannot reach my database, so this was not saved. Please send it again in a minute."
 FAILED = "This was not saved: something failed on my side, and my log says what. Please send it again."
-REJECTED = "Rejected: it is off the queue, and nobody learns from it."
+REJECTED = "Rejected: it is off the queue, and nothing is learnt from it."
 DECIDED = "Somebody else has judged it already: it is off the queue."
-AWAITS = "Saved by somebody whom no admin has named an expert: found in its channel alone, and not learnt from."
-WITHOUT_TEXT = "Write the answer that people shall get."
+AWAITS = "Saved by somebody whom no admin named an expert: found in its channel alone, with nothing learnt from it."
+WITHOUT_TEXT = "Write the answer that people are to get."
 
 
 def queue_modal(waiting: Sequence[QueuedAnswer], verified: Sequence[VerifiedAnswer]) -> Block:
@@ -82,7 +82,7 @@ def judge_modal(item: ReviewedAnswer) -> Block:
     blocks = [
         *_evidence(item),
         *_for_whom(item.collections),
-        field("question", "The question that it answers, for all who find it", question),
+        field("question", "The question that it answers, as everybody will read it", question),
         field("answer", "The answer that people get from now on", answer),
         actions(button("Reject", REJECT, str(item.answer_id), style="danger")),
     ]
@@ -105,7 +105,7 @@ def approved(verified: Verification) -> str:
     """Says what an approval did."""
     return (
         f":white_check_mark: Approved. Whoever asks “{_title(verified.question)}” finds it from now on, marked "
-        f"as _Verified answer {plain(verified.name)}_; and it is an example for the next round of fine-tuning."
+        f"as _Verified answer {plain(verified.name)}_. It is also an example for the next round of fine-tuning."
     )
 
 
@@ -190,7 +190,7 @@ def _without_marks(text: str) -> str:
 
 def _for_whom(collections: Sequence[str]) -> list[Block]:
     whom = f"those who may read {' and '.join(map(plain, collections))}" if collections else "all members"
-    return [context(fitting(f"What you approve is found by {whom}."))]
+    return [context(fitting(f"What you approve will be found by {whom}."))]
 
 
 def _title(question: str) -> str:

@@ -82,8 +82,8 @@ def _administrative(admin: AdminSection) -> list[Block]:
         *queue_blocks(admin.queue),
         header("For admins: documents to fix"),
         *to_fix_blocks(admin.to_fix),
-        header("For admins: how it goes"),
-        section(admin.model or "No answer was written yet, so I cannot say which model writes them."),
+        header("For admins: how it is going"),
+        section(admin.model or "No answer has been written yet, so I cannot say which model writes them."),
         *_figures(admin),
     ]
 
@@ -112,7 +112,7 @@ def _mine(personal: PersonalSection) -> list[Block]:
     if not personal.mine and not personal.kept.votes:
         return [section("You have not asked me anything yet.")]
     lines = [_question(mine) for mine in personal.mine]
-    total = f"Kept of yours: {_total(personal.kept)}."
+    total = f"I keep {_total(personal.kept)} of yours."
     return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.kept)]
 
 

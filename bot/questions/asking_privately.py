@@ -30,7 +30,7 @@ from retrieval.answering.answer import Question
 log = structlog.get_logger(__name__)
 
 SHORTCUT = "ask_about_message"
-USAGE = "Write your question behind the command, for example `/ask what does alarm 4 mean?`. You alone see the answer."
+USAGE = "Write your question after the command, for example `/ask what does alarm 4 mean?`. You alone see the answer."
 NO_WORDS = "There are no words in that message that I could look for in the documents."
 
 

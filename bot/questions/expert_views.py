@@ -7,10 +7,12 @@ from bot.slack.blocks import Message, actions, button, section
 from bot.slack.mrkdwn import plain
 
 NO_EXPERTS = (
-    "Nobody is named as an expert of this channel. An admin or the channel's creator can: `/journeyman channel`."
+    "This channel has no experts yet. An admin or the channel's creator can name some with `/journeyman channel`."
 )
-NO_EXPERTS_HERE = "I know no experts for direct messages. Ask in a channel that has some, and press the button there."
-ASKED_BEFORE = "They have been asked already: their reply comes in the question's thread."
+NO_EXPERTS_HERE = (
+    "There are no experts for direct messages. Ask in a channel that has some, and press the button there."
+)
+ASKED_BEFORE = "They have been asked already: their reply will come in the question's thread."
 NOT_POSTED = "Slack did not let me post the question. Invite me to the channel and try again."
 NOT_YOURS = "Only the experts who were asked, and my admins, can save a reply as a verified answer."
 APPROVED_BEFORE = (
@@ -25,7 +27,7 @@ def request_text(experts: Sequence[str], asked_by: str, question: str) -> str:
     quoted = "\n".join(f"> {plain(line)}" for line in question[:1000].splitlines())
     return (
         f"{names} The documents don't answer this question of <@{asked_by}>. Can you?\n{quoted}\n"
-        "Your reply in this thread can be saved, and then I know it, too."
+        "Your reply in this thread can be saved, and then I will know it, too."
     )
 
 
@@ -38,12 +40,12 @@ def offer_message(answer_id: UUID, expert: str, ts: str) -> Message:
 
 def saved_text(person: str) -> str:
     """Says, in place of the offer, that the reply is kept."""
-    return f":white_check_mark: Saved as a verified answer by <@{person}>: I find it from now on."
+    return f":white_check_mark: Saved as a verified answer by <@{person}>: I will find it from now on."
 
 
 def saved_here_text(person: str) -> str:
     """Says the same where no admin has named the person an expert."""
     return (
-        f":white_check_mark: Saved by <@{person}>: I find it from now on in this channel. Everybody else gets it once "
-        "one of my admins approves it (`/journeyman review`)."
+        f":white_check_mark: Saved by <@{person}>: I will find it from now on in this channel. Everybody else gets it "
+        "once one of my admins approves it (`/journeyman review`)."
     )

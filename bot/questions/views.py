@@ -30,9 +30,9 @@ THUMB_ACTIONS = ("answer_feedback", "answer_thumbs_up", "answer_thumbs_down")
 
 SEARCHING = "is searching the documents…"
 PLACEHOLDER = "_Searching the documents…_"
-GREETING = "Hello! Ask me anything that our documents may know, and I answer with the places it is written."
+GREETING = "Hello! Ask me anything that our documents may answer, and I will say where it is written."
 THANKS = "You're welcome! :slightly_smiling_face:"
-EMPTY = "I'm here. Write your question beside my name, for example “what does alarm 4 mean?”."
+EMPTY = "I'm here. Write your question after my name, for example “what does alarm 4 mean?”."
 NO_SUCH_ANSWER = "That answer is no longer kept, so the thumb could not be counted."
 VOTE_FAILED = "I cannot reach my database, so your thumb was not counted. Please press it again in a minute."
 HELP = (
@@ -44,7 +44,7 @@ HELP = (
 NO_DATABASE = "I cannot answer right now: my database does not respond. Please ask again in a few minutes."
 NO_MODEL = "I cannot write an answer right now: the language model does not respond. Please ask again in a few minutes."
 FAILED = "I could not finish this answer: something failed on my side, and my log says what. Please ask again."
-STOPPING = "I am being restarted and had to stop here. I begin this answer again as soon as I am back."
+STOPPING = "I am being restarted and had to stop here. I will begin this answer again as soon as I am back."
 RESTARTED = "I was restarted in the middle of this answer, and I am sorry for that. Please ask your question again."
 
 
@@ -169,8 +169,8 @@ def limit_reached(limit: LimitReached) -> str:
     again = f"<!date^{int(when.timestamp()) + 1}^{{date_short_pretty}} at {{time}}|{when:%H:%M} UTC>"
     many = f"{amount(limit.most, 'question')} within an hour"
     if limit.person:
-        return f"You have asked {many}, the most that I take from one person. Please ask again {again}."
-    return f"I was asked {many}, which is the most that I take. Please ask again {again}."
+        return f"You have asked {many}, which is the most that I answer for one person. Please ask again {again}."
+    return f"I was asked {many}, which is the most that I answer. Please ask again {again}."
 
 
 def asked_privately(question: str) -> str:

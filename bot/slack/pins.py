@@ -14,5 +14,5 @@ def pinned(client: WebClient, channel: str) -> list[Mapping[str, Any]]:
     try:
         items = client.pins_list(channel=channel)["items"]
     except SLACK_ERRORS as error:
-        raise Unreachable(f"Slack does not give what is pinned there ({error_code(error)})") from error
+        raise Unreachable(f"Slack does not show me what is pinned there ({error_code(error)})") from error
     return [item["message"] for item in items if item.get("type") == "message"]

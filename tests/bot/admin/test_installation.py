@@ -84,7 +84,7 @@ def test_an_admin_makes_another_one(workspace: Workspace, connect: Connect, rows
     assert "for my admins only" in told(workspace, workspace.ben, f"admins add {workspace.ben.id}")
     added = told(workspace, workspace.ada, f"admins add <@{workspace.ben.id}|ben>")
     assert added == f"<@{workspace.ben.id}> is an admin now."
-    assert "No answer was written yet" in told(workspace, workspace.ben, "model")
+    assert "No answer has been written yet" in told(workspace, workspace.ben, "model")
     assert "is no longer an admin" in told(workspace, workspace.ben, f"admins remove <@{workspace.ben.id}>")
     assert "is set by JOURNEYMAN_ADMINS" in told(workspace, workspace.ada, f"admins remove {workspace.ada.id}")
     assert rows(f"SELECT action, allowed FROM audit WHERE person = '{workspace.ben.id}' ORDER BY id") == [
@@ -99,7 +99,7 @@ def test_a_group_of_admins(workspace: Workspace, connect: Connect) -> None:
     workspace.install(Path(installation.__file__).parent.with_name("manifest.yaml"))
     connect(admins=["S0ADMINS"])
     workspace.add_usergroup("S0ADMINS", "ada")
-    assert "No answer was written yet" in told(workspace, workspace.ada, "model")
+    assert "No answer has been written yet" in told(workspace, workspace.ada, "model")
     assert "for my admins only" in told(workspace, workspace.ben, "model")
     assert "<!subteam^S0ADMINS> (user group), by the setting" in told(workspace, workspace.ben, "admins")
 

@@ -162,7 +162,7 @@ def test_an_admin_cancels_and_others_cannot(workspace: Workspace, start: Start, 
     assert "for my admins only" in told(workspace, workspace.ben)
     workspace.press("ada", message, CANCEL_ACTION)
     assert told(workspace, workspace.ada) == reindexing.WILL_STOP
-    wait_to_read(workspace, message, "it stops after the passages at hand")
+    wait_to_read(workspace, message, "it stops after the passages in progress")
     worker.may_go_on.set()
     assert f"cancelled by <@{workspace.ada.id}>" in wait_to_read(workspace, message, "cancelled by")
 

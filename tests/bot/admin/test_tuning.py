@@ -48,7 +48,7 @@ def test_promoted_and_taken_back(workspace: Workspace, connect: Connect, databas
     assert "The adapter `house-1` answers" in told(workspace, workspace.ada, "model promote house-1")
     assert "The adapter `house-1` answers" in told(workspace, workspace.ada, "model")
     assert "answers already" in told(workspace, workspace.ada, "model promote house-1")
-    assert "The model answers as it comes" in told(workspace, workspace.ada, "rollback wrong tone")
+    assert "The base model answers" in told(workspace, workspace.ada, "rollback wrong tone")
     assert "nothing to roll back" in told(workspace, workspace.ada, "rollback")
     assert rows("SELECT by, kind, reason FROM adapter_switch ORDER BY id") == [
         (workspace.ada.id, "promote", "Better by +0.1."),
@@ -62,7 +62,7 @@ def test_what_the_gate_refused_needs_a_reason(workspace: Workspace, connect: Con
     """Which is kept as it was written, and shown without any markup of it."""
     list_adapter(database, "house-2", "refuse", "Worse.")
     connect(admins=[workspace.ada.id])
-    assert "say why behind its name" in told(workspace, workspace.ada, "model promote house-2")
+    assert "write the reason after its name" in told(workspace, workspace.ada, "model promote house-2")
     shown = told(workspace, workspace.ada, "model promote house-2 better *tone*, <!channel>")
     assert "The adapter `house-2` answers" in shown
     assert "<!channel>" not in shown
@@ -128,7 +128,7 @@ def test_a_message_follows_a_round(
         note_cost(conn, 1, step=5, steps=10, loss=1.5, tokens_per_second=100)
         workspace.wait_for(lambda: "step 5 of 10, loss 1.500, 100 tokens/s, about 5 min left" in shown())
         note_cost(conn, 1, **COST)
-        workspace.wait_for(lambda: "is evaluated now" in shown())
+        workspace.wait_for(lambda: "is being evaluated" in shown())
         end(conn, 1, "proved", "Better by +0.1.")
         workspace.wait_for(lambda: "proved. Better by +0.1. Training took 61 s" in shown())
 
