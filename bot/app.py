@@ -89,8 +89,8 @@ class SlackApp(App):
         )
         self.inbox = Inbox(runtime.pool, runtime.owner, runtime.identity)
         self._recovery = Recovery(runtime, self.inbox)
-        changed = partial(on_changed, runtime=runtime)
-        self._presence = Presence(runtime.pool, runtime.owner, self._recovery.look, changed)
+        on_change = partial(on_changed, runtime=runtime)
+        self._presence = Presence(runtime.pool, runtime.owner, self._recovery.look, on_change)
         register(self, runtime, self.inbox)
 
     def begin(self) -> None:

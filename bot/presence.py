@@ -41,14 +41,14 @@ SELECT set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalive
 class Presence:
     """Holds the lock of `owner` in a thread of its own, from `start` to `end`.
 
-    `look` is called in it every LOOK_EVERY seconds while the lock is held, `changed` with the id of an answer of ours
+    `look` is called in it every LOOK_EVERY seconds while the lock is held, `on_change` with the id of an answer of ours
     whose question has changed. Neither may raise anything but psycopg.Error.
     """
 
     pool: Pool
     owner: int
     look: Callable[[], None]
-    changed: Callable[[UUID], None]
+    on_change: Callable[[UUID], None]
     _held: Flag = field(default_factory=Flag)
     _ending: Flag = field(default_factory=Flag)
     _holder: Thread | None = None
@@ -89,5 +89,5 @@ class Presence:
                 looked_at = time.monotonic()
                 self.look()
             for notice in conn.notifies(timeout=TURN):
-                self.changed(UUID(notice.payload))
+                self.on_change(UUID(notice.payload))
         conn.execute(_RELEASE, {"owner": self.owner})  # the end of a closed session may take the server a while

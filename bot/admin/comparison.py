@@ -22,7 +22,7 @@ def compare(command: Command, runtime: Runtime) -> str | None:
         stored = latest(conn)
     if stored is None:
         return NONE_YET
-    text = told(stored)
+    text = comparison_text(stored)
     try:
         response = runtime.client.chat_postMessage(channel=command.channel, text=text)
     except SLACK_ERRORS as error:
@@ -32,7 +32,7 @@ def compare(command: Command, runtime: Runtime) -> str | None:
     return None
 
 
-def told(stored: StoredComparison) -> str:
+def comparison_text(stored: StoredComparison) -> str:
     """Writes a comparison for Slack: what was compared, the table, and the advice."""
     tuned = f" with {plain(stored.adapter)}" if stored.adapter else ""
     head = f"*{plain(stored.questions)}*, {stored.made_at:%Y-%m-%d}, {plain(stored.model)}{tuned}"

@@ -21,11 +21,12 @@ UNNAMED = (
 )
 
 
-def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
-    """The run as it stands at `now`; with a button to cancel it until it has ended. Not `named`: without a word of what
-    the documents are called.
+def run_message(run: Run, now: datetime, *, with_names: bool = True) -> Message:
+    """Shows the run as it stands at `now`, with a button to cancel it until it has ended.
+
+    Not `with_names`, it says no word of what the documents are called.
     """
-    if not named:
+    if not with_names:
         run = _nameless(run)
     head = f"*{_title(run)}*, asked for by {mention(run.started_by)}"
     fields = [{"type": "mrkdwn", "text": f"*{label}*\n{value}"} for label, value in _counts(run).items()]
@@ -35,9 +36,9 @@ def run_message(run: Run, now: datetime, *, named: bool = True) -> Message:
     return Message(f"{_title(run)}: {_state(run, now).removeprefix(_bar(run)).strip()}", blocks)
 
 
-def already_running(run: Run, *, named: bool = True) -> str:
-    """Says who started the run that is open already; `named` is as for `run_message`."""
-    if not named:
+def already_running(run: Run, *, with_names: bool = True) -> str:
+    """Says who started the run that is open already; `with_names` is as for `run_message`."""
+    if not with_names:
         run = _nameless(run)
     stands = "it waits for a worker" if run.state == "queued" else f"it has done {run.done} of {run.total} documents"
     return (

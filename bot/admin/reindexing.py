@@ -111,7 +111,7 @@ def _already_running(run: Run, command: Command, runtime: Runtime) -> str:
     principals = personal(runtime, command.person)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
         readable = readable_collections(conn, principals)
-    return already_running(run, named=readable.issuperset(run.collections))
+    return already_running(run, with_names=readable.issuperset(run.collections))
 
 
 def _unknown(conn: Connection[Any], name: str) -> str:

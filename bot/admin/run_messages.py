@@ -74,8 +74,8 @@ def message_for(run: Run, channel: str, runtime: Runtime, *, private: bool = Fal
     """The run's message as those who read it there may see it, or who asked for it alone. Raises psycopg.Error."""
     principals = readers(runtime, channel, run.started_by, private=private)
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        named = readable_collections(conn, principals).issuperset(run.collections)
-    return run_message(run, datetime.now(UTC), named=named)
+        with_names = readable_collections(conn, principals).issuperset(run.collections)
+    return run_message(run, datetime.now(UTC), with_names=with_names)
 
 
 def follow(place: RunMessage, runtime: Runtime) -> None:

@@ -25,8 +25,8 @@ def round_text(round_: Round) -> str:
     if round_.state == "open":
         if "step" in cost and "seconds" not in cost:
             pace = f", loss {cost['loss']:.3f}, {cost.get('tokens_per_second', 0):.0f} tokens/s"
-            left = _left(cost)
-            return f"*Round {round_.id}*: step {cost['step']} of {cost['steps']}{pace}{left}"
+            remaining = _left(cost)
+            return f"*Round {round_.id}*: step {cost['step']} of {cost['steps']}{pace}{remaining}"
         if "seconds" in cost:
             return f"*Round {round_.id}*: trained in {cost['seconds']:.0f} s, is being evaluated"
         stands = "waits for a worker" if round_.waits else f"under way{_expected(cost)}"

@@ -91,7 +91,7 @@ ON CONFLICT (verified_id) DO UPDATE SET question = excluded.question, prompt = e
     target = excluded.target, rejected = excluded.rejected, made_at = now()
 """
 _VERIFIED = """
-SELECT id AS number, question, text, verified_by, verified_at, awaits_admin, count(*) OVER () AS kept
+SELECT id AS number, question, text, verified_by, verified_at, awaits_admin, count(*) OVER () AS total
 FROM verified_answer
 WHERE said_to = ANY (%(principals)s) OR collection IN (SELECT name FROM collection WHERE audience && %(principals)s)
 ORDER BY awaits_admin DESC, verified_at DESC LIMIT %(limit)s
@@ -158,14 +158,14 @@ class ReviewedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedAnswer:
-    """A verified answer in the list of them; `kept` there are in all. `verified_by` None: not said."""
+    """A verified answer in the list of them; `total` there are in all. `verified_by` None: not said."""
 
     number: int
     question: str
     text: str
     verified_by: str | None
     verified_at: datetime
-    kept: int
+    total: int
     awaits_admin: bool = False
 
 

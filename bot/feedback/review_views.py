@@ -63,7 +63,7 @@ def verified_blocks(verified: Sequence[VerifiedAnswer]) -> list[Block]:
     """Lists what people get as verified answers, each with a button that takes it back."""
     if not verified:
         return []
-    more = verified[0].kept - len(verified)
+    more = verified[0].total - len(verified)
     rest = [context(f"and {more} more")] if more > 0 else []
     return [
         DIVIDER,

@@ -88,7 +88,7 @@ def my_questions(conn: Connection[Any], person: str, limit: int = 5) -> Sequence
         return cursor.execute(_MINE, {"person": person, "limit": limit, "called_off": CALLED_OFF}).fetchall()
 
 
-def kept(conn: Connection[Any], person: str) -> DataCounts:
+def count_data(conn: Connection[Any], person: str) -> DataCounts:
     """Counts how many questions and votes of the person are kept."""
     with conn.cursor(row_factory=class_row(DataCounts)) as cursor:
         return cursor.execute(_COUNT, {"person": person}).fetchone() or DataCounts(0, 0)
@@ -98,7 +98,7 @@ def delete_data(conn: Connection[Any], person: str) -> DataCounts:
     """Deletes all data of a person in one transaction; returns how much it was."""
     parameters = {"person": person}
     with conn.transaction():
-        deleted = kept(conn, person)
+        deleted = count_data(conn, person)
         remember_count(conn, person)
         conn.execute(_FORGET_HISTORY, parameters)
         conn.execute(_FORGET_PROMPTS, parameters)

@@ -23,7 +23,7 @@ from bot.feedback.review import review_queue
 from bot.home import tab_views
 from bot.home.charts import can_draw, in_words, picture
 from bot.home.figures import DayFigures, Figures, figures, read_days, read_unanswered
-from bot.home.personal_data import delete_data, kept, my_questions
+from bot.home.personal_data import count_data, delete_data, my_questions
 from bot.home.tab_views import AdminSection, PersonalSection
 from bot.questions.readers import personal as principals_of
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
@@ -80,7 +80,7 @@ def refresh_home(person: str, runtime: Runtime, note: str | None = None) -> None
 
 
 def _personal(conn: psycopg.Connection[Any], person: str, principals: Sequence[str]) -> PersonalSection:
-    return PersonalSection(read_collections(conn, principals), my_questions(conn, person), kept(conn, person))
+    return PersonalSection(read_collections(conn, principals), my_questions(conn, person), count_data(conn, person))
 
 
 def _administrative(conn: psycopg.Connection[Any], principals: Sequence[str]) -> AdminSection:

@@ -36,8 +36,8 @@ class PersonalSection:
     """What everybody sees: the index and their own questions."""
 
     collections: Sequence[Collection]
-    mine: Sequence[OwnQuestion]
-    kept: DataCounts
+    questions: Sequence[OwnQuestion]
+    counts: DataCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,11 @@ def _collection(collection: Collection) -> str:
 
 
 def _mine(personal: PersonalSection) -> list[Block]:
-    if not personal.mine and not personal.kept.votes:
+    if not personal.questions and not personal.counts.votes:
         return [section("You have not asked me anything yet.")]
-    lines = [_question(mine) for mine in personal.mine]
-    total = f"I keep {_total(personal.kept)} of yours."
-    return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.kept)]
+    lines = [_question(question) for question in personal.questions]
+    total = f"I keep {_total(personal.counts)} of yours."
+    return [*([section(fitting("\n".join(lines)))] if lines else []), context(total), _delete_button(personal.counts)]
 
 
 def _question(question: OwnQuestion) -> str:

@@ -177,12 +177,12 @@ def _turn_to_edit(pending: PendingAnswer, runtime: Runtime) -> None:
 
     Raises QuestionChanged if it was deleted, AnswerLost if the answer is not ours any more.
     """
-    edited = runtime.in_flight.pop_edit(pending)
+    question = runtime.in_flight.pop_edit(pending)
     if pending.lost:
         raise AnswerLost
-    if pending.deleted or edited is None:
+    if pending.deleted or question is None:
         raise QuestionChanged
-    pending.question, pending.writing = edited, False
+    pending.question, pending.writing = question, False
     pending.reply.restart()
 
 

@@ -254,13 +254,13 @@ def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str:
 def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tuple[str, str] | None:
     """Reads who wrote a reply, and its words as they are now: it is theirs, and not kept, until it is saved."""
     try:
-        found = runtime.client.conversations_replies(
+        response = runtime.client.conversations_replies(
             channel=channel, ts=thread_ts, oldest=ts, latest=ts, inclusive=True
         )
     except SLACK_ERRORS as error:
         log.error("reply_not_read", channel=channel, error=error_code(error))
         return None
-    for message in found.get("messages") or []:
+    for message in response.get("messages") or []:
         if message.get("ts") == ts:
             text = clean_reply(str(message.get("text") or ""), runtime.identity)
             return (str(message["user"]), text) if text else None

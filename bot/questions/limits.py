@@ -58,10 +58,10 @@ def check_limits(conn: Connection[Any], limits: QuestionLimits, person: str) -> 
     """
     if limits.person or limits.everybody:
         conn.execute(_LOCK)
-    for most, whose in ((limits.person, person), (limits.everybody, None)):
-        row = conn.execute(_ROOM_AT, {"person": whose, "most": most}).fetchone() if most else None
+    for most, asker in ((limits.person, person), (limits.everybody, None)):
+        row = conn.execute(_ROOM_AT, {"person": asker, "most": most}).fetchone() if most else None
         if row is not None:
-            return LimitReached(whose is not None, most, row[0])
+            return LimitReached(asker is not None, most, row[0])
     return None
 
 

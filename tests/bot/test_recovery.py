@@ -260,7 +260,7 @@ def test_a_presence_is_seen_until_it_ends(pool: ConnectionPool[Any], database: s
             (is_free,) = conn.execute("SELECT pg_try_advisory_xact_lock(%s)", [OTHER]).fetchone() or (None,)
         return bool(is_free)
 
-    presence = Presence(pool, OTHER, look=lambda: None, changed=lambda answer_id: None)
+    presence = Presence(pool, OTHER, look=lambda: None, on_change=lambda answer_id: None)
     assert free()
     presence.start(10)
     assert not free()
