@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event as Flag
 from threading import Thread
 from typing import Any, ClassVar
 
@@ -11,11 +10,9 @@ import psycopg
 import pytest
 from psycopg_pool import ConnectionPool
 
-from bot.questions import sharing, views
+from bot.questions import views
 from bot.questions.answers import begin_answer
 from bot.questions.asking_privately import NO_WORDS, SHORTCUT, USAGE
-from bot.questions.readers import readers
-from bot.questions.sharing import SHARED_BEFORE
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
 from tests.bot.samples import ANSWER_TEXT, answer_to
@@ -50,6 +47,34 @@ def public(workspace: Workspace) -> str:
     return "\n".join(visible_text(message) for message in workspace.messages("maintenance"))
 
 
+def left(database: str, workspace: Workspace, response_url: str | None = None) -> None:
+    """A private question that a process was killed with."""
+    with psycopg.connect(database) as conn:
+        begin_answer(
+            conn,
+            asked_by=workspace.ada.id,
+            question=Question(ASKED),
+            channel=workspace.maintenance.id,
+            private=True,
+            response_url=response_url,
+        )
+
+
+class Responses(BaseHTTPRequestHandler):
+    """Takes what is sent to a response URL."""
+
+    received: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
 def test_a_command_is_answered_for_its_asker_alone(workspace: Workspace, connect: Connect, rows: Rows) -> None:
     """The question, and the answer with its sources; nobody else sees a word."""
     connect()
@@ -59,55 +84,6 @@ def test_a_command_is_answered_for_its_asker_alone(workspace: Workspace, connect
     workspace.wait_for(lambda: any(f"You asked: {ASKED}" in m.text for m in workspace.ephemerals(workspace.ada)))
     assert public(workspace) == ""
     workspace.wait_for(lambda: rows("SELECT state, private FROM answer") == [("answered", True)])
-
-
-def test_an_answer_is_shared_once_and_its_thread_goes_on(workspace: Workspace, connect: Connect, rows: Rows) -> None:
-    """Question and answer in a thread of the channel; the private copy goes; follow-ups need no mention."""
-    connect()
-    workspace.slash("ada", "maintenance", "/ask", ASKED)
-    answer = private_answer(workspace)
-    workspace.press("ada", answer, "share_answer")
-    root = workspace.wait_for(lambda: workspace.messages("maintenance"))[0]
-    assert root.text == f"<@{workspace.ada.id}> asked: {ASKED}"
-    reply = workspace.wait_for_reply(root)
-    assert ANSWER_TEXT in visible_text(reply)
-    workspace.wait_for(lambda: answer.deleted)
-    workspace.wait_for(lambda: rows("SELECT private, thread_ts, answer_ts FROM answer") == [(False, root.ts, reply.ts)])
-    workspace.post("ben", "maintenance", "and alarm 5?", thread_ts=root.ts)
-    workspace.wait_for_reply(root, count=2)
-
-
-def test_slack_is_told_before_it_is_asked_who_reads(
-    workspace: Workspace, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It waits three seconds for us; a large channel's members take longer."""
-    go_on = Flag()
-
-    def slow(*given: Any, **named: Any) -> Any:
-        assert go_on.wait(10)
-        return readers(*given, **named)
-
-    connect()
-    workspace.slash("ada", "maintenance", "/ask", ASKED)
-    answer = private_answer(workspace)
-    monkeypatch.setattr(sharing, "readers", slow)
-    delivery = workspace.press("ada", answer, "share_answer")
-    workspace.wait_for(lambda: delivery.acknowledged)
-    assert not workspace.messages("maintenance")
-    go_on.set()
-    workspace.wait_for(lambda: workspace.messages("maintenance"))
-
-
-def test_sharing_twice_posts_once(workspace: Workspace, connect: Connect) -> None:
-    """A second press, before Slack took the message away, is told so."""
-    connect()
-    workspace.slash("ada", "maintenance", "/ask", ASKED)
-    answer = private_answer(workspace)
-    for _ in range(2):
-        workspace.press("ada", answer, "share_answer")
-    workspace.wait_for(lambda: any(SHARED_BEFORE in m.text for m in workspace.ephemerals(workspace.ada)))
-    workspace.wait_for(lambda: SHOWN in public(workspace))
-    assert public(workspace).count(SHOWN) == 1
 
 
 def test_a_channel_without_the_bot_works_too(workspace: Workspace, connect: Connect) -> None:
@@ -149,23 +125,6 @@ def test_what_has_no_words_is_told_so(workspace: Workspace, connect: Connect, ro
     assert rows("SELECT count(*) FROM answer") == [(0,)]
 
 
-def test_an_abstention_is_not_to_be_shared(workspace: Workspace, connect: Connect) -> None:
-    """It has "ask a person" in place of "share"."""
-
-    def abstaining(question: Question) -> Iterator[Event]:
-        yield Text("The documents don't say.")
-        yield Done(answer_to(question.text, "The documents don't say.", abstained=True))
-
-    connect(abstaining)
-    workspace.slash("ada", "maintenance", "/ask", ASKED)
-    shown = workspace.wait_for(
-        lambda: [m for m in workspace.ephemerals(workspace.ada) if "documents don't say" in visible_text(m)]
-    )[0]
-    labels = visible_text(shown)
-    assert "Share in channel" not in labels
-    assert "Ask a person" in labels
-
-
 def test_a_failure_is_told_privately(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> None:
     """The chain's failure and a database that is down become sentences for the asker."""
 
@@ -180,19 +139,6 @@ def test_a_failure_is_told_privately(workspace: Workspace, connect: Connect, poo
     workspace.slash("ada", "maintenance", "/ask", ASKED)
     workspace.wait_for(lambda: [m for m in workspace.ephemerals(workspace.ada) if m.text == views.NO_DATABASE])
     assert public(workspace) == ""
-
-
-def left(database: str, workspace: Workspace, response_url: str | None = None) -> None:
-    """A private question that a process was killed with."""
-    with psycopg.connect(database) as conn:
-        begin_answer(
-            conn,
-            asked_by=workspace.ada.id,
-            question=Question(ASKED),
-            channel=workspace.maintenance.id,
-            private=True,
-            response_url=response_url,
-        )
 
 
 def test_a_restart_answers_the_asker_alone(workspace: Workspace, connect: Connect, database: str, rows: Rows) -> None:
@@ -228,32 +174,11 @@ def test_where_slack_shows_nothing_it_comes_directly(workspace: Workspace, conne
     workspace.wait_for(lambda: [m for m in workspace.messages(direct) if SHOWN in visible_text(m)])
 
 
-def test_what_was_shared_and_not_posted_is_posted(
-    workspace: Workspace, connect: Connect, database: str, rows: Rows
-) -> None:
-    """Killed between the press, which was acknowledged, and the post: another process posts, once."""
+def test_the_command_answers_its_user_alone(workspace: Workspace, connect: Connect) -> None:
+    """Help and status, seen by nobody else."""
     connect()
-    message = workspace.post("ben", "maintenance", "the press shows alarm 4")
-    workspace.shortcut("ada", SHORTCUT, message)
-    private_answer(workspace)
-    workspace.wait_for(lambda: rows("SELECT state FROM answer WHERE finished_at IS NOT NULL") == [("answered",)])
-    with psycopg.connect(database) as conn:
-        conn.execute("UPDATE answer SET private = false, sharing = true, owner = NULL")
-    reply = workspace.wait_for(lambda: [m for m in workspace.replies_by_app(message) if SHOWN in visible_text(m)])
-    workspace.wait_for(lambda: rows("SELECT sharing, answer_ts FROM answer") == [(False, reply[0].ts)])
-    assert public(workspace).count(SHOWN) == 1
-
-
-class Responses(BaseHTTPRequestHandler):
-    """Takes what is sent to a response URL."""
-
-    received: ClassVar[list[str]] = []
-
-    def do_POST(self) -> None:
-        self.received.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"ok")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    workspace.slash("ada", "maintenance", "/journeyman", "help")
+    workspace.wait_for(lambda: len(workspace.ephemerals(workspace.ada)) == 1)
+    workspace.slash("ada", "maintenance", "/journeyman", "status")
+    shown = workspace.wait_for(lambda: workspace.ephemerals(workspace.ada)[1:])
+    assert "I am up" in shown[0].text

@@ -1,6 +1,5 @@
-"""The Home tab: what everybody sees, what admins see besides, and what its buttons do."""
+"""The Home tab in a workspace that granted the manifest: what everybody sees, and what admins see."""
 
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -9,33 +8,22 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from bot.admin.status import Collection, read_status
 from bot.app import SlackApp
 from bot.feedback import review_views
 from bot.feedback.complaints import complain
-from bot.feedback.review import save_verified
 from bot.feedback.votes import vote
 from bot.home import tab_views
-from bot.home.charts import in_words, picture
-from bot.home.figures import DayFigures, Figures, read_days
-from bot.home.personal_data import DataCounts, OwnQuestion, delete_data, my_questions
-from bot.home.tab_views import AdminSection, PersonalSection
-from bot.questions import views
-from bot.questions.answering import fail_answer, finish_answer
-from bot.questions.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer
+from bot.home.personal_data import DataCounts
+from bot.questions.answering import finish_answer
+from bot.questions.answers import begin_answer
 from retrieval.answering.answer import Question, Turn
-from retrieval.searching.search import search
-from retrieval.text.clusters import Cluster
-from tests.bot.conftest import EMBEDDER, Connect, Rows
+from tests.bot.conftest import Connect, Rows
 from tests.bot.samples import answer_to
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message, Person
 
 MANIFEST = Path("bot/manifest.yaml")
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-DAYS = tuple(DayFigures(date(2026, 11, day), day, 2, 1, 3, 1) for day in range(9, 23))
-FIGURES = Figures(DAYS, (Cluster("What costs $110 of $HOME?", 4),))
 
 
 @pytest.fixture
@@ -161,37 +149,6 @@ def test_delete_my_data(workspace: Workspace, bot: SlackApp, pool: ConnectionPoo
     assert rows("SELECT question FROM answer") == [("ada's question",)]
 
 
-def test_a_deletion_leaves_no_words_of_the_person(conn: Connection[Any]) -> None:
-    """Nor in the history, the prompt and the rewritten question of those who asked after them in a thread."""
-    asked_by(conn, "BEN", "ben's words", thread="ben's")
-    asked_by(conn, "ADA", "and then?", thread="ben's")
-    asked_by(conn, "ADA", "elsewhere", thread="2.0")
-    assert delete_data(conn, "BEN") == DataCounts(1, 0)
-    kept = conn.execute(
-        "SELECT question, history = '[]', prompt IS NULL, standalone IS NULL FROM answer ORDER BY question"
-    ).fetchall()
-    assert kept == [("and then?", True, True, True), ("elsewhere", True, False, False)]
-    assert my_questions(conn, "BEN") == []
-
-
-def test_a_verified_answer_outlives_its_people(bot: SlackApp, workspace: Workspace, rows: Rows) -> None:
-    """What was approved is the company's: it stays searchable, and names nobody any more."""
-    with bot.runtime.pool.connection() as conn:
-        answer_id = asked_by(conn, workspace.ben.id, "what does alarm 4 mean?")
-    save_verified(
-        bot.runtime, answer_id, "The door is open.", verified_by=workspace.ada.id, written_by=workspace.ben.id
-    )
-    with bot.runtime.pool.connection() as conn:
-        for person in (workspace.ben, workspace.ada):
-            delete_data(conn, person.id)
-    with bot.runtime.pool.connection() as conn:
-        found = search(conn, EMBEDDER, "what does alarm 4 mean?")[0]
-    assert found.text == "The door is open."
-    assert found.document.startswith("no. 1, verified on ")
-    assert rows("SELECT answer_id, written_by, verified_by FROM verified_answer") == [(None, None, None)]
-    assert rows("SELECT prompt FROM training_example") == [(None,)]
-
-
 def test_without_a_database_the_tab_says_so(workspace: Workspace, bot: SlackApp, pool: ConnectionPool[Any]) -> None:
     """Never an old state that looks like the new one; a deletion that did not happen is not claimed."""
     workspace.open_home("ben")
@@ -200,58 +157,3 @@ def test_without_a_database_the_tab_says_so(workspace: Workspace, bot: SlackApp,
     workspace.open_home("ben")
     workspace.wait_for(lambda: tab_views.NO_DATABASE in words(workspace, workspace.ben))
     assert home.blocks
-
-
-def test_figures_count_each_day(conn: Connection[Any]) -> None:
-    """Days without questions are among them; shares of nothing are unknown."""
-    vote(conn, asked_by(conn, "U1", "one"), "U1", 1)
-    asked_by(conn, "U1", "two", abstained=True)
-    conn.execute("UPDATE answer SET asked_at = now() - interval '3 days' WHERE question = 'two'")
-    days = read_days(conn)
-    assert len(days) == 14
-    assert [(day.answered, day.abstained, day.up) for day in (days[-4], days[-1])] == [(0, 1, 0), (1, 0, 1)]
-    found = Figures(days, ())
-    assert (found.asked, found.share_answered, found.share_up) == (2, 0.5, 1.0)
-    assert Figures((), ()).share_answered is None
-
-
-def test_what_its_asker_called_off_did_not_fail(conn: Connection[Any]) -> None:
-    """Neither in their own list nor in the figures; what failed for another reason did."""
-    errors = {"deleted?": QUESTION_DELETED, "stopped?": STOPPED_BY_ASKER, "broken?": views.FAILED}
-    for question, error in errors.items():
-        answer_id = begin_answer(conn, asked_by="U1", question=Question(question))
-        assert answer_id is not None
-        fail_answer(conn, answer_id, error)
-    states = {mine.question: mine.state for mine in my_questions(conn, "U1")}
-    assert states == {"deleted?": "called off", "stopped?": "called off", "broken?": "failed"}
-    assert read_days(conn)[-1].failed == 1
-    assert read_status(conn).day.failed == 1
-
-
-@pytest.mark.filterwarnings("error:constrained_layout")
-def test_a_picture_is_drawn_of_anything() -> None:
-    """Dollar signs are no formulas; no figures at all are drawn, too, and everything finds its place."""
-    for shown in (FIGURES, Figures(tuple(DayFigures(day.day, 0, 0, 0, 0, 0) for day in DAYS), ())):
-        assert picture(shown).startswith(b"\x89PNG")
-
-
-def test_figures_in_words() -> None:
-    """What the picture shows, for those who do not see it."""
-    assert in_words(FIGURES) == (
-        "259 questions in 14 days ▄▅▅▅▅▆▆▆▇▇▇▇██\n84 % of them answered from the documents\n75 % of 56 thumbs up"
-    )
-    assert in_words(Figures(DAYS[:0], ())).startswith("0 questions in 0 days\n– of them")
-
-
-def test_the_tab_stays_within_slacks_limits() -> None:
-    """However much there is: at most 100 blocks, sections of 3,000 characters."""
-    mine = [OwnQuestion(UUID(int=n), "<!channel> " * 100, NOW, "answered", 1) for n in range(5)]
-    collections = [Collection("a & b" * 20, 1, 1, NOW)] * 100
-    figures = Figures(DAYS, tuple(Cluster("why? " * 200, 2) for _ in range(5)))
-    view = tab_views.home_view(
-        PersonalSection(collections, mine, DataCounts(5, 1)), AdminSection([], [], None, figures)
-    )
-    assert len(view["blocks"]) <= 100
-    texts = [block["text"]["text"] for block in view["blocks"] if block["type"] == "section"]
-    assert all(len(text) <= 3000 for text in texts)
-    assert "<!channel>" not in "".join(texts)
