@@ -15,7 +15,7 @@ def switch_text(switch: Switch | None) -> str:
     if switch is None:
         return "No adapter is in use: the base model answers."
     subject = f"The adapter `{plain(switch.active)}` answers" if switch.active else "The base model answers"
-    trial = f", and `{plain(switch.trial)}` is on trial with {switch.percent} % of people" if switch.trial else ""
+    trial = f", and `{plain(switch.trial)}` is tried on {switch.percent} % of people" if switch.trial else ""
     return f"{subject}{trial}, since {slack_date(switch.at)} ({plain(switch.reason)})."
 
 

@@ -91,7 +91,8 @@ def start(pending: PendingAnswer, runtime: Runtime) -> None:
     runtime.in_flight.begin(pending)
     # In this context, so that the logs of the answer have the id of the event that asked for it.
     runtime.work.submit(copy_context().run, partial(write_answer, pending, runtime=runtime))
-    runtime.in_flight.notify(pending)
+    if pending.before:
+        runtime.in_flight.notify(pending)
 
 
 def write_answer(pending: PendingAnswer, *, runtime: Runtime) -> None:

@@ -46,12 +46,12 @@ def receive(post: Post, runtime: Runtime) -> None:
         return
     if outcome is None:
         return
-    runtime.recent_posts.add((post.channel, post.ts))
-    runtime.recent_threads.add((post.channel, post.thread_ts))
     if isinstance(outcome, PendingAnswer):
         start(outcome, runtime)
     else:
         say(post, outcome, runtime.client)
+    runtime.recent_posts.add((post.channel, post.ts))
+    runtime.recent_threads.add((post.channel, post.thread_ts))
 
 
 def claim(conn: Connection[Any], post: Post, runtime: Runtime) -> PendingAnswer | str | None:

@@ -15,32 +15,10 @@ from bot.questions.answers import begin_answer
 from bot.questions.placing import place_answer
 from retrieval.answering.answer import Event, Question, Text
 from tests.bot.conftest import EMBEDDER, Connect, Rows, ask
+from tests.bot.looking import eventually, has_thumbs, streamed, times_shown
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
 from tests.slack_workspace import Workspace
-from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message
-
-SHOWN = "Move the probe closer and try again [1]."
-
-
-def times_shown(workspace: Workspace, root: Message, words: str = SHOWN) -> int:
-    """How often the words stand in the thread."""
-    return sum(what_stands_in(message).count(words) for message in workspace.thread(root) if message.bot_id)
-
-
-def what_stands_in(message: Message) -> str:
-    """What people read: once a message was updated, its blocks and nothing that was streamed before."""
-    if message.states[-1].change == "updated":
-        return "\n".join(block["text"]["text"] for block in message.blocks if block["type"] == "section")
-    return visible_text(message)
-
-
-def eventually(rows: Rows, query: str, expected: list[tuple[Any, ...]]) -> None:
-    """The row is written just after the message is shown."""
-    deadline = time.monotonic() + 10
-    while (found := rows(query)) != expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == expected
 
 
 def bot_app(workspace: Workspace, pool: ConnectionPool[Any]) -> SlackApp:
@@ -67,18 +45,6 @@ def begun(pool: ConnectionPool[Any], post: Message) -> UUID:
         )
     assert answer_id is not None
     return answer_id
-
-
-def streamed(workspace: Workspace) -> Message | None:
-    """A message that is being streamed and shows something."""
-    messages = workspace.messages("maintenance")
-    return next((m for m in messages if m.stream and m.stream.state == "in_progress" and m.text), None)
-
-
-def has_thumbs(workspace: Workspace, root: Message) -> bool:
-    """Whether the answer under the question is complete."""
-    kinds = [block["type"] for message in workspace.thread(root) for block in message.blocks if message.bot_id]
-    return "context_actions" in kinds or "actions" in kinds
 
 
 def test_unfinished_answers_are_begun_again(

@@ -181,7 +181,7 @@ def test_what_there_is_not_is_said_with_what_there_is(workspace: Workspace, star
     """No run is begun for it."""
     start()
     workspace.slash("ada", "maintenance", "/reindex", "nonsense")
-    assert "no document named “nonsense”. There are the collections `default`" in told(workspace, workspace.ada)
+    assert "no document named “nonsense”. The collections are `default`" in told(workspace, workspace.ada)
     workspace.slash("ada", "maintenance", "/reindex", "all --now")
     workspace.wait_for(lambda: told(workspace, workspace.ada) == reindexing.USAGE)
     assert rows("SELECT count(*) FROM job") == [(0,)]

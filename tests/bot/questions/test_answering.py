@@ -1,7 +1,6 @@
 """What is kept of an answer on its way, and how failures end in words."""
 
 import logging
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,13 +15,11 @@ from bot.questions.conversation import thread_history
 from finetune.errors import ModelUnusable
 from retrieval.answering.answer import Event, Question, Source, Text, Turn
 from tests.bot.conftest import Connect, Rows, ask
+from tests.bot.looking import eventually, times_shown
 from tests.bot.samples import ANSWER_TEXT, answer_to, source
 from tests.slack_workspace import Workspace
-from tests.slack_workspace.looking import visible_text
-from tests.slack_workspace.model import Message
 
 Conn = Connection[Any]
-SHOWN = "Move the probe closer and try again [1]."
 
 
 def begun(conn: Conn, text: str = "what is alarm 4?", ts: str = "1.0", thread_ts: str = "1.0"):  # type: ignore[no-untyped-def]
@@ -34,32 +31,6 @@ def unfinished_answers(conn: Conn) -> list[UnfinishedAnswer]:
     """What a new process finds."""
     conn.execute("UPDATE answer SET owner = NULL")
     return adopt_answers(conn, 1, [])
-
-
-def times_shown(workspace: Workspace, root: Message, words: str = SHOWN) -> int:
-    """How often the words stand in the thread."""
-    return sum(what_stands_in(message).count(words) for message in workspace.thread(root) if message.bot_id)
-
-
-def what_stands_in(message: Message) -> str:
-    """What people read: once a message was updated, its blocks and nothing that was streamed before."""
-    if message.states[-1].change == "updated":
-        return "\n".join(block["text"]["text"] for block in message.blocks if block["type"] == "section")
-    return visible_text(message)
-
-
-def eventually(rows: Rows, query: str, expected: list[tuple[Any, ...]]) -> None:
-    """The row is written just after the message is shown."""
-    deadline = time.monotonic() + 10
-    while (found := rows(query)) != expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == expected
-
-
-def streamed(workspace: Workspace) -> Message | None:
-    """A message that is being streamed and shows something."""
-    messages = workspace.messages("maintenance")
-    return next((m for m in messages if m.stream and m.stream.state == "in_progress" and m.text), None)
 
 
 def test_a_finished_answer_keeps_what_explains_it(conn: Conn) -> None:

@@ -1,6 +1,5 @@
 """Which posts are claimed and answered, however Slack delivers them: over Socket Mode, against the tests' Slack."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -16,33 +15,12 @@ from bot.questions.in_flight import PendingAnswer
 from bot.slack.events import Post
 from retrieval.answering.answer import Event, Question
 from tests.bot.conftest import ASKED, Connect, Rows, ask
+from tests.bot.looking import eventually, times_shown
 from tests.bot.samples import ANSWER_TEXT, runtime, stand_in_chain
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
-from tests.slack_workspace.model import Message
 
-SHOWN = "Move the probe closer and try again [1]."
 Conn = Connection[Any]
-
-
-def times_shown(workspace: Workspace, root: Message, words: str = SHOWN) -> int:
-    """How often the words stand in the thread."""
-    return sum(what_stands_in(message).count(words) for message in workspace.thread(root) if message.bot_id)
-
-
-def what_stands_in(message: Message) -> str:
-    """What people read: once a message was updated, its blocks and nothing that was streamed before."""
-    if message.states[-1].change == "updated":
-        return "\n".join(block["text"]["text"] for block in message.blocks if block["type"] == "section")
-    return visible_text(message)
-
-
-def eventually(rows: Rows, query: str, expected: list[tuple[Any, ...]]) -> None:
-    """The row is written just after the message is shown."""
-    deadline = time.monotonic() + 10
-    while (found := rows(query)) != expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == expected
 
 
 def begun(conn: Conn, ts: str, thread_ts: str) -> UUID | None:
@@ -50,12 +28,6 @@ def begun(conn: Conn, ts: str, thread_ts: str) -> UUID | None:
     return begin_answer(
         conn, asked_by="U1", question=Question("what?"), channel="C1", thread_ts=thread_ts, question_ts=ts
     )
-
-
-def streamed(workspace: Workspace) -> Message | None:
-    """A message that is being streamed and shows something."""
-    messages = workspace.messages("maintenance")
-    return next((m for m in messages if m.stream and m.stream.state == "in_progress" and m.text), None)
 
 
 def test_a_mention_is_answered_in_its_thread_with_sources(workspace: Workspace, connect: Connect, rows: Rows) -> None:

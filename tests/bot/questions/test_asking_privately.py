@@ -15,12 +15,11 @@ from bot.questions.answers import begin_answer
 from bot.questions.asking_privately import NO_WORDS, SHORTCUT, USAGE
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
+from tests.bot.looking import SHOWN
 from tests.bot.samples import ANSWER_TEXT, answer_to
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message
-
-SHOWN = "Move the probe closer and try again [1]."
 
 
 @pytest.fixture(autouse=True)

@@ -14,12 +14,11 @@ from bot.questions.readers import readers
 from bot.questions.sharing import SHARED_BEFORE
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
+from tests.bot.looking import SHOWN
 from tests.bot.samples import ANSWER_TEXT, answer_to
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message
-
-SHOWN = "Move the probe closer and try again [1]."
 
 
 @pytest.fixture(autouse=True)
