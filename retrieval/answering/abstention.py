@@ -19,7 +19,7 @@ def abstention_of(question: Question, passages: Sequence[Passage]) -> str:
 
 
 def _extent(collections: Sequence[str] | None) -> str:
-    """What was searched, in words."""
+    """Says in words what was searched."""
     if collections is None:
         return "all documents"
     return "the documents of " + " and ".join(collections) if collections else "what I may read here"

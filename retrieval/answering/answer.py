@@ -109,7 +109,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of the stream."""
+    """The stream has ended, with this answer."""
 
     answer: Answer
 

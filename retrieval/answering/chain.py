@@ -71,11 +71,11 @@ class AnswerChain:
         self.find = find or PassageSearch(pool, embedder, reranker)
 
     def with_model(self, model: BaseChatModel) -> "AnswerChain":
-        """The same search, and answers by another model."""
+        """Returns a chain with the same search whose answers another model writes."""
         return self._like(model, self._policy)
 
     def with_policy(self, policy: Policy) -> "AnswerChain":
-        """The same search and model, answering by another policy."""
+        """Returns a chain with the same search and model that answers by another policy."""
         return self._like(self._model, policy)
 
     def _like(self, model: BaseChatModel, policy: Policy) -> "AnswerChain":
@@ -86,7 +86,7 @@ class AnswerChain:
 
     @property
     def pool(self) -> ConnectionPool[Any]:
-        """Where the index is."""
+        """The connections to the database of the index."""
         return self._pool
 
     def stream(self, question: Question) -> Iterator[Event]:
@@ -223,6 +223,6 @@ class AnswerChain:
 
 
 def _abstain(draft: Draft) -> Text:
-    """That the documents don't say it, and what of the question they don't even mention."""
+    """Says that the documents don't answer, and what of the question they don't even mention."""
     draft.abstained = True
     return draft.say(abstention_of(draft.question, draft.passages))

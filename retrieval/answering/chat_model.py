@@ -28,13 +28,13 @@ class TunableModel(Protocol):
     max_tokens: int | None
 
     def render(self, messages: Sequence[BaseMessage]) -> str:
-        """Exactly what the model reads."""
+        """Returns the exact text that the model reads."""
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has."""
 
     def with_adapter(self, folder: Path | None) -> "TunableModel":
-        """The same model, answering with the adapter in a folder; None: with none."""
+        """Returns the same model answering with the adapter in a folder, or without any for None."""
 
     def warm_up(self) -> None:
         """Loads what the first answer needs. Raises finetune.errors.ModelUnusable."""

@@ -17,12 +17,12 @@ from retrieval.answering.wording import repeats
 from retrieval.searching.passage import Passage
 
 MAX_WORDS = 115
-"""Of the statements of an answer together, citations included."""
+"""Words of all statements of an answer together, citations included."""
 MAX_EVIDENCE_WORDS = 60
-"""Of what is shown as evidence below them, together."""
+"""Words of all evidence that is shown below the statements."""
 
 NOTE = "⚠️ "
-"""Before words of ours in an answer, which are neither the model's nor a document's."""
+"""Stands before words of ours in an answer, which are neither the model's nor a document's."""
 
 _WORD = re.compile(r"[^\W_]+")
 _WHOLE = re.compile(r"[.!?…:。！？][\"'”’)\]*_`]*$")
@@ -61,7 +61,7 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """All that was shown."""
+        """All text that was shown so far."""
         return "".join(self._texts)
 
     def say(self, text: str) -> Text:

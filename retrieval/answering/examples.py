@@ -26,7 +26,9 @@ from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.search import ALLOWED
 
 MOST_WORDS = 60
-"""Of an example's question and of its answer: a longer one shows no more of the tone, and takes the passages' room."""
+"""Words of an example's question, and of its answer: a longer one shows no more of the tone, and takes the passages'
+room.
+"""
 
 _NEAREST = f"""
 WITH allowed AS MATERIALIZED ({ALLOWED})

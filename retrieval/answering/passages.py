@@ -77,7 +77,7 @@ def best_distinct(reranker: Reranker | None, standalone: str, candidates: Sequen
 
 
 def remembered(find: FindPassages) -> FindPassages:
-    """The same search, which gives again what it gave before: a frozen snapshot of the index for these questions."""
+    """Returns a search that gives again what it gave before: a frozen snapshot of the index for these questions."""
     snapshot: dict[str, tuple[Sequence[Passage], Calibration]] = {}
 
     def find_again(question: Question, standalone: str) -> tuple[Sequence[Passage], Calibration]:

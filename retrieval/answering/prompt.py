@@ -18,14 +18,16 @@ from retrieval.searching.passage import Passage
 
 MAX_PASSAGES = 4
 MAX_WORDS = 420
-"""Of all passages with their neighbours: the small model answers worse from more, and every word costs time before the
-first.
+"""Words of all passages with their neighbours: the small model answers worse from more, and every word costs time
+before the first.
 """
 LARGE = 1600
-"""The same of a model with a window of thousands of tokens: some 2,200 of them."""
+"""Words of all passages for a model with a window of thousands of tokens: some 2,200 of them."""
 LARGE_PASSAGES = 8
 TOKENS_A_WORD = 1.4
-"""Of Phi-3 in English prose with codes; what is counted by it is checked by the tokenizer where there is one."""
+"""Tokens that Phi-3 makes of a word in English prose with codes; what is counted by it is checked by the tokenizer
+where there is one.
+"""
 AROUND = 400
 """Tokens of the rules, the question, the marks of passages and the template's turns."""
 PATIENCE = 15.0

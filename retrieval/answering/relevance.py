@@ -52,7 +52,7 @@ class Relevance:
 
 
 def relevance(embedder: Embedder, question: str, standalone: str, passages: Sequence[Passage]) -> Relevance:
-    """Of a question to the passages that were found for it."""
+    """Prepares the relevance of statements to a question, for which these passages were found."""
     vectors = np.stack([embed_query(embedder, text) for text in (question, standalone)])
     similarities = [sentence.similarity for passage in passages for sentence in passage.sentences]
     codes_of_question = frozenset(codes(identifiers(standalone)))

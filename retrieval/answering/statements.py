@@ -30,7 +30,9 @@ def statements(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def numbered_statements(pieces: Iterable[str]) -> Iterator[Statement]:
-    """The same, each with whether it was numbered: people ask for steps, and get them as steps."""
+    """Yields each statement as soon as it is complete, with whether it was numbered: people ask for steps, and get them
+    as steps.
+    """
     text = ""
     for piece in pieces:
         text += piece

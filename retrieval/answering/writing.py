@@ -23,7 +23,7 @@ from retrieval.embedding import Embedder
 from retrieval.searching.passage import Passage
 
 MAX_STATEMENTS, MAX_STEPS = 5, 9
-"""Of an answer that the model leads; a procedure has more."""
+"""Statements of an answer that the model leads; a procedure has more, its steps."""
 MAX_ADDED = 3
 """Statements of the model below quotes that lead."""
 MAX_WRITTEN = 5
@@ -47,7 +47,7 @@ class StatementWriter:
     judge: StatementJudge
 
     def lead(self, draft: Draft, messages: Sequence[BaseMessage]) -> Iterator[Text]:
-        """The model's statements; if more than half of what it wrote is refused, it is asked once more."""
+        """Shows the model's statements; if more than half of what it wrote is refused, it is asked once more."""
         yield from self._state(draft, messages, most=MAX_STATEMENTS, most_written=MAX_STEPS)
         if len(draft.refused) > len(draft.statements):
             answer = AIMessage(" ".join([*draft.statements, *draft.refused]))
@@ -56,11 +56,11 @@ class StatementWriter:
             yield from self._state(draft, conversation, most=MAX_STATEMENTS, most_written=MAX_STATEMENTS)
 
     def add(self, draft: Draft, messages: Sequence[BaseMessage]) -> Iterator[Text]:
-        """What the model adds to quotes that lead."""
+        """Shows what the model adds to quotes that lead."""
         yield from self._state(draft, messages, most=MAX_ADDED, most_written=MAX_WRITTEN)
 
     def _state(self, draft: Draft, messages: Sequence[BaseMessage], *, most: int, most_written: int) -> Iterator[Text]:
-        """Those of the model's statements that may be shown, until there are `most` or it wrote so many."""
+        """Shows the statements of the model that may be shown, until there are `most` or it wrote `most_written`."""
         chunks = self.model.stream(list(messages))
         before: set[str] = set()
         for statement in numbered_statements(_texts(chunks, draft)):
@@ -99,26 +99,26 @@ class StatementWriter:
         return judgement if about else None
 
     def _relevance(self, draft: Draft) -> Relevance:
-        """Made when the first statement comes, and kept with the draft."""
+        """The relevance to the draft's question, made when the first statement comes and kept with the draft."""
         if draft.relevance is None:
             draft.relevance = relevance(self.embedder, draft.question.text, draft.standalone, draft.passages)
         return draft.relevance
 
 
 def write_quotes(draft: Draft, quotes: Sequence[Quote]) -> Iterator[Text]:
-    """The documents' own words."""
+    """Shows the documents' own words."""
     for quote in quotes:
         yield draft.quote(quote.text, draft.place_of(quote.passage))
 
 
 def write_evidence(draft: Draft) -> Iterator[Text]:
-    """What the statements above rest on."""
+    """Shows the words of the passages that the statements above rest on."""
     for place, text in draft.evidence():
         yield draft.quote(text, place)
 
 
 def write_disagreements(draft: Draft, quotes: Sequence[Quote]) -> Iterator[Text]:
-    """Where documents say different things about what is asked: both are named, the newer one first."""
+    """Says where documents state different things about what is asked: both are named, the newer one first."""
     for disagreement in disagreements(draft.standalone, draft.passages, quotes)[:MOST_DISAGREEMENTS]:
         sides = (disagreement.newer, disagreement.older)
         yield draft.note(str(disagreement), [(draft.place_of(side.passage), side.text) for side in sides])

@@ -92,16 +92,16 @@ class Embedders:
 
     @property
     def name(self) -> str:
-        """Of the active model."""
+        """The name of the active model."""
         return self.active() or self.first
 
     @property
     def dimensions(self) -> int:
-        """Of the active model."""
+        """The dimensions of the active model's vectors."""
         return self.current().dimensions
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """With the active model."""
+        """Embeds texts with the active model."""
         return self.current().embed(texts)
 
 

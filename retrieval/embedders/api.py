@@ -75,7 +75,7 @@ class ApiEmbedder:
 
     @property
     def dimensions(self) -> int:
-        """Those that were asked for, or those that the server gives, which needs a request."""
+        """The dimensions that were asked for, or those that the server gives, which needs a request."""
         if self._dimensions is None:
             self._dimensions = len(self.embed_query("dimensions"))
         return self._dimensions
@@ -205,7 +205,7 @@ class _Pace:
 
 
 def _fitting(texts: Sequence[str], most: int) -> list[str]:
-    """As many of the first texts as one request takes, and one at the least."""
+    """As many of the first texts as one request takes, but at least one."""
     size, count = 0, 0
     for text in texts[:most]:
         size += len(text.encode())

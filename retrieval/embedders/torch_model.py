@@ -35,7 +35,7 @@ class TorchEmbedder:
 
     @property
     def dimensions(self) -> int:
-        """Those of the model, which is loaded for it."""
+        """The dimensions of the model, which is loaded to say it."""
         with self._using:
             return int(self._loaded().get_embedding_dimension())
 

@@ -25,6 +25,6 @@ class ActiveEmbedder:
         return require_active(conn, self.now.name, self.now.dimensions)
 
     def followed(self, conn: Connection[Any]) -> Model:
-        """The same, after following a switch if there was one. Raises WrongModel."""
+        """Follows a switch if there was one; returns the model that the index is searched with. Raises WrongModel."""
         self.follow()
         return self.require(conn)

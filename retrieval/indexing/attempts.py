@@ -43,7 +43,9 @@ ORDER BY s.collection, a.name
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """That a version of a document was begun so often; `error` is what was raised, None if its process ended."""
+    """How often a version of a document was begun and not finished; `error` is what was raised, None if its process
+    ended.
+    """
 
     name: str
     raw_hash: bytes

@@ -38,9 +38,11 @@ BATCH = 64
 """Texts that are embedded and cached at a time: what a run that dies loses at the most."""
 
 WINDOW = 128
-"""Documents that are in hand at a time, and"""
+"""Documents that are in hand at a time."""
 WINDOW_BYTES = 100_000
-"""how much of them may be: a few seconds of work, so that many small documents fill batches and memory stays flat."""
+"""Bytes that are in hand at a time: a few seconds of work, so that many small documents fill batches and memory stays
+flat.
+"""
 
 HARMLESS = "a text that no model refuses"
 

@@ -105,7 +105,7 @@ class Build:
 
     @property
     def share(self) -> float:
-        """Of the chunks, from 0 to 1."""
+        """The share of the chunks that have vectors, from 0 to 1."""
         return min(1.0, self.built / self.chunks) if self.chunks else 1.0
 
 

@@ -247,8 +247,7 @@ def _pack(units: list[Unit], most: int = MAX_SIZE, least: int = MIN_SIZE) -> lis
 
 
 def _border(units: list[Unit], ends: list[int], start: int, most: int, least: int) -> int:
-    """Where the group that begins at `start` ends: at the strongest border that leaves both sides large
-    enough.
+    """Finds where the group that begins at `start` ends: at the strongest border that leaves both sides large enough.
 
     Among borders of equal strength the one before the unit with the lowest hash is taken: the same one,
     wherever the group before it began. `ends[i]` is the size of all units before i.

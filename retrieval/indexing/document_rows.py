@@ -150,7 +150,7 @@ def documents_of(conn: Connection[Any], source: int) -> list[DocumentRow]:
 
 
 def missing_vectors(conn: Connection[Any], hashes: Sequence[bytes], model: str) -> set[bytes]:
-    """Those of the content hashes for which the cache has no vector of this model."""
+    """The content hashes for which the cache has no vector of this model."""
     with conn.transaction():
         rows = conn.execute(_MISSING, {"hashes": list(hashes), "model": model}).fetchall()
     return {bytes(content_hash) for (content_hash,) in rows}
@@ -267,7 +267,7 @@ def _parameters(new: NewDocument) -> dict[str, Any]:
 
 
 def _chunk_columns(title: str, rows: Sequence[_Row]) -> dict[str, Any]:
-    """The arrays of `_CHUNKS`."""
+    """The arrays of the table of chunks that `_CHUNKS` makes."""
     ids, ordinals, chunks = zip(*rows, strict=True)
     searched = ["\n".join([*[title] * TITLE_WEIGHT, *chunk.heading, chunk.text]) for chunk in chunks]
     return {

@@ -15,10 +15,11 @@ FITTED = "all-MiniLM-L6-v2"
 COSINES = {FITTED: (0.18, 0.12), "multilingual-e5-small": (0.83, 0.0245)}
 """Mean and spread (standard deviation) of a model's cosines between random passages, in collections like theirs."""
 LEAST_MEASURED, GROWTH = 200, 4
-"""Another model's are measured when there are so many chunks, and again when there are so many times more."""
+"""The cosines of another model are measured when there are so many chunks, and again when there are so many times more.
+"""
 
 MOST_DIMENSIONS = 4000
-"""Of halfvec in an HNSW index of pgvector."""
+"""Dimensions that a halfvec may have in an HNSW index of pgvector."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(%(lock)s)"
 _LOCK_KEY = 0x656D626564  # "embed"
@@ -200,7 +201,9 @@ def index_vectors(conn: Connection[Any], model: Model) -> None:
 
 
 def index_vectors_beside(conn: Connection[Any], model: Model) -> None:
-    """The same, and nobody waits. `conn` is in autocommit mode. What a build that was killed has left is built anew."""
+    """Builds the HNSW index of a model's chunks while others write and search. `conn` is in autocommit mode. What a
+    build that was killed has left is built anew.
+    """
     index = model.index.as_string(None)
     validity = conn.execute(_IS_VALID, {"index": index}).fetchone()
     if validity == (True,):

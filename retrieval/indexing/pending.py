@@ -30,7 +30,7 @@ class FetchedDocument:
 
     @property
     def name(self) -> str:
-        """Its name in its source."""
+        """The document's name in its source."""
         return self.item.name
 
     @property
@@ -40,7 +40,7 @@ class FetchedDocument:
 
     @property
     def version(self) -> str | None:
-        """By which its source will say that it is the same, for the parser that reads it now."""
+        """The version by which its source will say that the document is the same, for the parser that reads it now."""
         return None if self.fetched.version is None else f"{PARSER_VERSION} {self.fetched.version}"
 
 

@@ -102,7 +102,9 @@ class Run:
 
 
 def find_target(conn: Connection[Any], query: str) -> Target | None:
-    """All, a collection, or the documents with this name, file name, title, path or URL; None if there is none."""
+    """Finds what people mean: all, a collection, or the documents with this name, file name, title, path or URL; None
+    if there is none.
+    """
     sources = list_sources(conn)
     collections = sorted({source.collection for source in sources})
     if query in ("", "all"):

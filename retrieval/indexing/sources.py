@@ -230,7 +230,7 @@ def list_sources(conn: Connection[Any]) -> list[SourceRow]:
 
 
 def due_sources(conn: Connection[Any]) -> list[SourceRow]:
-    """Those whose time has come to be looked through, by their own schedules."""
+    """The sources whose time has come to be looked through, by their own schedules."""
     with conn.transaction(), conn.cursor(row_factory=class_row(SourceRow)) as cursor:
         return cursor.execute(_DUE_SOURCES, {"verified": VERIFIED}).fetchall()
 

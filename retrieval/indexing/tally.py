@@ -113,7 +113,7 @@ class Tally:
 
 
 def silent(_: Progress) -> None:
-    """For a run that nobody watches."""
+    """Takes the progress of a run that nobody watches."""
 
 
 Watch = Callable[[Progress], None]

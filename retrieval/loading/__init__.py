@@ -34,7 +34,7 @@ _PARSERS = {
     "tables.parse_sqlite": ".sqlite .sqlite3 .db",
 }
 _OF_PAGES = (".pdf", ".eml")
-"""What may be of pages, or have such attached."""
+"""Endings of files that may have pages, or files with pages attached."""
 _PARSER_OF = {suffix: parser for parser, suffixes in _PARSERS.items() for suffix in suffixes.split()}
 
 

@@ -13,7 +13,7 @@ Kind = Literal["text", "item", "table", "row", "code"]
 MAX_HEADING = 160
 MAX_CHARACTERS = 20_000_000
 MAX_BLOCKS = 300_000
-"""Of one document: what holds more is a database, or made to stop others from being read."""
+"""Characters and blocks of one document: what holds more is a database, or made to stop others from being read."""
 _BLANK_LINES = re.compile("\n{3,}")
 # Controls, soft hyphens, what has no width, and the tags of Unicode, which no screen shows. Joiners (U+200C, U+200D)
 # are a part of the words that are written with them.

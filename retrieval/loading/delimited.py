@@ -14,7 +14,9 @@ from retrieval.loading.encodings import decode
 from retrieval.loading.headers import HeadedTable, headed, is_number
 
 DELIMITERS = "\t|;,"
-"""In the order in which they are believed where they split the rows equally well: commas stand in prose and numbers."""
+"""Delimiters in the order in which they are believed where they split the rows equally well: commas stand in prose and
+numbers.
+"""
 SAMPLE = 200_000
 """Characters at the beginning that the delimiter is found by."""
 MAX_CELL = 100_000
@@ -159,7 +161,7 @@ class _Records:
             place += 1
 
     def _quoted_until(self, place: int, begin: int) -> int | None:
-        """Where the quotes close that open the cell at `place`, None if it has none or they are inches."""
+        """The place where the quotes close that open the cell at `place`; None if it has none or they are inches."""
         text = self._text
         while text[place : place + 1] == " ":
             place += 1
@@ -204,7 +206,7 @@ class _Records:
 
 
 def _found(text: str, sign: str, place: int, end: int | None = None) -> int:
-    """Where a sign stands next, the end of the text where it does not."""
+    """The place where a sign stands next, or the end of the text where it does not."""
     last = len(text) if end is None else end
     at = text.find(sign, place, last)
     return last if at < 0 else at

@@ -18,12 +18,12 @@ class Place:
 
     @property
     def paragraphs(self) -> list[Any]:
-        """Those that stand in the cell itself."""
+        """The paragraphs that stand in the cell itself."""
         return [part for part in parts(self.element) if part.tag == f"{W}p"]
 
     @property
     def tables(self) -> list[Any]:
-        """Those that stand in the cell."""
+        """The tables that stand in the cell."""
         return [part for part in parts(self.element) if part.tag == f"{W}tbl"]
 
 

@@ -42,7 +42,7 @@ class Words:
         self._numbers: dict[tuple[str, str], int] = {}
 
     def paragraph(self, paragraph: Any) -> ParagraphText:
-        """What a paragraph says."""
+        """Reads what a paragraph says."""
         text = ParagraphText()
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         self._read(paragraph, text, {} if style is None else self._look(style.get(f"{W}val")))
@@ -118,7 +118,7 @@ def _set(properties: Any) -> dict[str, str]:
 
 
 def one_version(element: Any) -> Any:
-    """Of what is written down in several versions for several programs the first."""
+    """The first version of what is written down in several, for several programs."""
     if element.tag != ALTERNATIVES:
         return element
     choice = element.find(CHOICE)

@@ -19,9 +19,9 @@ SAMPLE = 100_000
 MIN_SURE = 0.06
 """Confidence of chardet from which on another Latin encoding than Windows-1252 is believed."""
 MIN_SURE_RARE = 0.12
-"""The same for KOI8, whose small letters are the capitals of other encodings."""
+"""The confidence from which on KOI8 is believed, whose small letters are the capitals of other encodings."""
 MIN_EAST_ASIAN = 0.02
-"""The same for encodings of East Asia, which make letters of nearly all pairs of bytes."""
+"""The confidence from which on encodings of East Asia are believed, which make letters of nearly all pairs of bytes."""
 MOST_ODD = 0.02
 """Share of words that may look odd in a text that is one."""
 MOST_BAD = 0.5
@@ -135,7 +135,9 @@ def _is_bad(line: str) -> bool:
 
 
 def _as_declared(data: bytes, declared: str) -> Decoded | None:
-    """By the name that the file gives, if it fits. Latin 1 means Windows-1252: https://encoding.spec.whatwg.org."""
+    """Decodes by the name that the file gives, if it fits. Latin 1 means Windows-1252:
+    https://encoding.spec.whatwg.org.
+    """
     try:
         name = codecs.lookup(declared).name
         text = data.decode(_USUAL if name in ("iso8859-1", "ascii") else name)
@@ -237,7 +239,7 @@ def _is_odd_run(letters: str) -> bool:
 
 
 def _script(letter: str) -> str:
-    """By its name: LATIN, HEBREW, CJK; µ stands before Latin letters, as º and ª behind them."""
+    """The script of a letter, by its name: LATIN, HEBREW, CJK. µ stands before Latin letters, º and ª behind them."""
     return (
         "LATIN" if letter in "µºª" or "\u0300" <= letter <= "\u036f" else unicodedata.name(letter, "?").split(" ", 1)[0]
     )

@@ -133,8 +133,8 @@ def _headers(rows: Rows) -> tuple[int, str]:
 
 
 def _likeness(first: Sequence[str], body: Rows) -> int:
-    """1 where a cell of the first row is of another kind than its whole column; else -1 where one is of the same kind
-    as all others, or comes again; else 0.
+    """Compares the first row with those below: 1 where one of its cells is of another kind than its whole column; else
+    -1 where one is of the same kind as all others, or comes again; else 0.
     """
     signs = [_sign(cell, [row[place] for row in body[:SAMPLE] if place < len(row)]) for place, cell in enumerate(first)]
     return 1 if 1 in signs else min(signs, default=0)

@@ -21,7 +21,7 @@ BUILT_IN = {
 """Formats that have a number and no code. Empty: as General, or a date as 2026-03-02."""
 MAX_CODE = 255
 MAX_DIGITS = 15
-"""What a spreadsheet keeps of a number."""
+"""Digits of a number that a spreadsheet keeps."""
 
 _TOKEN = re.compile(
     r'"(?P<quoted>[^"]*)"?|\\(?P<escaped>.)|_.|\*.|\[\$(?P<currency>[^\]-]*)(?:-[^\]]*)?\]|\[(?P<elapsed>h+|m+|s+)\]'

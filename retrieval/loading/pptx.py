@@ -145,7 +145,7 @@ def _add_chart(outline: Outline, chart: Any) -> None:
 
 
 def _abscissas(series: Sequence[Any]) -> list[str]:
-    """Where the points of the first series stand, in charts that have no categories."""
+    """The places of the points of the first series, in charts that have no categories."""
     return [value.text for one in series[:1] for value in one._element.iterfind(f"{C}xVal//{C}pt/{C}v")]
 
 

@@ -116,8 +116,8 @@ def _asked(quoted: Sequence[str]) -> list[str]:
 
 
 def own_html(html: str) -> str:
-    """The same of a page: quotations that nothing follows go, others leave the question that is answered below; what
-    Outlook puts under an answer goes with all behind it. A forwarded message stays.
+    """What a page of a mail says itself: quotations that nothing follows go, others leave the question that is answered
+    below; what Outlook puts under an answer goes with all behind it. A forwarded message stays.
     """
     soup = BeautifulSoup(html, "lxml")
     if any(_FORWARDED.match(text.strip()[:300]) for text in soup.find_all(string=_FORWARDS)):

@@ -24,8 +24,8 @@ Place = tuple[int, int]
 
 @dataclass(slots=True)
 class SheetLooks:
-    """Of one sheet: codes of number formats, comments and unsaved formulas by row and column, merged areas as their
-    first and last place, hidden rows and columns, and the texts of its text boxes.
+    """How one sheet looks: codes of number formats, comments and unsaved formulas by row and column, merged areas as
+    their first and last place, hidden rows and columns, and the texts of its text boxes.
     """
 
     formats: dict[Place, str] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from retrieval.loading.ods import is_ods, read_ods
 from retrieval.loading.sheet_xml import SheetLooks, WorkbookLooks
 
 MAX_ROWS = 200_000
-"""Of a sheet: a table with more is a database, and is read by a query."""
+"""Rows of a sheet: a table with more is a database, and is read by a query."""
 PAIRS = 12
 """Names with their values that make a passage."""
 NAMED = 5

@@ -69,7 +69,7 @@ class Listing:
 
     @property
     def failures(self) -> dict[str, str]:
-        """All that people are told of, by name."""
+        """The places that people are told of, by name, each with the reason."""
         return {**self.refused, **self.unreadable}
 
     def may_hold(self, name: str) -> bool:
@@ -90,7 +90,7 @@ class Fetched:
 
 
 class Origin(Protocol):
-    """An open source."""
+    """A source that is open, to be listed and fetched from."""
 
     def listing(self, index_names: Collection[str]) -> Listing:
         """All items, in order of their names; `index_names` are the names in the index. Raises Unreachable."""
@@ -248,7 +248,7 @@ _ODD_NAME = "its name holds characters that cannot be kept"
 
 
 def _is_text(name: str) -> bool:
-    """Whether a database takes it."""
+    """Whether the database takes a name as text."""
     return _shown(name) == name
 
 
@@ -276,5 +276,5 @@ class _Filtered:
 
 
 def too_large(max_bytes: int) -> LoadError:
-    """For an item whose size is known only as larger than allowed."""
+    """The error for an item whose size is known only as larger than allowed."""
     return LoadError(f"it is too large: {max_bytes / 1e6:.1f} MB are allowed")

@@ -65,7 +65,7 @@ class Repository:
     committed_at: datetime | None = None
 
     def listing(self, index_names: Collection[str]) -> Listing:
-        """The files by their path."""
+        """Lists the files by their path."""
         self._fetch_commit()
         branch = self.ref or self._default_branch()
         self.committed_at = datetime.fromtimestamp(int(self.git("log", "-1", "--format=%ct", "FETCH_HEAD")), UTC)
@@ -199,7 +199,7 @@ def _hashes(tree: bytes) -> Iterator[tuple[str, str]]:
 
 
 def page_of(address: str, ref: str, path: str) -> str | None:
-    """Where a person can read a file, on hosts that are known to show them."""
+    """The address where a person can read a file, on hosts that are known to show them."""
     parts = urlsplit(address)
     host = (parts.hostname or "").lower()
     if host not in _PAGES:

@@ -175,7 +175,7 @@ def is_address(url: str) -> bool:
 
 
 def _redirected(url: str, response: Response) -> str:
-    """Where an answer leads. Raises Refused if that is nowhere."""
+    """The address that an answer leads to. Raises Refused if that is nowhere."""
     try:
         # A header comes as Latin-1, whatever its bytes are; as a rule they are those of UTF-8, and are quoted as such.
         target = urljoin(url, quote(response.headers["location"].encode("latin-1"), safe=string.printable))
@@ -227,7 +227,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _SecureConnection(http.client.HTTPSConnection):
-    """The same with TLS; the certificate is that of the name."""
+    """A connection with TLS to an address that was checked; the certificate is that of the name."""
 
     def __init__(self, host: str, port: int | None, private: bool) -> None:
         self.tls = ssl.create_default_context()

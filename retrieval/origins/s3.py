@@ -24,7 +24,7 @@ _GONE = frozenset({"404", "NoSuchKey"})
 
 @contextmanager
 def open_bucket(source: Address, access: Access) -> Iterator["Bucket"]:
-    """The objects below a prefix."""
+    """Opens the objects below a prefix."""
     try:
         import boto3  # an extra
         from botocore import UNSIGNED

@@ -37,7 +37,7 @@ _HEADING = re.compile(r"^(#{1,6}\s)", re.MULTILINE)
 
 @contextmanager
 def open_export(source: Address, access: Access) -> Iterator["Export"]:
-    """The channels of an export."""
+    """Opens the channels of an export."""
     path = Path(source.uri.removeprefix("slack-export:"))
     with ExitStack() as stack:
         try:
@@ -217,7 +217,7 @@ def _text(message: Message, names: Mapping[str, str]) -> str:
 
 
 def _slim(message: Message) -> Message:
-    """What of a message is shown. Raises an error if it has no time."""
+    """The parts of a message that are shown. Raises an error if it has no time."""
     _moment(message)
     profile = message.get("user_profile") or {}
     names = {"user_profile": {key: profile.get(key) for key in ("real_name", "name")}} if profile else {}

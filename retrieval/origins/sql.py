@@ -21,11 +21,11 @@ from retrieval.origins import Access, Address, Fetched, Listing, SourceItem, Unr
 
 BATCH = 1000
 CONNECT_SECONDS = 20
-"""Seconds that a database may take to answer at all, and"""
+"""Seconds that a database may take to answer at all."""
 QUERY_SECONDS = 300.0
-"""for a query with all of its rows."""
+"""Seconds that a query with all of its rows may take."""
 STEPS = 10_000
-"""Of SQLite's machine between two looks at the clock."""
+"""Instructions of SQLite's machine between two looks at the clock."""
 _READ_ONLY = {
     "postgresql": "SET TRANSACTION READ ONLY",
     "oracle": "SET TRANSACTION READ ONLY",

@@ -40,7 +40,7 @@ _SUFFIX_OF = {
 
 @contextmanager
 def open_page(source: Address, access: Access) -> Iterator["WebPage"]:
-    """One page."""
+    """Opens a source of one page."""
     yield WebPage(source.uri, _client(source, access))
 
 

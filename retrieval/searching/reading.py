@@ -68,6 +68,7 @@ def distinct(passages: Iterable[Passage]) -> list[Passage]:
 
 
 def _fitting(passages: Sequence[Passage], words: int) -> list[Passage]:
+    """As many of the passages as have room in so many words, but at least one."""
     fitting: list[Passage] = []
     for passage in passages:
         words -= len(passage.text.split())

@@ -66,7 +66,9 @@ class LateInteraction:
 
     @property
     def spread(self) -> float:
-        """None where scores stay those of the search, which lie closer together."""
+        """What a passage loses for each better one of its document: nothing where scores stay those of the search,
+        which lie closer together.
+        """
         return SPREAD if hasattr(pinned(self._embedder), "token_vectors") else 0.0
 
     def scores(self, question: str, passages: Sequence[Passage]) -> list[float]:

@@ -29,7 +29,7 @@ SEVERAL = 2
 LISTED = "english"
 """The language whose words MiniLM's tokens list."""
 WEIGHT = 0.8
-"""Of a corrected word beside one that is written so."""
+"""The weight of a corrected word beside one that is written so."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _ALPHABETS = (
@@ -135,7 +135,9 @@ def _kinds(word: str) -> Iterable[tuple[bool, Collection[str]]]:
 
 
 def _likeliest(word: str, near: Sequence[_Near]) -> _Near | None:
-    """Where the words that are spelt right are known: the most frequent one; of a short word, what it clearly means."""
+    """Chooses where the words that are spelt right are known: the most frequent one; of a short word, what it clearly
+    means.
+    """
     if len(word) > SHORTEST:
         return near[0]
     swapped = [word_near for word_near in near if word_near.swapped]
@@ -143,7 +145,7 @@ def _likeliest(word: str, near: Sequence[_Near]) -> _Near | None:
 
 
 def _surest(word: str, near: Sequence[_Near]) -> _Near | None:
-    """Where they are not: the only one, if that is in use or the word is long."""
+    """Chooses where no list says which words are spelt right: the only one, if that is in use or the word is long."""
     only = _only([word_near for word_near in near if word_near.swapped or len(word) > SHORTEST])
     return only if only and (only.chunks >= SEVERAL or len(word) >= LONG) else None
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 DEFAULT = "english"
-"""Where a text does not say: a table of numbers, a list of part names."""
+"""The language of a text that does not say it: a table of numbers, a list of part names."""
 SIMPLE = "simple"
 
 LEAST_CONFIDENCE = 0.5

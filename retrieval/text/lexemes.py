@@ -55,7 +55,7 @@ def identifiers(text: str) -> list[str]:
 
 
 def codes(words: list[str]) -> list[str]:
-    """Those identifiers that are more than a number, each once: names that somebody gave to one thing."""
+    """The identifiers that are more than a number, each once: names that somebody gave to one thing."""
     return [word for word in dict.fromkeys(words) if not _NUMBER.fullmatch(word) and any(map(str.isdigit, word))]
 
 

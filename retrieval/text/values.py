@@ -1,7 +1,8 @@
 """Values that a text states: amounts with their units, dates, times of day. What two texts say can then be compared.
 
 An amount is kept in the base unit of what it measures (seconds, metres, …), as a range of which both ends are the same
-where it is none. Units and numerals are those of English, German and Hebrew. Arithmetic on words, no model.
+where it is none. Units and numerals are those of English, German and Hebrew. Arithmetic on words, no model. The check
+of statements compares words by their forms and needs no amounts (retrieval.answering.groundedness.forms).
 """
 
 import re
@@ -14,7 +15,7 @@ from retrieval.text.words import COMMON
 ROUNDED = 0.011
 """Relative difference up to which one amount is the other one, rounded."""
 CALENDAR = 0.04
-"""The same where months and years are compared with days or weeks."""
+"""The same relative difference where months and years are compared with days or weeks."""
 
 _DAY = 86_400.0
 _UNITS: dict[str, dict[str, float]] = {
@@ -168,7 +169,7 @@ _OFTEN = re.compile(
     re.IGNORECASE,
 )
 _HARDLY_NUMERALS = frozenset("one once half einmal אחת אחד".split())
-"""Which more often than not count nothing."""
+"""Numerals that more often than not count nothing."""
 _DATES = (
     re.compile(r"\b(?P<y>(?:19|20)\d\d)-(?P<m>\d\d)-(?P<d>\d\d)\b"),
     re.compile(r"\b(?P<d>\d{1,2})[./](?P<m>\d{1,2})[./](?P<y>(?:19|20)\d\d)\b"),

@@ -18,9 +18,9 @@ from retrieval.answering.question.mentions import missing_mentions, names_only_w
 from retrieval.searching.passage import Passage
 
 COMPARED = ("score", "words", "mentioned", "number")
-"""Marks that are gone by where the words of question and passages were compared, by late interaction,"""
+"""Marks that are gone by where the words of question and passages were compared, by late interaction."""
 NOT_COMPARED = ("score", "sentence", "mentioned", "number")
-"""and where they were not."""
+"""Marks that are gone by where these words were not compared."""
 
 _READ_CALIBRATION = """
 SELECT weights, threshold, marks FROM calibration WHERE taken_back_at IS NULL ORDER BY id DESC LIMIT 1

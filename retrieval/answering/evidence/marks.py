@@ -43,7 +43,7 @@ class Marks:
     number: float
 
     def values(self, names: Sequence[str]) -> tuple[float, ...]:
-        """Those of these names. Raises ValueError for one that is None."""
+        """The marks of these names, in their order. Raises ValueError for one that was not measured."""
         by_name = asdict(self)
         if lacking := [name for name in names if by_name[name] is None]:
             raise ValueError(f"{', '.join(lacking)} was not measured")
@@ -51,7 +51,9 @@ class Marks:
 
 
 def marks(question: str, passages: Sequence[Passage]) -> Marks:
-    """Of a question that was searched. `question` is what is asked now: of a follow-up the last message alone."""
+    """Measures the marks of a question that was searched. `question` is what is asked now: of a follow-up the last
+    message alone.
+    """
     top = passages[:READ]
     return Marks(
         score=top[0].score if top else 0.0,
@@ -107,6 +109,6 @@ def _is_form(word: str, stem: str) -> bool:
 
 
 def logit(probability: float) -> float:
-    """Of a probability, kept away from 0 and 1."""
+    """The log odds of a probability, which is kept away from 0 and 1."""
     bounded = min(0.99, max(0.01, probability))
     return math.log(bounded / (1 - bounded))

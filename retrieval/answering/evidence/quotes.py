@@ -16,11 +16,11 @@ from retrieval.text.words import numerals
 
 MAX_QUOTES = 2
 MAX_QUOTED_WORDS = 59
-"""Of all quotes together."""
+"""Words of all quotes together."""
 NUMBER_BONUS = 0.25
-"""For a sentence that holds a number, where the question asks for one."""
+"""What a sentence gains that holds a number, where the question asks for one."""
 AFTER_BONUS = 0.1
-"""For the sentence after one that is quoted: answers go on there more often than they begin before."""
+"""What the sentence after a quoted one gains: answers go on there more often than they begin before."""
 SHOWN_BEFORE = 0.6
 """What a sentence loses that the conversation was shown already: enough for another one to lead that is near, too."""
 
@@ -76,7 +76,7 @@ class _Spans:
         self._words_left = MAX_QUOTED_WORDS
 
     def _leave_out_other_rows(self, question_numerals: frozenset[str]) -> None:
-        """Where a table row holds what the question names (alarm 3), rows of other names (alarm 4) say nothing."""
+        """Drops the rows of other names (alarm 4) where a table row holds what the question names (alarm 3)."""
         rows = {
             key: numerals(self._passages[key[0]].sentences[key[1]].text)
             for key in self._scores
@@ -141,7 +141,7 @@ class _Spans:
         return len(self._passages[p].sentences[s].text.split()) + (s > 0)
 
     def _text(self, p: int, start: int, end: int) -> str:
-        """As it stands in the passage, from the first sentence to the last."""
+        """The words as they stand in the passage, from the first sentence of a span to its last."""
         texts = [sentence.text for sentence in self._passages[p].sentences[start:end]]
         whole = self._passages[p].text
         first = whole.find(texts[0])
@@ -152,6 +152,6 @@ class _Spans:
 
 
 def _led_by_cells(question: str, quote: Quote, nearness: Nearness | None) -> Quote:
-    """Of a table row the cells that answer, and those that say which row it is."""
+    """Shortens the quote of a table row to the cells that answer and those that say which row it is."""
     is_row = quote.passage.kind == "row" and ": " in quote.text
     return replace(quote, text=quoted_row(question, quote.text, nearness)) if is_row else quote

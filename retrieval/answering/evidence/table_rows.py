@@ -40,7 +40,7 @@ def _near(cells: Sequence[str], requested: Sequence[str], nearness: Nearness | N
 
 
 def _most_telling(question: str, names: Sequence[str]) -> list[str]:
-    """Of the cells that name the row: those with a number or code of the question, else the first ones."""
+    """Chooses among the cells that name the row: those with a number or code of the question, else the first ones."""
     question_numerals = numerals(question)
     coded = [cell for cell in names if numerals(_value(cell)) & question_numerals]
     return (coded or list(names))[:IDENTIFYING]

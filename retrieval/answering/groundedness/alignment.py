@@ -93,16 +93,16 @@ class Alignment:
 
     @cached_property
     def here(self) -> npt.NDArray[np.bool_]:
-        """Which words of the passages stand in the chosen windows."""
+        """Says of each word of the passages whether it stands in the chosen windows."""
         return np.isin(self.basis.sentence_of, self.sentences)
 
     @cached_property
     def numbers(self) -> npt.NDArray[np.bool_]:
-        """Which of its words are numbers."""
+        """Says of each word of the statement whether it is a number."""
         return np.array([word.is_number for word in self.own], dtype=bool)
 
     def in_windows(self, by_sentence: Floats) -> Floats:
-        """From sentences to windows."""
+        """Turns credits by sentence, (own words, sentences), into the best ones by window, (own words, windows)."""
         first, last = self.basis.windows[:, 0], self.basis.windows[:, 1]
         return np.maximum(by_sentence[:, first], by_sentence[:, last])
 

@@ -26,7 +26,7 @@ def cooccurrence(c: Alignment) -> dict[str, float]:
 
 
 def _pairs(c: Alignment) -> float:
-    """Of its neighbouring words, the share that stand near each other somewhere in the passages."""
+    """The share of the statement's neighbouring words that stand near each other somewhere in the passages."""
     places = [i for i in range(len(c.own)) if c.rarity[i] >= 0.2]
     total = together = 0.0
     for i, j in pairwise(places):
@@ -54,8 +54,8 @@ def _name_split(c: Alignment) -> float:
 
 
 def _beside_others(c: Alignment, values: Iterable[int]) -> float:
-    """Of the words right and left of a value, the share that none of its places in the passages has so near; the
-    largest over these values of its own.
+    """The share of the words right and left of a value that none of its places in the passages has so near; the largest
+    over these values of its own.
     """
     worst = 0.0
     for i in values:
@@ -93,7 +93,7 @@ def _value_out_of_company(c: Alignment) -> float:
 
 
 def _out_of_company(c: Alignment, i: int) -> float:
-    """Of the words around a value of its own, the share that none of its places in the passages has near."""
+    """The share of the words around a value of its own that none of its places in the passages has near."""
     around = range(max(c.statement.question_words, i - 5), min(len(c.own), i + 6))
     near = [j for j in around if j != i and c.rarity[j] >= 0.2]
     if not near or not len(c.places_of[i]):

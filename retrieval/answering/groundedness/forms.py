@@ -1,6 +1,8 @@
 """Words as the check of statements compares them: their forms, numbers with units, and codes. In any language.
 
-Two words are alike by the letters that they share, so that inflected and joined words meet without a dictionary.
+Two words are alike by the letters that they share, so that inflected and joined words meet without a dictionary. Every
+word counts here, whatever it means; what amounts and dates mean, which disagreeing documents are compared by, is in
+retrieval.text.values.
 """
 
 import re
@@ -28,7 +30,7 @@ _PLURAL = re.compile(r"['’]s?$")
 LEAST_LETTERS = 4
 """Shorter words are alike only when they are the same."""
 LEAST_LIKENESS = 0.5
-"""Of two words' letters in threes, the share that they must have in common (Dice)."""
+"""The share of two words' letters in threes that they must have in common (Dice)."""
 
 MOST_CAPITALS = 0.85
 """Share of a text's longer words that begin with a capital, from which it is a heading."""
@@ -175,7 +177,7 @@ def signed(text: str) -> set[str]:
 
 
 def squeezed(text: str) -> str:
-    """In lower case, with single spaces, to look codes up in."""
+    """The text in lower case with single spaces, to look codes up in."""
     return _SPACE.sub(" ", text.lower())
 
 

@@ -1,6 +1,7 @@
 """What a text denies, how far a denial reaches, and what is the opposite of a word: signs of contradiction.
 
 The lists are short and of several languages; whether and how much they count is learned, none of them decides alone.
+The contrasts of retrieval.answering.disagreement.lexicon are others: they decide what is compared at all.
 """
 
 from collections.abc import Sequence
@@ -88,7 +89,7 @@ def clause_breaks(text: str, of_text: Sequence[WordForm]) -> list[bool]:
 
 
 def denying(forms: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which words deny; "not only" does not."""
+    """Says of each word whether it denies; "not only" does not."""
     return np.array(
         [denies(form) and following not in ONLY for form, following in zip(forms, [*forms, ""][1:], strict=True)], bool
     )
@@ -131,7 +132,7 @@ def _before_in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class NegationScope:
-    """Which words a denial is near to, and which it may still speak of."""
+    """Says of each word whether a denial is near to it, and whether one may still speak of it from further away."""
 
     near: npt.NDArray[np.bool_]
     wide: npt.NDArray[np.bool_]

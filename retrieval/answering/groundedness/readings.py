@@ -1,6 +1,7 @@
-"""A passage as the check of statements reads it: its words in their sentences, each with its vector in context.
+"""Passages and statements as the check of statements reads them: their words, each with its vector in context.
 
-Made once a passage and kept; everything that a statement is compared with is computed from it.
+The reading of a passage is made once and kept; everything that a statement is compared with is computed from it. The
+statements themselves are taken out of a model's text by retrieval.answering.statements.
 """
 
 from collections.abc import Sequence
@@ -99,7 +100,7 @@ class Reader:
         return reading
 
     def statements(self, texts: Sequence[str]) -> list[StatementReading]:
-        """A reading of each."""
+        """Reads statements; returns one reading for each, in their order."""
         model = self.model
         of_texts = [tuple(words(text)) for text in texts]
         if model is None:
@@ -225,7 +226,7 @@ _SAYING_LITTLE = frozenset(  # German, Hebrew, Swedish, French, Spanish
 
 
 def rarity_by_length(of_text: Sequence[WordForm]) -> Vectors:
-    """Without a vocabulary: short words say little, numbers much."""
+    """Estimates how rare words are without a vocabulary: short words say little, numbers much."""
     return np.array([1.0 if w.is_number else _by_length(w.form) for w in of_text], dtype=np.float32)
 
 

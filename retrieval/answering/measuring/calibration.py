@@ -238,7 +238,7 @@ def take_back(conn: Connection[Any]) -> bool:
 
 
 def _threshold(confidences: Array, answerable: Array, target_risk: float | None) -> float:
-    """Among the confidences themselves, and one above all of them."""
+    """Chooses the threshold among the confidences themselves and one above all of them."""
     candidates = np.append(np.unique(confidences), min(1.0, float(confidences.max()) + 1e-6))
     answered = confidences[None] >= candidates[:, None]
     if target_risk is None:

@@ -80,7 +80,7 @@ class Report:
     adapter: str | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the figures by name, model and adapter, and the rows under "questions"."""
+        """The report for JSON: the figures by name, model and adapter, and the rows under "questions"."""
         figures = {name: asdict(rate) for name, rate in self.figures.items()}
         return {
             **figures,
@@ -90,7 +90,7 @@ class Report:
         }
 
     def table(self) -> str:
-        """For people: one line a figure, then the questions that were missed."""
+        """The report as people read it: one line a figure, then the questions that were missed."""
         lines = [f"{_LABELS[name]:<26}{rate}" for name, rate in self.figures.items()]
         missed = [row for row in self.rows if not row.answer_hit]
         if missed:
@@ -205,7 +205,9 @@ def figures(questions: Sequence[LabelledQuestion], rows: Sequence[Row]) -> dict[
 
 
 def _proportion(outcomes: Sequence[bool]) -> Rate:
-    """With Wilson's score interval, which holds for few questions and at 0 and 1 (JASA 22, 1927)."""
+    """The share of outcomes that are true, with Wilson's score interval, which holds for few questions and at 0 and 1
+    (JASA 22, 1927).
+    """
     n = len(outcomes)
     if not n:
         return Rate(None, None, None, 0)
@@ -216,7 +218,7 @@ def _proportion(outcomes: Sequence[bool]) -> Rate:
 
 
 def mean(values: Sequence[float]) -> Rate:
-    """With the percentile bootstrap's interval; seeded, so that the same rows give the same interval."""
+    """The mean with the percentile bootstrap's interval; seeded, so that the same rows give the same interval."""
     n = len(values)
     if not n:
         return Rate(None, None, None, 0)

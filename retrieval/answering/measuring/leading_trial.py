@@ -46,12 +46,12 @@ class LeadingTrial:
         return "model" if (self.gain.value or 0.0) >= 0 and self.own >= OWN_WORDS else "quotes"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, and to be kept."""
+        """The trial with its decision, for JSON and to be kept in the database."""
         return {**asdict(self), "answers": self.answers}
 
 
 def tellable(questions: Sequence[LabelledQuestion]) -> list[LabelledQuestion]:
-    """Those whose right answer is known, at most `MOST` of them, the same ones each time."""
+    """The questions whose right answer is known, at most `MOST` of them, the same ones each time."""
     candidates = [question for question in questions if question.answerable and (question.expect or question.answer)]
     return random.Random(0).sample(candidates, MOST) if len(candidates) > MOST else candidates  # noqa: S311 - no secret
 

@@ -45,12 +45,12 @@ class RewritingTrial:
         return self.gain.low is not None and self.gain.low > 0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, and to be kept."""
+        """The trial with its decision, for JSON and to be kept in the database."""
         return {**asdict(self), "able": self.able}
 
 
 def follow_ups(questions: Sequence[LabelledQuestion]) -> list[LabelledQuestion]:
-    """Those that rewrites can be tried on: with a history, and with an answer in the documents."""
+    """The questions that rewrites can be tried on: those with a history and with an answer in the documents."""
     return [question for question in questions if question.history and question.answerable]
 
 

@@ -104,7 +104,7 @@ class _PassageMentions:
     words: frozenset[str]
 
     def neighbours(self, key: str) -> dict[str, str]:
-        """Those of the same letters with other digits."""
+        """The codes and numbered things of the same letters with other digits."""
         letters = _letters(key)
         return {other: text for other, text in self.keys.items() if other != key and _letters(other) == letters}
 

@@ -18,9 +18,9 @@ from retrieval.text.words import content, denies, exact, is_covered
 log = structlog.get_logger(__name__)
 
 TURNS = 4
-"""Of the conversation, that the model is shown."""
+"""Turns of the conversation that the model is shown."""
 TURN_WORDS = 60
-"""Of each turn: a long answer says what it is about at its beginning, and what comes next at its end."""
+"""Words of each turn: a long answer says what it is about at its beginning, and what comes next at its end."""
 MAX_WORDS = 60
 MAX_TOKENS = 80
 

@@ -127,7 +127,7 @@ def _recognize(pages: Sequence[Page], scanned: Mapping[int, Any], languages: str
 
 
 def _numbers(pages: Sequence[int]) -> str:
-    """Which pages hold something: pages 3, 5 to 7 hold."""
+    """Says which pages hold something: pages 3, 5 to 7 hold."""
     runs: list[list[int]] = []
     for page in pages:
         if runs and page == runs[-1][-1] + 1:
@@ -279,7 +279,7 @@ class _Columns:
         return line.x1 + word > right - 0.3 * line.size
 
     def _right(self, left: int) -> float | None:
-        """Where the lines end that begin here; None where less than two end there."""
+        """The place where the lines end that begin here; None where less than two end there."""
         if left not in self._rights:
             ends = [line.x1 for line in self._lines if abs(line.x0 - left) <= NEAR_LEFT]
             right = max(ends, default=0.0)
@@ -289,7 +289,9 @@ class _Columns:
 
 
 def _spanned_headers(cells: Sequence[Sequence[str]]) -> int:
-    """2 where cells of the first row stand above several of the second, as merged ones do, else 0."""
+    """The number of header rows: 2 where cells of the first row stand above several of the second, as merged ones do,
+    else 0.
+    """
     if len(cells) < 3:
         return 0
     first, second = cells[0], cells[1]

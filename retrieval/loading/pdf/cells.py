@@ -81,7 +81,9 @@ def _is_centred(heights: Sequence[float], lines: Sequence[Sequence[Row]], anchor
 
 
 def _around(count: int, anchors: Sequence[int]) -> list[int]:
-    """For each line the number of its anchor: those above it that belong to no other, and as many below."""
+    """The number of the anchor for each line: to an anchor belong the lines above it that belong to no other, and as
+    many below.
+    """
     parts, start = [0] * count, 0
     for number, at in enumerate(anchors):
         below = at - start

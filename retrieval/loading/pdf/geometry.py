@@ -84,5 +84,5 @@ class Page:
 
 
 def extent(words: Sequence[PageWord]) -> tuple[float, float]:
-    """Where words begin and end."""
+    """The places where words begin and end."""
     return min(word.x0 for word in words), max(word.x1 for word in words)

@@ -85,7 +85,7 @@ class _Band:
 
 
 def _edges(gutters: Sequence[Gap]) -> list[Gap]:
-    """The columns between gutters."""
+    """The borders of the columns between gutters."""
     borders = [float("-inf"), *((start + end) / 2 for start, end in gutters), float("inf")]
     return list(pairwise(borders))
 

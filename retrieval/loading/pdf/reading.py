@@ -22,7 +22,7 @@ from retrieval.loading.pdf.geometry import Glyph, Rule
 MAX_RULES = 20_000
 """A page with more straight lines is a drawing."""
 MAX_DEPTH = 8
-"""Drawings within drawings."""
+"""Levels of drawings within drawings that are read."""
 STRAIGHT = 1.0
 """Points that a rule may lean."""
 MAX_FIELDS = 1_000

@@ -64,7 +64,7 @@ class _Grid:
     upright: list[Rule]
 
     def holds(self, word: PageWord) -> bool:
-        """Whether a word stands within."""
+        """Whether a word stands within the grid."""
         x, y = (word.x0 + word.x1) / 2, word.y + 0.3 * word.size
         return word.table is None and self.xs[0] <= x <= self.xs[-1] and self.ys[-1] <= y <= self.ys[0]
 
@@ -115,7 +115,7 @@ class _Grid:
         return min(max(line, 0), len(self.ys) - 2), column
 
     def _merged(self, columns: int, lines: int) -> dict[tuple[int, int], tuple[int, int]]:
-        """For each place of the grid the first one of its cell."""
+        """Finds for each place of the grid the first one of its cell."""
         first = {(line, column): (line, column) for line in range(lines) for column in range(columns)}
 
         def root(place: tuple[int, int]) -> tuple[int, int]:
@@ -216,7 +216,7 @@ class _Groups:
         self._first[self._root(one)] = self._root(other)
 
     def all(self) -> list[list[int]]:
-        """The groups."""
+        """The groups, each with the numbers of its members."""
         groups: dict[int, list[int]] = {}
         for one in range(len(self._first)):
             groups.setdefault(self._root(one), []).append(one)
