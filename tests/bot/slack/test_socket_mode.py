@@ -102,7 +102,7 @@ def envelope(number: int) -> str:
     return json.dumps({"type": "events_api", "envelope_id": str(number), "payload": {"event": {"text": WORDS}}})
 
 
-def eventually(is_so: Callable[[], bool], timeout: float = 20.0) -> bool:
+def eventually(is_so: Callable[[], bool], timeout: float = 120.0) -> bool:
     """Whether it becomes so."""
     deadline = time.monotonic() + timeout
     while not is_so():

@@ -402,7 +402,7 @@ def test_build_survives_kill(indexed: Connection[Any], embedders: Embedders, fol
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while models(indexed)[1].is_worked_on:  # until Postgres notices that its client is gone
         assert time.monotonic() < until
         time.sleep(0.05)
