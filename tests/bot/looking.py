@@ -25,7 +25,7 @@ def what_stands_in(message: Message) -> str:
 
 def eventually(rows: Rows, query: str, expected: list[tuple[Any, ...]]) -> None:
     """The row is written just after the message is shown."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (found := rows(query)) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
     assert found == expected

@@ -185,6 +185,7 @@ def test_two_of_everything(bot: BotProcess, workspace: Workspace, place: Path) -
         found = rows(bot, "SELECT count(*), count(DISTINCT question_ts), count(DISTINCT owner) FROM answer")
         print("after:", rows(bot, count), "answered by", found[0][2], "bots; scans:", said(log, "job ended", "state"))
         reasons = rows(bot, "SELECT DISTINCT state, error FROM answer WHERE error IS NOT NULL")
+        reasons += said(bot.log, "answer_failed", "error") + said(bot.log, "answer_failed", "where")
         assert [ends(workspace, question) for question in questions] == [["answered"]] * 40, reasons
         assert [len(replies(workspace, question)) for question in questions] == [1] * 40
         assert found == [(40, 40, 2)]
