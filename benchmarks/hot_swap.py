@@ -33,11 +33,12 @@ from pydantic import PrivateAttr
 
 from bot.app import build_app
 from finetune import registry
+from finetune.files import file_sha256
 from finetune.model.chat_model import ROLES, Phi3Chat, load_chat_model
 from finetune.model.loading import load_model
 from finetune.serving import Serving
+from finetune.training.folder import ADAPTER
 from finetune.training.process import run
-from finetune.training.run import ADAPTER, file_sha256
 from finetune.training.spec import TrainingSpec
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application

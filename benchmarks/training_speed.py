@@ -32,7 +32,8 @@ SLOWEST = "TRL's defaults"
 
 
 def ours(dataset: Path, threads: int, steps: int) -> float:
-    from finetune.training.run import PROGRESS, train
+    from finetune.training.folder import read_progress
+    from finetune.training.run import train
     from finetune.training.spec import TrainingSpec
 
     with tempfile.TemporaryDirectory() as folder:
@@ -47,8 +48,8 @@ def ours(dataset: Path, threads: int, steps: int) -> float:
             device="cpu",
         ).save(place / "spec.json")
         train(place)
-        told = [json.loads(line) for line in (place / PROGRESS).read_text().splitlines()][1:]
-    return sum(step["tokens"] for step in told) / sum(step["seconds"] for step in told)
+        steps = read_progress(place)[1:]
+    return sum(step.tokens for step in steps) / sum(step.seconds for step in steps)
 
 
 def plain(dataset: Path, threads: int, steps: int, **arguments: Any) -> float:

@@ -11,8 +11,8 @@ from finetune.rounds import rows as round_rows
 from finetune.rounds.costs import describe_estimate, describe_step, estimate, seconds_left
 from finetune.rounds.evaluation import evaluation_seconds
 from finetune.rounds.parts import OpenRound
+from finetune.training.folder import ADAPTER
 from finetune.training.process import probe, run
-from finetune.training.run import ADAPTER
 from finetune.training.spec import Step, Trained, TrainingSpec
 from jobs.progress import Progress
 

@@ -9,6 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
+from finetune.errors import ModelUnusable
+from finetune.training.spec import TrainingFailed
+
 
 def main(folder: Path, *, watched: bool) -> int:
     """The exit code: 0 with an adapter, 1 with a reason on standard error."""
@@ -16,9 +19,8 @@ def main(folder: Path, *, watched: bool) -> int:
     free.set()
     if watched:
         threading.Thread(target=_listen, args=(free,), name="parent", daemon=True).start()
-    from finetune.errors import ModelUnusable
+    # The libraries take seconds to load, in which the end of whoever started this must be heard already.
     from finetune.training.run import train
-    from finetune.training.spec import TrainingFailed
 
     def wait() -> None:
         free.wait()
@@ -44,12 +46,13 @@ def explain(error: Exception) -> str | None:
         return "The GPU has too little memory for this: try --quantize 4bit or a lower --rank."
     # A full disk: what is in the way of Python, of safetensors, and of torch.
     if isinstance(error, OSError) or kind == "SafetensorError" or "PytorchStreamWriter" in text:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else text.splitlines()[0]
-        return f"The adapter could not be written: {told}. What was trained so far is kept; make room and ask again."
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else text.splitlines()[0]
+        return f"The adapter could not be written: {reason}. What was trained so far is kept; make room and ask again."
     return None
 
 
 def _listen(free: threading.Event) -> None:
+    """Has the run wait and go on as its input says, and ends this process at the end of that."""
     for line in sys.stdin:
         if line.strip() == "wait":
             free.clear()

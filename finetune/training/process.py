@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.training.run import PROGRESS, RESULT, SPEC
+from finetune.training.folder import RESULT, SPEC, read_progress
 from finetune.training.spec import Step, Trained, TrainingFailed, TrainingSpec
 
 POLL_SECONDS = 0.25
@@ -53,7 +53,7 @@ def run(
     our own. Raises TrainingFailed with the reason.
     """
     prepare(folder, spec)
-    command, kills, got = command or [sys.executable, "-m", "finetune.training", "--watched"], 0, 0
+    command, kills, steps = command or [sys.executable, "-m", "finetune.training", "--watched"], 0, 0
     while not (folder / RESULT).is_file():
         status = _watch(folder, tell, must_wait, command, environment)
         if (folder / RESULT).is_file():
@@ -61,8 +61,8 @@ def run(
         if status >= 0:
             raise TrainingFailed(_reason(status, folder / ERRORS))
         # A signal: it goes on from its checkpoint, unless it is killed again and again before it gets any further.
-        before, got = got, len(_steps(folder / PROGRESS))
-        kills = 1 if got > before else kills + 1
+        before, steps = steps, len(read_progress(folder))
+        kills = 1 if steps > before else kills + 1
         if kills == KILLS:
             name = signal.Signals(-status).name
             raise TrainingFailed(f"It was killed {KILLS} times ({name}); too little memory? Try --quantize 4bit.")
@@ -103,18 +103,18 @@ def _watch(
             env=environment,
         )
     try:
-        _attend(child, folder / PROGRESS, tell, must_wait)
+        _attend(child, folder, tell, must_wait)
     finally:
         _end(child)
     return child.returncode
 
 
-def _attend(child: "subprocess.Popen[bytes]", progress: Path, tell: Tell, must_wait: Callable[[], bool]) -> None:
-    told, waiting = 0, False
+def _attend(child: "subprocess.Popen[bytes]", folder: Path, tell: Tell, must_wait: Callable[[], bool]) -> None:
+    count, waiting = 0, False
     while True:
         ended = child.poll() is not None
-        for step in _steps(progress)[told:]:
-            told += 1
+        for step in read_progress(folder)[count:]:
+            count += 1
             tell(step)
         if ended:
             return
@@ -125,15 +125,6 @@ def _attend(child: "subprocess.Popen[bytes]", progress: Path, tell: Tell, must_w
         time.sleep(POLL_SECONDS)
 
 
-def _steps(progress: Path) -> list[Step]:
-    steps: list[Step] = []
-    if progress.is_file():
-        for line in progress.read_text("utf-8").splitlines():
-            with contextlib.suppress(ValueError, TypeError):
-                steps.append(Step(**json.loads(line)))
-    return steps
-
-
 def _say(child: "subprocess.Popen[bytes]", word: str) -> None:
     assert child.stdin is not None  # noqa: S101 - it was opened as a pipe
     with contextlib.suppress(OSError):  # it has just ended
@@ -142,7 +133,7 @@ def _say(child: "subprocess.Popen[bytes]", word: str) -> None:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    """The end of its input makes it end; one that does not is killed."""
+    """Closes the process's input, which makes it end; one that does not end is killed."""
     assert child.stdin is not None  # noqa: S101
     with contextlib.suppress(OSError):
         child.stdin.close()

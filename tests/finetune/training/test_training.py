@@ -17,8 +17,9 @@ import pytest
 from finetune.files import file_sha256
 from finetune.model.chat_model import load_chat_model
 from finetune.training.examples import IGNORED, preferences, supervised, tokenized
+from finetune.training.folder import CHECKPOINTS, PROGRESS, RESULT, is_whole
 from finetune.training.process import probe, run
-from finetune.training.run import CHECKPOINTS, PROGRESS, RESULT, is_whole, train
+from finetune.training.run import train
 from finetune.training.spec import Step, TrainingFailed, TrainingSpec
 from tests.finetune.conftest import tiny_tokenizer
 from tests.finetune.model.likelihood import mean_log_likelihood
