@@ -19,12 +19,12 @@ def base_hashes(place: str | Path, revision: str | None = None) -> dict[str, str
         return {}
     files = [folder] if folder.is_file() else sorted(folder.glob("*.safetensors"))
     template = None if folder.is_file() else _template(folder)
-    found = {}
+    hashes = {}
     if files:
-        found["base_sha256"] = hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
+        hashes["base_sha256"] = hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
     if template is not None:
-        found["template_sha256"] = hashlib.sha256(template.encode()).hexdigest()
-    return found
+        hashes["template_sha256"] = hashlib.sha256(template.encode()).hexdigest()
+    return hashes
 
 
 def machine() -> str:
@@ -49,6 +49,6 @@ def _template(folder: Path) -> str | None:
     file, configuration = folder / "chat_template.jinja", folder / "tokenizer_config.json"
     if file.is_file():
         return file.read_text("utf-8")
-    found = json.loads(configuration.read_text("utf-8")) if configuration.is_file() else {}
-    template = found.get("chat_template")
+    settings = json.loads(configuration.read_text("utf-8")) if configuration.is_file() else {}
+    template = settings.get("chat_template")
     return template if isinstance(template, str) else None

@@ -22,21 +22,21 @@ def model_card(name: str, lineage: Mapping[str, Any], metrics: Mapping[str, Any]
         "",
         f"**{decision}**: {reason}",
         "",
-        *_table(("What", "Value"), [(key, _told(value)) for key, value in lineage.items() if key != "losses"]),
+        *_table(("What", "Value"), [(key, _text(value)) for key, value in lineage.items() if key != "losses"]),
     ]
     if metrics.get("sets"):
         rows = [
-            (name, score, *(_told(arms.get(arm)) for arm in ("candidate", "active", "base")), arms.get("n", ""))
+            (name, score, *(_text(arms.get(arm)) for arm in ("candidate", "active", "base")), arms.get("n", ""))
             for name, scores in metrics["sets"].items()
             for score, arms in scores.items()
         ]
         lines += ["", *_table(("Set", "Score", "This one", "Active then", "Base", "Questions"), rows)]
         lines += ["", f"![Scores by set]({SCORES})"]
     if over := metrics.get("examples"):
-        told = f"{over['value']:+.3f} [{over['low']:+.3f}, {over['high']:+.3f}]"
-        lines += ["", f"Over the same answers as examples in the prompt, without an adapter: {told}"]
+        gain = f"{over['value']:+.3f} [{over['low']:+.3f}, {over['high']:+.3f}]"
+        lines += ["", f"Over the same answers as examples in the prompt, without an adapter: {gain}"]
     if judge := metrics.get("judge"):
-        lines += ["", f"Judge: {_told(judge)}"]
+        lines += ["", f"Judge: {_text(judge)}"]
     if lineage.get("losses"):
         lines += ["", f"![Loss of each step]({CHART})"]
     return "\n".join(lines) + "\n"
@@ -90,11 +90,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     return [f"| {' | '.join(map(str, row))} |" for row in [head, ["---"] * len(head), *rows]]
 
 
-def _told(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_told(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) if len(value) <= 12 else f"{len(value)} entries"
     return "" if value is None else str(value)

@@ -134,9 +134,9 @@ def bucket(asker: str, trial: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{trial} {asker}".encode()).digest()[:4]) % 100
 
 
-def add(conn: Connection[Any], made: TrainedAdapter) -> None:
+def add(conn: Connection[Any], adapter: TrainedAdapter) -> None:
     """Lists an adapter whose folder is whole. One that is listed already stays as it is."""
-    values = asdict(made) | {"lineage": Jsonb(dict(made.lineage)), "metrics": Jsonb(dict(made.metrics))}
+    values = asdict(adapter) | {"lineage": Jsonb(dict(adapter.lineage)), "metrics": Jsonb(dict(adapter.metrics))}
     conn.execute(_ADD, values)
 
 
@@ -149,10 +149,10 @@ def adapters(conn: Connection[Any]) -> list[Adapter]:
 def find(conn: Connection[Any], name: str) -> Adapter:
     """The adapter with this name. Raises NotPossible."""
     with conn.cursor(row_factory=class_row(Adapter)) as cursor:
-        found = cursor.execute(_LIST, {"name": name}).fetchone()
-    if found is None:
+        adapter: Adapter | None = cursor.execute(_LIST, {"name": name}).fetchone()
+    if adapter is None:
         raise NotPossible(f"There is no adapter {name!r}: `journeyman model list` names those that there are.")
-    return found
+    return adapter
 
 
 def training_of(conn: Connection[Any], name: str) -> tuple[int | None, float | None]:

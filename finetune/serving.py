@@ -60,10 +60,10 @@ class Serving:
             now = in_use(conn)
         if now is None:
             return self._plain
-        wanted = now.adapter_for(question.asker)
+        chosen = now.adapter_for(question.asker)
         with self._lock:
             # Where one cannot be served, what everybody else is answered with can, or what was before.
-            served = next(name for name in (wanted, now.active, self._served, None) if self._is_ready(name))
+            served = next(name for name in (chosen, now.active, self._served, None) if self._is_ready(name))
             if served == now.active:
                 self._served = served
             return self._chain(served)

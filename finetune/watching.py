@@ -25,7 +25,7 @@ WATCHED = timedelta(days=14)
 TRIAL = timedelta(days=7)
 BY = "watch"
 
-_SEEN = """
+_RECEPTION = """
 SELECT coalesce(sum(v.down), 0)::int AS down, coalesce(sum(v.votes), 0)::int AS votes,
     count(*) FILTER (WHERE a.finish = 'stop') AS stopped, count(*) FILTER (WHERE a.finish IS NOT NULL) AS ended
 FROM answer a LEFT JOIN LATERAL (
@@ -41,7 +41,7 @@ _NOW = "SELECT now()"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Reception:
     """What became of the answers of an adapter: thumbs down of so many votes, texts that it ended itself of so many."""
 
     down: int
@@ -50,17 +50,17 @@ class Seen:
     ended: int
 
 
-def worse(ours: Seen, before: Seen) -> str | None:
+def worse(since: Reception, before: Reception) -> str | None:
     """Why the adapter is taken back, in a sentence; None if it is not."""
     usual = before.down / before.votes if before.votes >= LEAST_VOTES else USUAL_DOWN
-    low, _ = wilson(ours.down, ours.votes)
-    if ours.votes >= LEAST_VOTES and low > usual + WORSE:
-        return f"{ours.down} of {ours.votes} votes are thumbs down, and {usual:.0%} were before."
-    if ours.ended >= LEAST_ENDS and before.ended >= LEAST_ENDS:
+    low, _ = wilson(since.down, since.votes)
+    if since.votes >= LEAST_VOTES and low > usual + WORSE:
+        return f"{since.down} of {since.votes} votes are thumbs down, and {usual:.0%} were before."
+    if since.ended >= LEAST_ENDS and before.ended >= LEAST_ENDS:
         share = before.stopped / before.ended
-        _, high = wilson(ours.stopped, ours.ended)
+        _, high = wilson(since.stopped, since.ended)
         if high < share - WORSE:
-            return f"It ended {ours.stopped} of {ours.ended} texts by itself, and {share:.0%} were before."
+            return f"It ended {since.stopped} of {since.ended} texts by itself, and {share:.0%} were before."
     return None
 
 
@@ -72,29 +72,30 @@ def watch(conn: Connection[Any]) -> Switch | None:
     (moment,) = conn.execute(_NOW).fetchone() or (now.at,)
     if moment - now.at > WATCHED and now.trial is None:
         return None
-    ours = seen(conn, now.trial or now.active, now.at, moment)
-    reason = worse(ours, _before(conn, now, moment))
+    since = reception(conn, now.trial or now.active, now.at, moment)
+    reason = worse(since, _before(conn, now, moment))
     try:
         if reason is not None:
             return rollback(conn, by=BY, reason=reason, expected=now)
-        if now.trial is not None and moment - now.at > TRIAL and ours.votes >= LEAST_VOTES:
-            told = f"Tried on {now.percent} % of people for {TRIAL.days} days: {ours.down} of {ours.votes} votes down."
-            return promote(conn, now.trial, by=BY, reason=told, expected=now)
+        if now.trial is not None and moment - now.at > TRIAL and since.votes >= LEAST_VOTES:
+            votes = f"{since.down} of {since.votes} votes down"
+            reason = f"Tried on {now.percent} % of people for {TRIAL.days} days: {votes}."
+            return promote(conn, now.trial, by=BY, reason=reason, expected=now)
     except NotPossible:
         return None  # somebody was quicker
     return None
 
 
-def seen(conn: Connection[Any], adapter: str | None, since: Any, until: Any) -> Seen:
+def reception(conn: Connection[Any], adapter: str | None, since: Any, until: Any) -> Reception:
     """What became of an adapter's answers in a time."""
-    with conn.cursor(row_factory=class_row(Seen)) as cursor:
-        found = cursor.execute(_SEEN, {"adapter": adapter, "since": since, "until": until}).fetchone()
-    return found or Seen(0, 0, 0, 0)
+    with conn.cursor(row_factory=class_row(Reception)) as cursor:
+        values = {"adapter": adapter, "since": since, "until": until}
+        return cursor.execute(_RECEPTION, values).fetchone() or Reception(0, 0, 0, 0)
 
 
-def _before(conn: Connection[Any], now: Switch, moment: Any) -> Seen:
+def _before(conn: Connection[Any], now: Switch, moment: Any) -> Reception:
     """Of a trial, what everybody else is answered with meanwhile; else what answered before, in the time before."""
     if now.trial is not None:
-        return seen(conn, now.active, now.at, moment)
+        return reception(conn, now.active, now.at, moment)
     row = conn.execute(_BEFORE, {"at": now.at}).fetchone()
-    return seen(conn, row[0] if row else None, now.at - timedelta(days=30), now.at)
+    return reception(conn, row[0] if row else None, now.at - timedelta(days=30), now.at)

@@ -74,10 +74,10 @@ def _begin(conn: Connection[Any], job_id: int) -> bool:
     """Makes the job ours. One that was begun too often has failed: it may be what ends its processes."""
     if conn.execute(_BEGIN, {"job": job_id, "attempts": ATTEMPTS}).rowcount:
         return True
-    found = read_job(conn, job_id)
-    if found is not None and found.cancelled_by is not None:
+    job = read_job(conn, job_id)
+    if job is not None and job.cancelled_by is not None:
         finish_job(conn, job_id, "cancelled")
-    elif found is not None:
+    elif job is not None:
         finish_job(conn, job_id, "failed", error=f"it was begun {ATTEMPTS} times, and each time its process ended")
     return False
 

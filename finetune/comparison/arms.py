@@ -29,14 +29,14 @@ Stream = Callable[[Question], Iterator[Event]]
 
 @dataclass(frozen=True, slots=True)
 class ComparisonParts:
-    """What answers in a comparison: one model, with and without documents, an adapter, and `shown` examples."""
+    """What answers in a comparison: one model, with and without documents, an adapter, and `examples` in the prompt."""
 
     pool: "ConnectionPool[Any]"
     embedder: Embedder
     reranker: Reranker | None
     model: Any
     rewrites: Callable[[Any], bool]
-    shown: Examples | None
+    examples: Examples | None
     policy: Policy
 
 
@@ -74,7 +74,7 @@ def _streams(parts: ComparisonParts, arms: Sequence[str], adapter: Path | None) 
         arm: AnswerChain(
             *(parts.pool, parts.embedder, model, find),
             rewrites=parts.rewrites,
-            examples=parts.shown if arm == EXAMPLES else None,
+            examples=parts.examples if arm == EXAMPLES else None,
             policy=parts.policy,
         ).stream
         if "rag" in arm
@@ -102,7 +102,7 @@ def run(
         tokens: list[int] = []
         report = evaluate(counted(stream, count, tokens), questions, collections, lambda _: progress())
         groups = clusters or [""] * len(questions)
-        answers[name] = [_written(*one) for one in zip(questions, report.rows, groups, tokens, strict=True)]
+        answers[name] = [_written(*row) for row in zip(questions, report.rows, groups, tokens, strict=True)]
     return compare(answers, examples, training_seconds)
 
 

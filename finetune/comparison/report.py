@@ -63,7 +63,7 @@ class Comparison:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Comparison":
         """What `as_dict` wrote."""
-        answers = {name: [Written(**written) for written in arm] for name, arm in data["answers"].items()}
+        answers = {name: [Written(**values) for values in arm] for name, arm in data["answers"].items()}
         return compare(answers, data["examples"], data.get("training_seconds"))
 
 
@@ -74,11 +74,11 @@ def compare(
     the model alone; that of the adapter over examples in the prompt, too. Raises ValueError if the arms did not answer
     the same questions in the same order.
     """
-    ids_by_arm = [[written.id for written in arm] for arm in answers.values()]
+    ids_by_arm = [[answer.id for answer in arm] for arm in answers.values()]
     if any(ids != ids_by_arm[0] for ids in ids_by_arm):
         raise ValueError("the arms did not answer the same questions")
     standard = next((name for name in (RAG, BASE) if name in answers), next(iter(answers)))
-    arms = [_arm(name, written) for name, written in answers.items()]
+    arms = [_arm(name, of_arm) for name, of_arm in answers.items()]
     gains = [_gain(name, standard, answers) for name in answers if name != standard]
     if EXAMPLES in answers and BOTH in answers and standard != EXAMPLES:
         gains.append(_gain(BOTH, EXAMPLES, answers))
@@ -86,23 +86,23 @@ def compare(
 
 
 def _arm(name: str, answers: Sequence[Written]) -> Arm:
-    answerable = [written for written in answers if written.answerable]
+    answerable = [answer for answer in answers if answer.answerable]
     return Arm(
         name=name,
-        answer=_mean([written.score for written in answerable]),
-        refused=_mean([float(written.abstained) for written in answers if not written.answerable]),
-        wrongly_refused=_mean([float(written.abstained) for written in answerable]),
-        seconds=median(written.seconds for written in answers),
-        words=median(len(written.answer.split()) for written in answers),
-        tokens=median(written.tokens for written in answers),
+        answer=_mean([answer.score for answer in answerable]),
+        refused=_mean([float(answer.abstained) for answer in answers if not answer.answerable]),
+        wrongly_refused=_mean([float(answer.abstained) for answer in answerable]),
+        seconds=median(answer.seconds for answer in answers),
+        words=median(len(answer.answer.split()) for answer in answers),
+        tokens=median(answer.tokens for answer in answers),
     )
 
 
 def _gain(arm: str, over: str, answers: Mapping[str, Sequence[Written]]) -> Gain:
     pairs = zip(answers[arm], answers[over], strict=True)
-    differences = [written.score - standard.score for written, standard in pairs]
+    differences = [answer.score - standard.score for answer, standard in pairs]
     better, worse = (sum(sign * difference >= CHANGED for difference in differences) for sign in (1, -1))
-    difference = paired_gain(differences, [written.group for written in answers[arm]])
+    difference = paired_gain(differences, [answer.group for answer in answers[arm]])
     return Gain(arm, over, difference, better, worse, mcnemar(better, worse))
 
 

@@ -62,8 +62,8 @@ def _links(
     first: dict[str, int] = {}
     for index, example in enumerate(examples):
         first.setdefault(example.question, index)
-    pairs = [(one, other) for one, other in near if max(one, other) < len(questions)]
-    return [(first[questions[one]], first[questions[other]]) for one, other in pairs]
+    pairs = [pair for pair in near if max(pair) < len(questions)]
+    return [(first[questions[index]], first[questions[other]]) for index, other in pairs]
 
 
 def _evaluated(questions: Sequence[str], near: Sequence[tuple[int, int]], contamination: Contamination) -> set[str]:

@@ -57,11 +57,11 @@ def freeze(conn: Connection[Any], folder: Path, dataset: Dataset) -> Stored:
 
 def find(conn: Connection[Any], folder: Path, number: int | None = None) -> tuple[Stored, Path]:
     """A dataset, or the newest, with its folder. Raises DatasetUnusable if it must not or cannot be read."""
-    known = stored(conn, number)
-    if not known:
+    datasets = stored(conn, number)
+    if not datasets:
         missing = "There is no dataset yet" if number is None else f"There is no dataset {number}"
         raise DatasetUnusable(f"{missing}: make one with `journeyman dataset build`.")
-    chosen = known[0]
+    chosen = datasets[0]
     if chosen.stale_at is not None:
         raise DatasetUnusable(
             f"Dataset {chosen.id} holds words of somebody who had their data deleted: make another with "
@@ -99,7 +99,7 @@ def _write(folder: Path, number: int, dataset: Dataset) -> None:
     aside.mkdir(parents=True)
     for split in SPLITS:
         for kind in KINDS:
-            lines = [one.line for one in dataset.placed if (one.split, one.example.kind) == (split, kind)]
+            lines = [row.line for row in dataset.placed if (row.split, row.example.kind) == (split, kind)]
             _write_lines(aside / f"{split}.{kind}.jsonl", lines)
     _write_lines(aside / "regression.jsonl", dataset.regression)
     sizes = {f"{split}.{kind}": dataset.report[f"{split}.{kind}"] for split in SPLITS for kind in KINDS}

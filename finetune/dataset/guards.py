@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def usable_answers(answers: Iterable[AnswerRow], counts: Counter[str]) -> list[AnswerRow]:
     """Those whose words were not deleted and whose passages everybody may read and still can."""
-    kept = []
+    usable = []
     for answer in answers:
         if not answer.prompted and not answer.abstained:
             counts["left out: words were deleted with somebody's data"] += 1
@@ -33,19 +33,19 @@ def usable_answers(answers: Iterable[AnswerRow], counts: Counter[str]) -> list[A
         elif not all(passage.text for passage in answer.passages):
             counts["left out: a document changed or went since"] += 1
         else:
-            kept.append(answer)
-    return kept
+            usable.append(answer)
+    return usable
 
 
 def for_everyone(examples: Iterable[Example], counts: Counter[str]) -> list[Example]:
     """Those of which every passage is for everyone: search may have added one for a correction."""
-    kept = []
+    public = []
     for example in examples:
         if all(passage.everyone for passage in example.passages):
-            kept.append(example)
+            public.append(example)
         else:
             counts["left out: a passage is not for everyone"] += 1
-    return kept
+    return public
 
 
 def without_personal_data(examples: Iterable[Example], counts: Counter[str]) -> list[Example]:
@@ -91,16 +91,16 @@ def without_conflicts(
             alike[meaning(example)].add(numbers)
     contradicted = {
         name
-        for name, said in alike.items()
-        if any(one and other and one.isdisjoint(other) for one, other in combinations(said, 2))
+        for name, corrections in alike.items()
+        if any(numbers and others and numbers.isdisjoint(others) for numbers, others in combinations(corrections, 2))
     }
-    kept = []
+    agreeing = []
     for example in examples:
         if example.corrected and (len(stated[normal(example.question)]) > 1 or meaning(example) in contradicted):
             counts["left out: corrections that contradict each other"] += 1
         else:
-            kept.append(example)
-    return kept
+            agreeing.append(example)
+    return agreeing
 
 
 def without_one_text_for_all(
@@ -113,33 +113,33 @@ def without_one_text_for_all(
     examples = list(examples)
     about: dict[tuple[str, str], set[str]] = defaultdict(set)
     for example in examples:
-        for rests in _rests(example):
-            about[rests].add(cluster(example))
-    kept = []
+        for claim in _claims(example):
+            about[claim].add(cluster(example))
+    others = []
     for example in examples:
-        if any(len(about[rests]) >= SAME_WORDS for rests in _rests(example)):
+        if any(len(about[claim]) >= SAME_WORDS for claim in _claims(example)):
             counts["left out: one correction for different questions"] += 1
         else:
-            kept.append(example)
-    return kept
+            others.append(example)
+    return others
 
 
-def _rests(example: Example) -> list[tuple[str, str]]:
+def _claims(example: Example) -> list[tuple[str, str]]:
     """What a correction says, with each passage that it rests on."""
-    said = normal(example.completion)
-    return [(said, example.passages[index].content_hash) for index in example.oracle] if example.corrected else []
+    words = normal(example.completion)
+    return [(words, example.passages[index].content_hash) for index in example.oracle] if example.corrected else []
 
 
 def without_duplicates(
     examples: Iterable[Example], cluster: Callable[[Example], str], counts: Counter[str]
 ) -> list[Example]:
     """The newest of examples of one kind that say the same about one question, however it was worded."""
-    kept: dict[tuple[str, ...], Example] = {}
+    newest: dict[tuple[str, ...], Example] = {}
     for example in sorted(examples, key=lambda example: (example.asked_at, example.id)):
         same = (example.kind, cluster(example), normal(example.completion), str(example.label))
-        counts["left out: duplicates"] += same in kept
-        kept[same] = example
-    return sorted(kept.values(), key=lambda example: (example.asked_at, example.id))
+        counts["left out: duplicates"] += same in newest
+        newest[same] = example
+    return sorted(newest.values(), key=lambda example: (example.asked_at, example.id))
 
 
 def capped(
@@ -150,7 +150,7 @@ def capped(
     counts: Counter[str],
 ) -> list[Example]:
     """At most so many of each kind about one question and of one person, corrections and then the newest first."""
-    kept, of_question, of_person = [], Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    chosen, of_question, of_person = [], Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     newest = sorted(examples, key=lambda example: (example.asked_at, example.id), reverse=True)
     for example in sorted(newest, key=lambda example: not example.corrected):
         about = (example.kind, cluster(example))
@@ -162,8 +162,8 @@ def capped(
         else:
             of_question[about] += 1
             of_person.update(people)
-            kept.append(example)
-    return sorted(kept, key=lambda example: (example.asked_at, example.id))
+            chosen.append(example)
+    return sorted(chosen, key=lambda example: (example.asked_at, example.id))
 
 
 def untruncated(

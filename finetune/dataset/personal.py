@@ -30,41 +30,41 @@ def redact(text: str, public: str, counts: Counter[str]) -> str:
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
-    yield from (found.span() for found in _EMAIL.finditer(text))
+    yield from (match.span() for match in _EMAIL.finditer(text))
 
 
 def _people(text: str) -> Iterator[tuple[int, int]]:
-    yield from (found.span() for found in _SLACK.finditer(text))
+    yield from (match.span() for match in _SLACK.finditer(text))
 
 
 def _accounts(text: str) -> Iterator[tuple[int, int]]:
     """IBANs whose checksum is right (ISO 13616: 1 modulo 97)."""
-    for found in _IBAN.finditer(text):
-        digits = found[0].replace(" ", "")
+    for match in _IBAN.finditer(text):
+        digits = match[0].replace(" ", "")
         number = "".join(str(int(character, 36)) for character in digits[4:] + digits[:4])
         if int(number) % 97 == 1:
-            yield found.span()
+            yield match.span()
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
     """Card numbers whose check digit is right (Luhn, ISO/IEC 7812)."""
-    for found in _CARD.finditer(text):
-        digits = [int(character) for character in reversed(found[0]) if character.isdigit()]
+    for match in _CARD.finditer(text):
+        digits = [int(character) for character in reversed(match[0]) if character.isdigit()]
         doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[1::2]]
         if (sum(digits[::2]) + sum(doubled)) % 10 == 0:
-            yield found.span()
+            yield match.span()
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:
     """Telephone numbers with their country's code; without it a part number would be taken for one."""
-    for found in phonenumbers.PhoneNumberMatcher(text, None):
-        yield found.start, found.end
+    for match in phonenumbers.PhoneNumberMatcher(text, None):
+        yield match.start, match.end
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
-    for found in _ADDRESS.finditer(text):
-        if all(int(part) < 256 for part in found[0].split(".")):
-            yield found.span()
+    for match in _ADDRESS.finditer(text):
+        if all(int(part) < 256 for part in match[0].split(".")):
+            yield match.span()
 
 
 _FINDERS: Sequence[tuple[str, Callable[[str], Iterator[tuple[int, int]]]]] = (

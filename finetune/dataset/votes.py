@@ -25,14 +25,14 @@ def without_suspicious(answers: Sequence[AnswerRow], counts: Counter[str]) -> li
                 compared[vote.person] += 1
                 contrary[vote.person] += vote.vote * others < 0
     distrusted = {
-        person for person, seen in compared.items() if seen >= COMPARED and contrary[person] >= CONTRARY * seen
+        person for person, votes in compared.items() if votes >= COMPARED and contrary[person] >= CONTRARY * votes
     }
-    kept = []
+    trusted = []
     for answer in answers:
         votes = [vote for vote in answer.votes if vote.person not in distrusted and not _is_alone(answer, vote)]
         counts["left out: suspicious votes"] += len(answer.votes) - len(votes)
-        kept.append(replace(answer, votes=tuple(votes)))
-    return kept
+        trusted.append(replace(answer, votes=tuple(votes)))
+    return trusted
 
 
 def _others(answer: AnswerRow, vote: VoteRow) -> int:

@@ -77,8 +77,8 @@ class GuardCheck:
     @property
     def holds(self) -> bool:
         certain = self.guard.certain is not None and self.gain.low >= -self.guard.certain
-        kept = certain or self.candidate >= self.active - self.guard.most_lost - _ROUNDING
-        return self.n > 0 and self.candidate >= self.guard.least - _ROUNDING and kept
+        near = certain or self.candidate >= self.active - self.guard.most_lost - _ROUNDING
+        return self.n > 0 and self.candidate >= self.guard.least - _ROUNDING and near
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +114,18 @@ def decide(
     gain = paired_gain(differences, groups)
     checks = [_check(guard, pairs) for guard in guards]
     clusters = len(set(groups))
-    verdict = _judged(gain, by_chance(differences, groups) if groups else 1.0, checks, clusters, margin, least)
+    chance = by_chance(differences, groups) if groups else 1.0
+    verdict = _without_examples(gain, chance, checks, clusters, margin, least)
     if examples is None:
         return verdict
     beside = paired_gain(*_primary(_paired(candidate, examples), sets))
     if verdict.decision == "promote" and beside.low <= margin:
-        told = f"{verdict.reason} But the gain {beside} over the same answers as examples in the prompt is no proof."
-        return Verdict("refuse", told, gain, checks, beside)
+        reason = f"{verdict.reason} But the gain {beside} over the same answers as examples in the prompt is no proof."
+        return Verdict("refuse", reason, gain, checks, beside)
     return replace(verdict, over_examples=beside)
 
 
-def _judged(
+def _without_examples(
     gain: Interval, chance: float, checks: Sequence[GuardCheck], clusters: int, margin: float, least: int
 ) -> Verdict:
     if clusters < least:
@@ -132,29 +133,29 @@ def _judged(
     if unseen := [check.guard.name for check in checks if not check.n]:
         return Verdict("inconclusive", f"No question tells about {', '.join(unseen)}.", gain, checks)
     if failed := [check for check in checks if not check.holds]:
-        return Verdict("refuse", f"Worse where it must not be: {'; '.join(map(_told, failed))}.", gain, checks)
+        return Verdict("refuse", f"Worse where it must not be: {'; '.join(map(_describe, failed))}.", gain, checks)
     if gain.low <= margin:
-        told = f"The gain {gain} is no proof that it is better by more than {margin:g}."
-        return Verdict("refuse", told, gain, checks)
+        reason = f"The gain {gain} is no proof that it is better by more than {margin:g}."
+        return Verdict("refuse", reason, gain, checks)
     if chance > CHANCE:
-        told = f"The gain {gain} comes of so few questions that chance gives as much with probability {chance:.3f}."
-        return Verdict("refuse", told, gain, checks)
+        reason = f"The gain {gain} comes of so few questions that chance gives as much with probability {chance:.3f}."
+        return Verdict("refuse", reason, gain, checks)
     return Verdict("promote", f"Better by {gain} over {gain.n} questions, and every guard holds.", gain, checks)
 
 
 def _primary(pairs: Sequence[tuple[Outcome, Outcome]], sets: Collection[str] | None) -> tuple[list[float], list[str]]:
     """The differences in the primary score, and the group of each."""
     chosen = [pair for pair in pairs if PRIMARY in pair[0].scores and (sets is None or pair[0].set in sets)]
-    differences = [ours.scores[PRIMARY] - theirs.scores[PRIMARY] for ours, theirs in chosen]
-    return differences, [ours.group for ours, _ in chosen]
+    differences = [candidate.scores[PRIMARY] - other.scores[PRIMARY] for candidate, other in chosen]
+    return differences, [candidate.group for candidate, _ in chosen]
 
 
 def _paired(candidate: Sequence[Outcome], active: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
-    ours = {(outcome.set, outcome.id): outcome for outcome in candidate}
-    theirs = {(outcome.set, outcome.id): outcome for outcome in active}
-    if odd := sorted(ours.keys() ^ theirs.keys()):
+    tried = {(outcome.set, outcome.id): outcome for outcome in candidate}
+    standard = {(outcome.set, outcome.id): outcome for outcome in active}
+    if odd := sorted(tried.keys() ^ standard.keys()):
         raise ValueError(f"the two arms did not answer the same questions: {odd[0][1]} ({odd[0][0]}) is one's alone")
-    return [(outcome, theirs[key]) for key, outcome in ours.items()]
+    return [(outcome, standard[key]) for key, outcome in tried.items()]
 
 
 def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> GuardCheck:
@@ -170,5 +171,5 @@ def _check(guard: Guard, pairs: Sequence[tuple[Outcome, Outcome]]) -> GuardCheck
     return GuardCheck(guard, means[0], means[1], len(scores), gain)
 
 
-def _told(check: GuardCheck) -> str:
+def _describe(check: GuardCheck) -> str:
     return f"{check.guard.name} {check.candidate:.3f}, before {check.active:.3f}"

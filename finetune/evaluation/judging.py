@@ -50,17 +50,17 @@ class Judge:
     def __init__(self, model: Any, name: str) -> None:
         self._model, self.name = model, name
 
-    def judge(self, question: str, said: str, right: str | None = None) -> float:
+    def judge(self, question: str, answer: str, right: str | None = None) -> float:
         """1 if it is right, else 0; `right` is an answer that people approved. Raises ModelUnusable."""
-        parts = [("Question", question), ("Approved answer", right), ("Answer to check", said)]
-        told = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text is not None)
-        reply = self._model.invoke([("system", SYSTEM), ("human", f"{told}\n\nIs the answer right? yes or no:")])
+        parts = [("Question", question), ("Approved answer", right), ("Answer to check", answer)]
+        material = "\n\n".join(f"{name}:\n{_quoted(text)}" for name, text in parts if text is not None)
+        reply = self._model.invoke([("system", SYSTEM), ("human", f"{material}\n\nIs the answer right? yes or no:")])
         return float(reply.text.strip().lower().startswith("yes"))
 
     def agreement(self, answers: "Sequence[AnswerRow]") -> Agreement:
         """How far it agrees with people's votes; the newest count. Raises ModelUnusable."""
-        judged = [(row, sum(vote.vote for vote in row.votes)) for row in answers if row.text and not row.abstained]
-        voted = [(row, votes > 0) for row, votes in judged if votes][-MOST_VOTED:]
+        balances = [(row, sum(vote.vote for vote in row.votes)) for row in answers if row.text and not row.abstained]
+        voted = [(row, votes > 0) for row, votes in balances if votes][-MOST_VOTED:]
         pairs = [(self.judge(row.question, row.text, None if up else row.correction) == 1.0, up) for row, up in voted]
         return agreement(pairs)
 
@@ -68,11 +68,11 @@ class Judge:
 def calibrated(judge: Judge, answers: "Sequence[AnswerRow]") -> tuple[Judge | None, dict[str, Any]]:
     """The judge, or None if it does not answer, with what is to be told of it."""
     try:
-        found = judge.agreement(answers)
+        agreed = judge.agreement(answers)
     except ModelUnusable as error:
         log.warning("judge_unusable", reason=str(error))
         return None, {"name": judge.name, "problem": str(error)}
-    return judge, {"name": judge.name, **asdict(found), "counts": found.is_enough}
+    return judge, {"name": judge.name, **asdict(agreed), "counts": agreed.is_enough}
 
 
 def judge_guards(report: dict[str, Any], sets: Sequence[str]) -> list[Guard]:
@@ -87,18 +87,18 @@ def agreement(pairs: Sequence[tuple[bool, bool]]) -> Agreement:
     n = len(pairs)
     if not n:
         return Agreement(0, 0.0, 0.0)
-    share = sum(ours == theirs for ours, theirs in pairs) / n
-    yes, theirs = sum(ours for ours, _ in pairs) / n, sum(theirs for _, theirs in pairs) / n
-    by_chance = yes * theirs + (1 - yes) * (1 - theirs)
+    share = sum(verdict == vote for verdict, vote in pairs) / n
+    yes, up = sum(verdict for verdict, _ in pairs) / n, sum(vote for _, vote in pairs) / n
+    by_chance = yes * up + (1 - yes) * (1 - up)
     return Agreement(n, round(share, 4), round((share - by_chance) / (1 - by_chance), 4) if by_chance < 1 else 0.0)
 
 
 def safely(judge: Judge) -> Callable[[str, str, str | None], float | None]:
     """Its verdict, or None where it does not answer: a round does not fail for its judge."""
 
-    def verdict(question: str, said: str, right: str | None) -> float | None:
+    def verdict(question: str, answer: str, right: str | None) -> float | None:
         try:
-            return judge.judge(question, said, right)
+            return judge.judge(question, answer, right)
         except ModelUnusable as error:
             log.warning("judge_unusable", reason=str(error))
             return None

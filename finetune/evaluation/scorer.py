@@ -90,22 +90,22 @@ class Scorer:
 
     def _served(self, item: EvaluationItem, model: Any) -> dict[str, float]:
         """The scores of an answer that a person would have been given."""
-        answer, written = self._answer(item, model)
+        answer, text = self._answer(item, model)
         scores = {PRIMARY: worth(answer.text, expect=item.expect, right=item.right, abstained=answer.abstained)}
         if self._judge is not None and item.set in JUDGED:
             verdict = 0.0 if answer.abstained else self._judge(item.question, bare(answer.text), item.right)
             scores |= {} if verdict is None else {judging.SCORE: verdict}
         if item.set not in DECIDING:
             return scores
-        scores["kept"] = float(not answer.abstained and not says_nothing(written))
+        scores["kept"] = float(not answer.abstained and not says_nothing(text))
         if answer.abstained:
             return scores
         passages = self._passages_read(answer, self._chain(_bare_model(model)).plan)
         return (
             scores
-            | self._form(item, answer, written, passages)
-            | self._nearness(item, answer, written)
-            | {"tokens": _tokens(model, answer.prompt, written)}
+            | self._form(item, answer, text, passages)
+            | self._nearness(item, answer, text)
+            | {"tokens": _tokens(model, answer.prompt, text)}
         )
 
     def _answer(self, item: EvaluationItem, model: Any) -> tuple[Answer, str]:
@@ -127,30 +127,28 @@ class Scorer:
             judge=self._groundedness,
         )
 
-    def _form(
-        self, item: EvaluationItem, answer: Answer, written: str, passages: Sequence[Passage]
-    ) -> dict[str, float]:
+    def _form(self, item: EvaluationItem, answer: Answer, text: str, passages: Sequence[Passage]) -> dict[str, float]:
         """Scores of what the model itself wrote, before and after anything of it was checked."""
-        claims = [without_citations(statement)[0] for statement in statements([written])]
+        claims = [without_citations(statement)[0] for statement in statements([text])]
         supported = [judgement.shown for judgement in self._groundedness.judge(answer.standalone, claims, passages)]
         usual = USUAL_WORDS if item.right is None else len(item.right.split())
         return {
-            "grounded": sum(supported) / len(claims) if claims and not says_nothing(written) else 1.0,
+            "grounded": sum(supported) / len(claims) if claims and not says_nothing(text) else 1.0,
             "stopped": float(answer.finish == "stop" or _statements_shown(answer) >= MAX_ADDED),
-            "brief": float(len(written.split()) <= LONG * max(LEAST_WORDS, usual)),
+            "brief": float(len(text.split()) <= LONG * max(LEAST_WORDS, usual)),
             "shown": float(bool(written_by_model(answer.text))),
             "cited": self._cited(answer, passages),
             "seconds": answer.timings["total"],
         }
 
-    def _nearness(self, item: EvaluationItem, answer: Answer, written: str) -> dict[str, float]:
+    def _nearness(self, item: EvaluationItem, answer: Answer, text: str) -> dict[str, float]:
         """Scores of how near the model's words are to a right answer; none where there is no such answer."""
         if item.right is None:
             return {}
-        vector, right_vector = self._embedder.embed([written or " ", item.right])
+        vector, right_vector = self._embedder.embed([text or " ", item.right])
         return {
-            "written": token_f1(written, item.right),
-            "chrf": max(chrf(text, item.right) for text in (written_by_model(answer.text), written)),
+            "written": token_f1(text, item.right),
+            "chrf": max(chrf(words, item.right) for words in (written_by_model(answer.text), text)),
             "similarity": max(0.0, float(vector @ right_vector)),
         }
 
@@ -186,9 +184,9 @@ class Scorer:
         """
         if item.prompt:
             turns = [(turn["role"], turn["content"]) for turn in item.prompt]
-            read = [passage_of(0, "", turns[-1][1])]
+            passages: Sequence[Passage] = [passage_of(0, "", turns[-1][1])]
             text = _bare_model(model).invoke(turns).text
-            return _first_claims(text, lambda claim: bool(supporting(self._groundedness, claim, read)))
+            return _first_claims(text, lambda claim: bool(supporting(self._groundedness, claim, passages)))
         plan = self._chain(_bare_model(model)).plan
         passages = self._grown(self._passages.of(item), plan)
         question, examples = self._passages.standalone(item), _examples_of(model)

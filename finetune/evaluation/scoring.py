@@ -69,17 +69,17 @@ def answer_score(answer: str, *, expect: Sequence[str], right: str | None, absta
 
 def facts(answer: str, expect: Sequence[str]) -> float:
     """The share of the patterns that are found, whatever the case."""
-    found = [bool(re.search(pattern, answer, re.IGNORECASE)) for pattern in expect]
-    return sum(found) / len(found) if found else 1.0
+    matches = [bool(re.search(pattern, answer, re.IGNORECASE)) for pattern in expect]
+    return sum(matches) / len(matches) if matches else 1.0
 
 
 def token_f1(answer: str, right: str) -> float:
     """The harmonic mean of precision and recall of words, without case, marks and English articles, as in SQuAD
     (https://arxiv.org/abs/1606.05250).
     """
-    ours, theirs = _words(answer), _words(right)
-    shared = (ours & theirs).total()
-    return 2 * shared / (ours.total() + theirs.total()) if shared else 0.0
+    words, right_words = _words(answer), _words(right)
+    shared = (words & right_words).total()
+    return 2 * shared / (words.total() + right_words.total()) if shared else 0.0
 
 
 def chrf(answer: str, right: str) -> float:

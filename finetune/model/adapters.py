@@ -28,7 +28,7 @@ class Adapters:
         self._model = model
         self._tuned: Any = None  # a PeftModel around the model, from the first adapter on
         self._names: OrderedDict[Path, str] = OrderedDict()  # least recently used first
-        self._made = 0
+        self._loads = 0
         self.active: Path | None = None
 
     def use(self, folder: Path | None) -> None:
@@ -62,8 +62,8 @@ class Adapters:
         for file in ADAPTER_FILES:
             if not (folder / file).is_file():
                 raise ModelUnusable(f"{folder} is not an adapter folder: it has no {file}.")
-        self._made += 1
-        name = f"adapter{self._made}"
+        self._loads += 1
+        name = f"adapter{self._loads}"
         try:
             config = LoraConfig.from_pretrained(str(folder))
             _require_plain(folder, config)

@@ -58,10 +58,11 @@ def embedded_source() -> Path:
 
 def write_phi3(folder: Path, source: Path) -> None:
     """Write `source`, a Llama as GGUF, to `folder` as a Phi-3 with tokenizer, chat template and end tokens."""
-    from finetune.model.gguf_source import phi3_model, read_gguf, smollm_tokenizer
-
-    model = read_gguf(source)
     with quiet_transformers():
+        # here, because it loads torch and transformers
+        from finetune.model.gguf_source import phi3_model, read_gguf, smollm_tokenizer
+
+        model = read_gguf(source)
         phi3_model(model).save_pretrained(folder)
         smollm_tokenizer(model).save_pretrained(folder)
 

@@ -23,7 +23,7 @@ from pydantic import Field, PrivateAttr
 from finetune.errors import PromptTooLong
 from finetune.model import first_token
 from finetune.model.control_tokens import breaking, broken
-from finetune.model.generation import Decoding, StopStrings, TextDecoder, stream_tokens
+from finetune.model.generation import AnswerText, Decoding, stream_tokens
 from finetune.model.loading import Device, Dtype, LoadedModel, Quantize, load_model
 
 LONG_PROMPT = 200
@@ -173,8 +173,7 @@ class Phi3Chat(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         prompt = self._tokens(self.render(messages))
         decoding = self._decoding(prompt, max_tokens, temperature)
-        decoder, stops = TextDecoder(self._loaded.tokenizer), StopStrings(stop or ())
-        written, finish, began = 0, "length", 0.0
+        text, began = AnswerText(self._loaded.tokenizer, self._end_ids, stop or ()), 0.0
 
         def ready() -> None:
             nonlocal began
@@ -184,25 +183,22 @@ class Phi3Chat(BaseChatModel):
         tokens = stream_tokens(self._loaded.model, prompt, decoding, self._worker, cancel, ready)
         try:
             for token in tokens:
-                if not written and len(prompt) >= LONG_PROMPT:
-                    self._speeds[:] = [max([*self._speeds, len(prompt) / (time.monotonic() - began)])]
-                written += 1
-                if token in self._end_ids:
-                    finish = "stop"
-                    break
-                if piece := stops.push(decoder.push(token)):
+                if not text.tokens:
+                    self._note_speed(len(prompt), time.monotonic() - began)
+                if piece := text.push(token):
                     yield _chunk(piece)
-                if stops.found:
-                    finish = "stop"
+                if text.ended:
                     break
         finally:
             tokens.close()
-        rest = "" if stops.found else stops.push(decoder.flush())
-        if not stops.found:
-            rest += stops.flush()
-        if finish == "length" and cancel is not None and cancel.is_set():
-            finish = "cancelled"
-        yield self._last_chunk(rest, finish, len(prompt), written)
+        cancelled = cancel is not None and cancel.is_set()
+        finish = "stop" if text.ended else "cancelled" if cancelled else "length"
+        yield self._last_chunk(text.flush(), finish, len(prompt), text.tokens)
+
+    def _note_speed(self, tokens: int, seconds: float) -> None:
+        """How fast the model has read a prompt; of a short one that tells little."""
+        if tokens >= LONG_PROMPT:
+            self._speeds[:] = [max([*self._speeds, tokens / seconds])]
 
     def _decoding(self, prompt: Sequence[int], max_tokens: int | None, temperature: float | None) -> Decoding:
         most = self.max_tokens if max_tokens is None else max_tokens
@@ -218,8 +214,9 @@ class Phi3Chat(BaseChatModel):
         rope = self._loaded.model.config.rope_parameters or {}
         return self.prompt_lookup_tokens if rope.get("rope_type", "default") == "default" else 0
 
-    def _last_chunk(self, text: str, finish: str, read: int, written: int) -> ChatGenerationChunk:
-        usage = UsageMetadata(input_tokens=read, output_tokens=written, total_tokens=read + written)
+    def _last_chunk(self, text: str, finish: str, tokens_read: int, tokens_written: int) -> ChatGenerationChunk:
+        total = tokens_read + tokens_written
+        usage = UsageMetadata(input_tokens=tokens_read, output_tokens=tokens_written, total_tokens=total)
         metadata = {"finish_reason": finish, "model_name": self.model_name, "adapter": self.adapter}
         message = AIMessageChunk(content=text, usage_metadata=usage, response_metadata=metadata, chunk_position="last")
         return ChatGenerationChunk(message=message, generation_info=metadata)

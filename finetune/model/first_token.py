@@ -17,13 +17,13 @@ _MARKS = " \t\n\"'`*.,:;!#_-▁Ġ"
 
 def probability_of_yes(alternatives: Iterable[tuple[str, float]]) -> float | None:
     """Of yes rather than no, in [0, 1], from tokens and their natural log probabilities; None if neither is there."""
-    said = {YES: 0.0, NO: 0.0}
+    weights = {YES: 0.0, NO: 0.0}
     for token, log_probability in alternatives:
         word = token.strip(_MARKS).lower()
-        if word in said:
-            said[word] += math.exp(log_probability)
-    both = said[YES] + said[NO]
-    return said[YES] / both if both else None
+        if word in weights:
+            weights[word] += math.exp(log_probability)
+    both = weights[YES] + weights[NO]
+    return weights[YES] / both if both else None
 
 
 def judged(model: Any, tokenizer: Any, prompt: Sequence[int]) -> float:

@@ -4,12 +4,12 @@ One worker thread per model computes; `chat_model` reads what it has written so 
 thread's queue, so they are served one at a time in the order they came, and no answer mixes with another.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 POLL_SECONDS = 0.05  # how often a reader that waits looks at its cancel event
 
@@ -40,11 +40,11 @@ def stream_tokens(
 
     Closing the iterator, or setting `cancel`, stops the worker after the forward pass that it is in.
     """
-    written: SimpleQueue[int | None] = SimpleQueue()
+    tokens: SimpleQueue[int | None] = SimpleQueue()
     closed = Event()
-    future = worker.submit(_write, model, prompt, decoding, written, closed, ready)
+    future = worker.submit(_write, model, prompt, decoding, tokens, closed, ready)
     try:
-        while (token := _next(written, cancel)) is not None:
+        while (token := _next(tokens, cancel)) is not None:
             yield token
         if not (cancel and cancel.is_set()):
             future.result()
@@ -54,12 +54,12 @@ def stream_tokens(
             wait([future])
 
 
-def _next(written: "SimpleQueue[int | None]", cancel: Event | None) -> int | None:
+def _next(tokens: "SimpleQueue[int | None]", cancel: Event | None) -> int | None:
     if cancel is None:
-        return written.get()
+        return tokens.get()
     while not cancel.is_set():
         try:
-            return written.get(timeout=POLL_SECONDS)
+            return tokens.get(timeout=POLL_SECONDS)
         except Empty:
             continue
     return None
@@ -69,24 +69,13 @@ def _write(
     model: Any,
     prompt: Sequence[int],
     decoding: Decoding,
-    written: "SimpleQueue[int | None]",
+    tokens: "SimpleQueue[int | None]",
     closed: Event,
     ready: Callable[[], None],
 ) -> None:
     """Run in the worker thread: put every token as it is decided, and None at the end, whatever happens."""
-    import torch
-    from transformers import GenerationConfig
+    import torch  # here, so that a host that talks to a model server does without
 
-    greedy = decoding.temperature == 0
-    configure: Any = GenerationConfig
-    config = configure(
-        max_new_tokens=decoding.max_tokens,
-        do_sample=not greedy,
-        temperature=None if greedy else decoding.temperature,
-        eos_token_id=list(decoding.end_ids),
-        pad_token_id=decoding.end_ids[0],
-        prompt_lookup_num_tokens=(greedy and decoding.lookup) or None,
-    )
     try:
         ready()
         ids = torch.tensor([list(prompt)], device=model.device)
@@ -94,25 +83,40 @@ def _write(
             model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
-                generation_config=config,
-                streamer=_TokenStreamer(written),
+                generation_config=_configuration(decoding),
+                streamer=_TokenStreamer(tokens),
                 stopping_criteria=[lambda ids, scores: torch.full(ids.shape[:1], closed.is_set(), device=ids.device)],
             )
     finally:
-        written.put(None)
+        tokens.put(None)
+
+
+def _configuration(decoding: Decoding) -> Any:
+    """transformers' own words for how to write."""
+    from transformers import GenerationConfig  # here, as torch is
+
+    greedy, configure = decoding.temperature == 0, cast(Any, GenerationConfig)
+    return configure(
+        max_new_tokens=decoding.max_tokens,
+        do_sample=not greedy,
+        temperature=None if greedy else decoding.temperature,
+        eos_token_id=list(decoding.end_ids),
+        pad_token_id=decoding.end_ids[0],
+        prompt_lookup_num_tokens=(greedy and decoding.lookup) or None,
+    )
 
 
 class _TokenStreamer:
     """A transformers streamer: gets the prompt first, which is not for the reader, then new tokens."""
 
-    def __init__(self, written: "SimpleQueue[int | None]") -> None:
-        self._written = written
+    def __init__(self, tokens: "SimpleQueue[int | None]") -> None:
+        self._queue = tokens
         self._prompt_seen = False
 
-    def put(self, tokens: Any) -> None:
+    def put(self, ids: Any) -> None:
         if self._prompt_seen:
-            for token in tokens.reshape(-1).tolist():
-                self._written.put(token)
+            for token in ids.reshape(-1).tolist():
+                self._queue.put(token)
         self._prompt_seen = True
 
     def end(self) -> None:
@@ -130,7 +134,7 @@ class TextDecoder:
         self._tokenizer = tokenizer
         self._ids: list[int] = []
         self._context = 0  # where the piece shown last begins
-        self._shown = 0  # how many ids have been shown
+        self._passed = 0  # how many ids have been passed on
 
     def push(self, token: int) -> str:
         """The text that `token` completes; empty while a character is still missing bytes."""
@@ -138,17 +142,17 @@ class TextDecoder:
         piece = self._pending()
         if not piece or piece.endswith("�"):
             return ""
-        self._context, self._shown = self._shown, len(self._ids)
+        self._context, self._passed = self._passed, len(self._ids)
         return piece
 
     def flush(self) -> str:
         """What is left at the end, broken bytes as U+FFFD."""
         piece = self._pending()
-        self._context = self._shown = len(self._ids)
+        self._context = self._passed = len(self._ids)
         return piece
 
     def _pending(self) -> str:
-        return self._decode(self._ids[self._context :])[len(self._decode(self._ids[self._context : self._shown])) :]
+        return self._decode(self._ids[self._context :])[len(self._decode(self._ids[self._context : self._passed])) :]
 
     def _decode(self, ids: Sequence[int]) -> str:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -160,26 +164,52 @@ class StopStrings:
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = [stop for stop in stops if stop]
-        self._held = ""
-        self.found = False
+        self._pending = ""
+        self.ended = False
 
     def push(self, text: str) -> str:
         """The part of all text so far that is new and safe to show."""
-        self._held += text
-        places = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
+        self._pending += text
+        places = [place for stop in self._stops if (place := self._pending.find(stop)) >= 0]
         if places:
-            self.found = True
-            shown, self._held = self._held[: min(places)], ""
-            return shown
-        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
-        cut = len(self._held) - keep
-        shown, self._held = self._held[:cut], self._held[cut:]
-        return shown
+            self.ended = True
+            passing, self._pending = self._pending[: min(places)], ""
+            return passing
+        keep = max((_overlap(self._pending, stop) for stop in self._stops), default=0)
+        cut = len(self._pending) - keep
+        passing, self._pending = self._pending[:cut], self._pending[cut:]
+        return passing
 
     def flush(self) -> str:
         """What was held back, at the end."""
-        shown, self._held = self._held, ""
-        return shown
+        passing, self._pending = self._pending, ""
+        return passing
+
+
+class AnswerText:
+    """The text of an answer from its tokens, up to an end token or a stop string; `tokens` counts them."""
+
+    def __init__(self, tokenizer: Any, end_ids: Collection[int], stops: Sequence[str]) -> None:
+        self._decoder, self._stops, self._end_ids = TextDecoder(tokenizer), StopStrings(stops), end_ids
+        self._at_end = False
+        self.tokens = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is complete, so that no more tokens belong to it."""
+        return self._at_end or self._stops.ended
+
+    def push(self, token: int) -> str:
+        """What may be shown now that was not before."""
+        self.tokens += 1
+        if token in self._end_ids:
+            self._at_end = True
+            return ""
+        return self._stops.push(self._decoder.push(token))
+
+    def flush(self) -> str:
+        """What was held back, at the end."""
+        return "" if self._stops.ended else self._stops.push(self._decoder.flush()) + self._stops.flush()
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -3,19 +3,22 @@
 Llama and Phi-3 compute the same and differ in layout only: Phi-3 holds q, k, v stacked in `qkv_proj`, and gate, up
 in `gate_up_proj`. Restacked, the weights give bit by bit the logits that transformers computes from the same file as
 a Llama. Reading the file here, and once, takes half the time that transformers takes, which reads it three times.
+Loads torch and transformers, so that it is imported only where the model is built.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-    import torch
+import numpy as np
+import numpy.typing as npt
+import torch
+from gguf import GGUFReader, dequantize
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import GenerationConfig, Phi3Config, Phi3ForCausalLM, PreTrainedTokenizerFast
 
-    Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float32]
 
 CONTROL = 3  # token type of a control token (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md)
 END_TOKENS = ("<|im_end|>", "<|endoftext|>")
@@ -26,13 +29,11 @@ class GgufModel:
     """A GGUF file's metadata by name, and its tensors by name, dequantized to float32."""
 
     fields: Mapping[str, Any]
-    tensors: Mapping[str, "Array"]
+    tensors: Mapping[str, Array]
 
 
 def read_gguf(file: Path) -> GgufModel:
     """Read all of `file`; the float32 values are exactly those that its quantized blocks stand for."""
-    from gguf import GGUFReader, dequantize
-
     reader = GGUFReader(file)
     return GgufModel(
         {name: field.contents() for name, field in reader.fields.items()},
@@ -42,9 +43,6 @@ def read_gguf(file: Path) -> GgufModel:
 
 def phi3_model(source: GgufModel) -> Any:
     """The Phi3ForCausalLM in float32, with every end token in its generation config."""
-    import torch
-    from transformers import GenerationConfig, Phi3ForCausalLM
-
     architecture: Any = Phi3ForCausalLM
     config = phi3_config(source)
     model = architecture.from_pretrained(None, config=config, state_dict=phi3_weights(source), dtype=torch.float32)
@@ -56,8 +54,6 @@ def phi3_model(source: GgufModel) -> Any:
 
 def phi3_config(source: GgufModel) -> Any:
     """The Llama's sizes as a Phi3Config."""
-    from transformers import Phi3Config
-
     llama = {name.removeprefix("llama."): value for name, value in source.fields.items()}
     return Phi3Config(
         vocab_size=llama["vocab_size"],
@@ -77,11 +73,8 @@ def phi3_config(source: GgufModel) -> Any:
     )
 
 
-def phi3_weights(source: GgufModel) -> dict[str, "torch.Tensor"]:
+def phi3_weights(source: GgufModel) -> dict[str, torch.Tensor]:
     """The tensors under Phi-3's names, q, k, v and gate, up stacked."""
-    import numpy as np
-    import torch
-
     llama, fields = source.tensors, source.fields
     weights = {
         "model.embed_tokens.weight": llama["token_embd.weight"],
@@ -105,7 +98,7 @@ def phi3_weights(source: GgufModel) -> dict[str, "torch.Tensor"]:
     return {name: torch.from_numpy(np.array(weight, dtype=np.float32)) for name, weight in weights.items()}
 
 
-def _halves(weight: "Array", heads: int) -> "Array":
+def _halves(weight: Array, heads: int) -> Array:
     """Rows of each head back from GGUF's order, rotary pairs side by side, to transformers', half after half."""
     pairs = weight.shape[0] // heads // 2
     return weight.reshape(heads, pairs, 2, -1).swapaxes(1, 2).reshape(weight.shape)
@@ -113,12 +106,9 @@ def _halves(weight: "Array", heads: int) -> "Array":
 
 def smollm_tokenizer(source: GgufModel) -> Any:
     """SmolLM's byte-level BPE, in which every digit stands alone, with the chat template of the file."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
     fields = source.fields
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
-    merges = [(left, right) for left, right in (merge.split(" ") for merge in fields["tokenizer.ggml.merges"])]
+    merges = [(first, second) for first, second in (merge.split(" ") for merge in fields["tokenizer.ggml.merges"])]
     bpe = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]

@@ -9,6 +9,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import httpx
+import openai
 from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
@@ -36,8 +38,8 @@ def remote_chat_model(url: str, model: str | None, api_key: str | None, max_toke
     Without a `model` it is the first that the server lists; an API root without its /v1 is found, too.
     """
     url, listed = _listed(url, api_key)
-    named = next((one for one in listed if model in (None, one.get("id"))), {})
-    model = model or named.get("id") or UNNAMED
+    entry = next((entry for entry in listed if model in (None, entry.get("id"))), {})
+    model = model or entry.get("id") or UNNAMED
     client = init_chat_model(
         model,
         model_provider="openai",
@@ -49,7 +51,7 @@ def remote_chat_model(url: str, model: str | None, api_key: str | None, max_toke
         timeout=SECONDS,
         max_retries=1,
     )
-    window = _window(named)
+    window = _window(entry)
     return RemoteChat(
         client, api_key or NO_KEY, model_name=model, url=url, max_tokens=max_tokens, context_tokens=window
     )
@@ -64,13 +66,11 @@ def _window(listed: Mapping[str, Any]) -> int | None:
 
 def _listed(url: str, api_key: str | None) -> tuple[str, list[Mapping[str, Any]]]:
     """The API root that answers and the models it lists; none where it does not, which a call will explain."""
-    import httpx
-
     headers = {"Authorization": f"Bearer {api_key or NO_KEY}"}
     for root in (url.rstrip("/"), url.rstrip("/") + "/v1"):
         try:
             answer = httpx.get(f"{root}/models", headers=headers, timeout=LISTING_SECONDS)
-            listed = [one for one in answer.raise_for_status().json()["data"] if one["id"]]
+            listed = [entry for entry in answer.raise_for_status().json()["data"] if entry["id"]]
             if listed:
                 return root, listed
         except (httpx.HTTPError, ValueError, LookupError, TypeError):
@@ -156,15 +156,14 @@ class RemoteChat(BaseChatModel):
         """How likely the answer begins with yes rather than no, in [0, 1]; None where the server gives no `logprobs`,
         or neither word is among its first ALTERNATIVES. Raises ModelUnusable.
         """
-        import openai
 
-        told = {"logprobs": True, "top_logprobs": ALTERNATIVES, "model": self.adapter or self.model_name}
+        arguments = {"logprobs": True, "top_logprobs": ALTERNATIVES, "model": self.adapter or self.model_name}
         try:
             with (
                 self._failures_explained(openai.BadRequestError, openai.UnprocessableEntityError),
-                closing(self._begun(list(messages), None, extra_body={"max_tokens": 1}, **told)) as chunks,
+                closing(self._begun(list(messages), None, extra_body={"max_tokens": 1}, **arguments)) as chunks,
             ):
-                first = next((found for chunk in chunks if (found := _alternatives(chunk))), [])
+                first = next(filter(None, map(_alternatives, chunks)), [])
         except (
             openai.BadRequestError,
             openai.UnprocessableEntityError,
@@ -177,7 +176,6 @@ class RemoteChat(BaseChatModel):
 
         A message's text is data: a control token that it spells is broken.
         """
-        import openai
 
         messages = [message.model_copy(update={"content": broken(message.text)}) for message in messages]
         if self._folder is None:
@@ -196,17 +194,15 @@ class RemoteChat(BaseChatModel):
 
     def unload(self) -> None:
         """Have the server forget the adapter. Never raises: one that stays there costs memory and no answer."""
-        import httpx
 
         if self._folder is not None:
             with suppress(httpx.HTTPError):
                 self._tell("unload_lora_adapter", {"lora_name": self._folder.name})
 
-    def _tell(self, call: str, told: Mapping[str, str]) -> int:
+    def _tell(self, call: str, arguments: Mapping[str, str]) -> int:
         """The status of one of vLLM's own calls, which ask for VLLM_ALLOW_RUNTIME_LORA_UPDATING there."""
-        import httpx
 
-        return httpx.post(f"{self.url}/{call}", json=told, headers=self._headers, timeout=SECONDS).status_code
+        return httpx.post(f"{self.url}/{call}", json=arguments, headers=self._headers, timeout=SECONDS).status_code
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -215,8 +211,6 @@ class RemoteChat(BaseChatModel):
     @contextmanager
     def _failures_explained(self, *but: type[Exception]) -> Iterator[None]:
         """Raises ModelUnusable for what the server fails in; `but` rises as it is."""
-        import httpx
-        import openai
 
         try:
             yield
@@ -244,7 +238,7 @@ class RemoteChat(BaseChatModel):
 def _alternatives(chunk: ChatGenerationChunk) -> list[tuple[str, float]]:
     """The tokens that may stand first, with their log probabilities, if the piece tells them."""
     content = ((chunk.generation_info or {}).get("logprobs") or {}).get("content") or [{}]
-    return [(told["token"], told["logprob"]) for told in content[0].get("top_logprobs") or ()]
+    return [(token["token"], token["logprob"]) for token in content[0].get("top_logprobs") or ()]
 
 
 def _under_way(chunks: Any) -> Any:

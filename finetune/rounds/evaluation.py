@@ -98,12 +98,12 @@ def _scorer(parts: RoundParts, conn: Connection[Any], model: Any, judge: Judge |
 
 def _advance(open_round: OpenRound, total: int) -> Callable[[str], None]:
     """Tells how many answers there are, and waits while somebody goes first on the GPU."""
-    done = 0
+    answers = 0
 
     def advance(arm: str) -> None:
-        nonlocal done
-        done += 1
-        progress = Progress(f"Evaluating {arm}", done, total)
+        nonlocal answers
+        answers += 1
+        progress = Progress(f"Evaluating {arm}", answers, total)
         give_way(partial(open_round.parts.must_wait, open_round.conn), lambda: open_round.tell(progress))
 
     return advance

@@ -93,10 +93,10 @@ class Round:
 def begin(conn: Connection[Any], job_id: int, *, started_by: str, requested: Mapping[str, Any]) -> Round:
     """The round of this job: a new one, or the one that it has already, which keeps what was asked for first."""
     conn.execute(_BEGIN, {"job": job_id, "by": started_by, "requested": Jsonb(dict(requested))})
-    found = of_job(conn, job_id)
-    if found is None:
+    row = of_job(conn, job_id)
+    if row is None:
         raise RuntimeError("an inserted row was not returned")
-    return found
+    return row
 
 
 def of_job(conn: Connection[Any], job_id: int) -> Round | None:
@@ -128,7 +128,7 @@ def ended_rounds(conn: Connection[Any], days: int) -> list[Round]:
 
 def open_round(conn: Connection[Any]) -> Round | None:
     """The round that is under way; there is one at the most."""
-    return next((found for found in rounds(conn, 1) if found.state == "open"), None)
+    return next((row for row in rounds(conn, 1) if row.state == "open"), None)
 
 
 def note_dataset(conn: Connection[Any], number: int, dataset: int, clusters: int) -> None:

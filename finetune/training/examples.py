@@ -32,8 +32,8 @@ def tokenized(tokenizer: Any, prompt: Sequence[Mapping[str, str]], completion: s
         raise TrainingFailed("The chat template writes a prompt in another way once it is answered: use another model.")
 
     def ids(text: str) -> list[int]:
-        found: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found
+        tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
 
     return ids(begun), ids(whole[len(begun) :].rstrip("\n"))
 

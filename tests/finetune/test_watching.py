@@ -8,31 +8,31 @@ from psycopg import Connection
 
 from finetune.registry import TrainedAdapter, add, in_use, promote, rollback
 from finetune.significance import wilson
-from finetune.watching import Seen, watch, worse
+from finetune.watching import Reception, watch, worse
 
-BEFORE = Seen(down=10, votes=100, stopped=95, ended=100)
+BEFORE = Reception(down=10, votes=100, stopped=95, ended=100)
 
 
 @pytest.mark.parametrize(
     ("ours", "taken_back"),
     [
-        (Seen(12, 20, 20, 20), True),
-        (Seen(5, 5, 5, 5), False),  # all of them down, but too few to tell
-        (Seen(6, 20, 20, 20), False),  # more than before, but so it may be by chance
-        (Seen(0, 0, 20, 60), True),  # it no longer ends
-        (Seen(0, 0, 10, 40), False),
-        (Seen(2, 40, 57, 60), False),
+        (Reception(12, 20, 20, 20), True),
+        (Reception(5, 5, 5, 5), False),  # all of them down, but too few to tell
+        (Reception(6, 20, 20, 20), False),  # more than before, but so it may be by chance
+        (Reception(0, 0, 20, 60), True),  # it no longer ends
+        (Reception(0, 0, 10, 40), False),
+        (Reception(2, 40, 57, 60), False),
     ],
 )
-def test_when_it_is_taken_back(ours: Seen, taken_back: bool) -> None:
+def test_when_it_is_taken_back(ours: Reception, taken_back: bool) -> None:
     """Only what is worse beyond chance, with enough votes or answers."""
     assert (worse(ours, BEFORE) is not None) is taken_back
 
 
 def test_without_a_before_the_usual_share_counts() -> None:
     """The first adapter of a company that nobody has voted in yet."""
-    assert worse(Seen(12, 20, 0, 0), Seen(0, 0, 0, 0))
-    assert worse(Seen(7, 20, 0, 0), Seen(0, 0, 0, 0)) is None
+    assert worse(Reception(12, 20, 0, 0), Reception(0, 0, 0, 0))
+    assert worse(Reception(7, 20, 0, 0), Reception(0, 0, 0, 0)) is None
 
 
 def test_the_interval_is_wilsons() -> None:

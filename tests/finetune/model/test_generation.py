@@ -50,6 +50,6 @@ def test_stop_strings(pieces: list[str], stops: list[str], shown: str) -> None:
     for piece in pieces:
         text += filtered.push(piece)
         assert shown.startswith(text)
-        if filtered.found:
+        if filtered.ended:
             break
     assert text + filtered.flush() == shown
