@@ -1,8 +1,8 @@
 """Builds the Slack app and runs it over Socket Mode or HTTP until it is told to stop.
 
 What somebody counts on is written down, then acknowledged, then dealt with (`bot.inbox`); everything else goes through
-Bolt. Their threads only take posts on: the answers are written by a bounded pool of workers, so a slow model never
-delays an acknowledgement.
+Bolt. Their threads only claim posts: the answers are written by a bounded pool of workers, so a slow model never delays
+an acknowledgement.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""That this process lives, for the other bots on the same database to see, and what they have to tell it.
+"""Shows the other bots on the same database that this process lives, and hears what they tell it.
 
 What a process begins has its number as `owner`, and a connection of its own holds the advisory lock of that number.
 Postgres frees the lock with the process, however that ends, so what it left belongs to whoever looks next

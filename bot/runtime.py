@@ -14,7 +14,7 @@ from slack_sdk import WebClient
 from bot.operations import Operations
 from bot.questions.in_flight import InFlight
 from bot.questions.limits import QuestionLimits
-from bot.questions.recent import Recent
+from bot.questions.recent import RecentKeys
 from bot.slack.events import Identity
 from bot.slack.workspace import Capabilities
 from retrieval.answering.answer import Event, Question
@@ -43,5 +43,5 @@ class Runtime:
     in_flight: InFlight = field(default_factory=InFlight)
     owner: int = field(default_factory=lambda: secrets.randbits(62))
     stopping: Flag = field(default_factory=Flag)
-    recent_posts: Recent = field(default_factory=Recent)
-    recent_threads: Recent = field(default_factory=Recent)
+    recent_posts: RecentKeys = field(default_factory=RecentKeys)
+    recent_threads: RecentKeys = field(default_factory=RecentKeys)

@@ -1,4 +1,4 @@
-"""The words of `/journeyman` about the installation itself: status and admins."""
+"""The subcommands of `/journeyman` about the installation itself: status and admins."""
 
 from bot.admin.authorization import Admin, add_admin, authorize, is_group, list_admins, read_member, remove_admin
 from bot.admin.commands import REFUSED, Command, Subcommand

@@ -1,6 +1,6 @@
 """The Home tab, written anew whenever its person opens it and after each of its buttons.
 
-First what Postgres knows, at once; for admins then the figures, whose picture takes a second to draw and upload.
+It shows what Postgres knows at once; admins then get the figures, whose picture takes a second to draw and upload.
 """
 
 import time

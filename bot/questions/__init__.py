@@ -1,1 +1,1 @@
-"""A question's journey through Slack: taken on, answered, shown and kept; and who may read what."""
+"""A question's journey through Slack: claimed, answered, shown and kept; and who may read what."""

@@ -1,9 +1,9 @@
-"""Is a message that nobody addressed to the bot a question that documents could answer? A logistic score.
+"""Scores how surely a message that nobody addressed to the bot asks something that documents could answer.
 
-For channels where every question is answered: the channel's threshold decides. The score is of the message's vector
-and of a few traits of its words: traits tell a question from a statement, the vector tells "which oil goes into the
-pump?" from "which pizza do you want?". `benchmarks/question_classifier.py` fits the weights in question_weights.json
-and measures them on messages that they were not fitted on: docs/experiments.md.
+It is for channels where every question is answered: the channel's threshold decides. The score is a logistic function
+of the message's vector and of a few traits of its words: traits tell a question from a statement, the vector tells
+"which oil goes into the pump?" from "which pizza do you want?". `benchmarks/question_classifier.py` fits the weights in
+question_weights.json and measures them on messages that they were not fitted on: docs/experiments.md.
 
 The vector's weights belong to one embedding model, whichever the index is searched with. Where that one is not
 installed the traits decide alone, with the weights below.

@@ -1,8 +1,8 @@
 """Fair use: how many questions one person, and all together, may ask within an hour.
 
-Counted from the answer rows, so that a restart forgets nothing and several processes count together. Questions that
-were refused are no rows and do not count: waiting always helps. Those that were deleted on their asker's wish go on to
-count for their hour: of them a hash of the asker and the time are left.
+They are counted from the answer rows, so that a restart forgets nothing and several processes count together. Questions
+that were refused are no rows and do not count: waiting always helps. Those that were deleted on their asker's wish go
+on to count for their hour: of them a hash of the asker and the time are left.
 """
 
 from dataclasses import dataclass

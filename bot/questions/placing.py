@@ -1,6 +1,6 @@
 """Where an answer is being shown: the Slack message is remembered as soon as there is one.
 
-A process that takes over an answer goes on in the same message, and an edited answer is found again.
+A process that adopts an answer goes on in the same message, and a thumb below it is known to be about the answer.
 """
 
 from typing import Any

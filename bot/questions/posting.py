@@ -1,8 +1,9 @@
 """Shows one answer in Slack while it is written: the last step of a question's journey.
 
-Two ways, and from the first to the second at any moment: streamed (`assistant.threads.setStatus`, then the
-SDK's `chat_stream`), or a message that is posted and updated. The whole text is kept here, so whatever
-Slack refuses in between, the next update shows all of it: no word is lost and none is shown twice.
+There are two ways, and the first may give way to the second at any moment: the answer is streamed
+(`assistant.threads.setStatus`, then the SDK's `chat_stream`), or a message is posted and updated. The whole text is
+kept here, so whatever Slack refuses in between, the next update shows all of it: no word is lost and none is shown
+twice.
 """
 
 import time
@@ -78,7 +79,7 @@ class Reply:
     _turn: RLock = field(default_factory=RLock, repr=False)
 
     def think(self) -> None:
-        """Shows at once that the question was taken on, in the message that another process began, if there is one."""
+        """Shows at once that the search has begun, in the message that another process began, if there is one."""
         with self._turn:
             if self._ended:
                 return

@@ -7,8 +7,8 @@
 - `user:U…`, `group:S…`, `channel:C…`: a person, the members of a user group, those of a channel;
 - `all:1+2`: whoever may read each of these collections (`retrieval.collections`).
 
-Asked from Slack and remembered for a minute, who is a full member for ten. What Slack does not say is taken for no:
-fewer rights, never more.
+Slack is asked, and what it says is remembered for a minute; who is a full member, for ten. What it does not say is
+taken for no: it gives fewer rights, never more.
 """
 
 import time

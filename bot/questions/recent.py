@@ -7,7 +7,7 @@ from collections import OrderedDict
 from threading import Lock
 
 
-class Recent:
+class RecentKeys:
     """The last `size` keys that this process saw: stands in for the table while Postgres is down."""
 
     def __init__(self, size: int = 10_000) -> None:

@@ -52,7 +52,7 @@ class PrivateReply:
     person: str
     send: Send
     share: str
-    announced: bool = True  # the asker knows that the question was taken on
+    announced: bool = True  # the asker was told that the question is being answered
     ts: None = None
     text: str = ""
     _waits: bool = False

@@ -1,8 +1,8 @@
 """Suggested prompts for an empty conversation: what people often ask, and what the documents are about.
 
-From the index and the answer rows, never from a constant. A question is suggested only once several people have asked
-it in a channel where this person is and has asked, too: what one person asked stays theirs, and a closed channel's its
-own.
+They come from the index and the answer rows, never from a constant. A question is suggested only once several people
+have asked it in a channel where this person is and has asked, too: what one person asked stays theirs, and a closed
+channel's its own.
 """
 
 from collections.abc import Sequence

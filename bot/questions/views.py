@@ -1,6 +1,6 @@
 """What people see: pure functions from an answer's data to Block Kit messages.
 
-QuestionLimits are Slack's: a section's text 3,000 characters, a message 50 blocks
+Limits are Slack's: a section's text 3,000 characters, a message 50 blocks
 (https://docs.slack.dev/reference/block-kit/blocks/). All text goes through `bot.slack.mrkdwn`: documents and the
 model's words are data.
 """

@@ -3,8 +3,9 @@ way out.
 
 Slack reads `<!channel>`, `<@U…>`, `<#C…>` and `<url|label>` as control sequences, so `&`, `<` and `>` are
 escaped first and no control sequence survives:
-https://docs.slack.dev/messaging/formatting-message-text/#escaping A Markdown link becomes "label
-(address)": a document cannot hide where its link leads.
+https://docs.slack.dev/messaging/formatting-message-text/#escaping
+
+A Markdown link becomes "label (address)": a document cannot hide where its link leads.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Telling one person something, in whichever way Slack lets us: a button can be pressed where the bot is no member."""
+"""Tells one person something, in whichever way Slack lets us: a button can be pressed where the bot is no member."""
 
 from typing import Any
 
