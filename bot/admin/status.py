@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from bot.admin.tuning_views import adapter_text
 from bot.questions.answers import CALLED_OFF
 from bot.slack.mrkdwn import plain, slack_date
 from bot.slack.people import mention
@@ -18,6 +19,7 @@ from retrieval.indexing.building import Build, models
 from retrieval.indexing.reindexing import Run, open_runs
 
 MOST_SET_ASIDE = 10
+NO_ANSWER_YET = "No answer has been written yet, so I cannot say which model writes them."
 
 _COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'answered') AS answered,
@@ -29,6 +31,7 @@ SELECT count(*) FILTER (WHERE state = 'answered') AS answered,
 FROM answer
 WHERE asked_at > now() - interval '1 day'
 """
+_LAST_ANSWER = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
 _COLLECTIONS = """
 SELECT c.name, count(DISTINCT d.id) AS documents, count(k.id) AS passages,
        (SELECT max(scanned_at) FROM source WHERE collection = c.name) AS scanned_at
@@ -115,6 +118,12 @@ def read_collections(conn: Connection[Any], principals: Sequence[str] | None = N
     parameters = {"principals": None if principals is None else list(principals)}
     with conn.cursor(row_factory=class_row(Collection)) as cursor:
         return cursor.execute(_COLLECTIONS, parameters).fetchall()
+
+
+def last_answer_text(conn: Connection[Any]) -> str | None:
+    """Says which model, with which adapter, wrote the last answer; None while none was written."""
+    row = conn.execute(_LAST_ANSWER).fetchone()
+    return None if row is None else f"The last answer was written by `{plain(row[0])}` {adapter_text(row[1])}."
 
 
 def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) -> str:

@@ -9,7 +9,8 @@ import structlog
 
 from bot.admin.commands import Command, Subcommand
 from bot.admin.round_messages import follow, keep_message
-from bot.admin.tuning_views import adapter_details, adapter_text, model_text, round_text, switch_text
+from bot.admin.status import NO_ANSWER_YET, last_answer_text
+from bot.admin.tuning_views import adapter_details, model_text, round_text, switch_text
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.slack.mrkdwn import plain
 from bot.slack.workspace import error_code
@@ -32,7 +33,6 @@ FINETUNE_USAGE = (
     "Use `/journeyman finetune` to see what there is to learn from, `/journeyman finetune start` to begin a round, "
     "`/journeyman finetune now` to begin one however little there is, or `/journeyman finetune stop` to end it."
 )
-_LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
 _LEARNT_FROM = """
 SELECT count(*) FILTER (WHERE vote = 1), count(*) FILTER (WHERE vote = -1), (SELECT count(*) FROM training_example)
 FROM feedback
@@ -86,16 +86,16 @@ def rollback(command: Command, runtime: Runtime) -> str:
 
 def _overview(runtime: Runtime) -> str:
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        last_answer = conn.execute(_LAST_MODEL).fetchone()
+        last_answer = last_answer_text(conn)
         switch, newest = in_use(conn), adapters(conn)[:MOST]
     state = runtime.operations.model() if runtime.operations.model else None
     lines = [] if state is None else [model_text(state)]
     if switch is not None:
         lines.append(switch_text(switch))
     if last_answer is not None:
-        lines.append(f"The last answer was written by `{plain(last_answer[0])}` {adapter_text(last_answer[1])}.")
+        lines.append(last_answer)
     lines += [f"• `{plain(adapter.name)}`: {adapter.decision}. {plain(adapter.reason)}" for adapter in newest]
-    return "\n".join(lines) or "No answer has been written yet, so I cannot say which model writes them."
+    return "\n".join(lines) or NO_ANSWER_YET
 
 
 def _start(command: Command, runtime: Runtime) -> str | None:

@@ -17,7 +17,7 @@ from slack_bolt import Ack, App
 from slack_sdk import WebClient
 
 from bot.admin.authorization import is_admin
-from bot.admin.status import read_collections
+from bot.admin.status import last_answer_text, read_collections
 from bot.feedback.complaints import documents_to_fix
 from bot.feedback.review import review_queue
 from bot.home import tab_views
@@ -28,15 +28,12 @@ from bot.home.tab_views import AdminSection, PersonalSection
 from bot.questions.readers import personal as principals_of
 from bot.runtime import ACK_TIMEOUT, INTAKE_TIMEOUT, Runtime
 from bot.slack.blocks import Block
-from bot.slack.mrkdwn import plain
 from bot.slack.workspace import SLACK_ERRORS, error_code, is_bad_blocks, is_unknown_method
 
 log = structlog.get_logger(__name__)
 
 PICTURE_TRIES = 3  # Slack takes a moment to look at a new file before a view may show it
 PICTURE_PAUSE = 1.5  # seconds
-
-_LAST_MODEL = "SELECT model, adapter FROM answer WHERE model IS NOT NULL ORDER BY asked_at DESC LIMIT 1"
 
 
 def register(app: App, runtime: Runtime) -> None:
@@ -84,12 +81,8 @@ def _personal(conn: psycopg.Connection[Any], person: str, principals: Sequence[s
 
 
 def _administrative(conn: psycopg.Connection[Any], principals: Sequence[str]) -> AdminSection:
-    last = conn.execute(_LAST_MODEL).fetchone()
-    model = None
-    if last is not None:
-        adapter = f"with the adapter `{plain(last[1])}`" if last[1] else "without an adapter"
-        model = f"The last answer was written by `{plain(last[0])}` {adapter}."
-    return AdminSection(review_queue(conn), documents_to_fix(conn, principals), model, Figures(read_days(conn), ()))
+    figures_by_day = Figures(read_days(conn), ())
+    return AdminSection(review_queue(conn), documents_to_fix(conn, principals), last_answer_text(conn), figures_by_day)
 
 
 def _add_figures(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.admin.status import Collection
+from bot.admin.status import NO_ANSWER_YET, Collection
 from bot.feedback.complaints import DocumentsToFix
 from bot.feedback.review import QueuedAnswer
 from bot.feedback.review_views import queue_blocks, to_fix_blocks
@@ -83,7 +83,7 @@ def _administrative(admin: AdminSection) -> list[Block]:
         header("For admins: documents to fix"),
         *to_fix_blocks(admin.to_fix),
         header("For admins: how it is going"),
-        section(admin.model or "No answer has been written yet, so I cannot say which model writes them."),
+        section(admin.model or NO_ANSWER_YET),
         *_figures(admin),
     ]
 

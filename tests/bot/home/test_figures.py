@@ -1,7 +1,6 @@
 """What the admins' figures count."""
 
 from typing import Any
-from uuid import UUID
 
 from psycopg import Connection
 
@@ -10,30 +9,10 @@ from bot.feedback.votes import vote
 from bot.home.figures import Figures, read_days
 from bot.home.personal_data import my_questions
 from bot.questions import views
-from bot.questions.answering import fail_answer, finish_answer
+from bot.questions.answering import fail_answer
 from bot.questions.answers import QUESTION_DELETED, STOPPED_BY_ASKER, begin_answer
-from retrieval.answering.answer import Question, Turn
-from tests.bot.samples import answer_to
-from tests.slack_workspace import Workspace
-from tests.slack_workspace.looking import visible_text
-from tests.slack_workspace.model import Message, Person
-
-
-def asked_by(conn: Connection[Any], person: str, text: str, *, thread: str = "1.0", abstained: bool = False) -> UUID:
-    """An answered question in C1; what was asked in the thread before is its history."""
-    history = [Turn("user", "ben's words"), Turn("assistant", "yes")] if thread == "ben's" else []
-    answer_id = begin_answer(
-        conn, asked_by=person, question=Question(text, history), channel="C1", thread_ts=thread, question_ts=text
-    )
-    assert answer_id is not None
-    finish_answer(conn, answer_id, answer_to(text, abstained=abstained), answer_ts=f"a {text}")
-    return answer_id
-
-
-def words(workspace: Workspace, person: Person) -> str:
-    """What stands in the person's Home tab."""
-    view = workspace.home(person)
-    return "" if view is None else visible_text(Message("", "", "", "", blocks=view.blocks))
+from retrieval.answering.answer import Question
+from tests.bot.rows import asked_by
 
 
 def test_figures_count_each_day(conn: Connection[Any]) -> None:

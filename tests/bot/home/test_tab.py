@@ -2,10 +2,8 @@
 
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
-from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp
@@ -14,11 +12,8 @@ from bot.feedback.complaints import complain
 from bot.feedback.votes import vote
 from bot.home import tab_views
 from bot.home.personal_data import DataCounts
-from bot.questions.answering import finish_answer
-from bot.questions.answers import begin_answer
-from retrieval.answering.answer import Question, Turn
 from tests.bot.conftest import Connect, Rows
-from tests.bot.samples import answer_to
+from tests.bot.rows import asked_by
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message, Person
@@ -35,17 +30,6 @@ def bot(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> Sl
         conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [workspace.ada.id])
         conn.execute("INSERT INTO collection (name) VALUES ('default')")
     return app
-
-
-def asked_by(conn: Connection[Any], person: str, text: str, *, thread: str = "1.0", abstained: bool = False) -> UUID:
-    """An answered question in C1; what was asked in the thread before is its history."""
-    history = [Turn("user", "ben's words"), Turn("assistant", "yes")] if thread == "ben's" else []
-    answer_id = begin_answer(
-        conn, asked_by=person, question=Question(text, history), channel="C1", thread_ts=thread, question_ts=text
-    )
-    assert answer_id is not None
-    finish_answer(conn, answer_id, answer_to(text, abstained=abstained), answer_ts=f"a {text}")
-    return answer_id
 
 
 def words(workspace: Workspace, person: Person) -> str:

@@ -10,27 +10,17 @@ from psycopg import Connection
 
 from bot.questions import views
 from bot.questions.answering import answer_shown, fail_answer, finish_answer, keep_answer
-from bot.questions.answers import UnfinishedAnswer, adopt_answers, begin_answer
+from bot.questions.answers import begin_answer
 from bot.questions.conversation import thread_history
 from finetune.errors import ModelUnusable
 from retrieval.answering.answer import Event, Question, Source, Text, Turn
 from tests.bot.conftest import Connect, Rows, ask
 from tests.bot.looking import eventually, times_shown
+from tests.bot.rows import begun, unfinished_answers
 from tests.bot.samples import ANSWER_TEXT, answer_to, source
 from tests.slack_workspace import Workspace
 
 Conn = Connection[Any]
-
-
-def begun(conn: Conn, text: str = "what is alarm 4?", ts: str = "1.0", thread_ts: str = "1.0"):  # type: ignore[no-untyped-def]
-    """A pending answer to a post in C1."""
-    return begin_answer(conn, asked_by="U1", question=Question(text), channel="C1", thread_ts=thread_ts, question_ts=ts)
-
-
-def unfinished_answers(conn: Conn) -> list[UnfinishedAnswer]:
-    """What a new process finds."""
-    conn.execute("UPDATE answer SET owner = NULL")
-    return adopt_answers(conn, 1, [])
 
 
 def test_a_finished_answer_keeps_what_explains_it(conn: Conn) -> None:

@@ -5,23 +5,13 @@ from typing import Any
 from psycopg import Connection
 
 from bot.questions.answering import fail_answer, finish_answer
-from bot.questions.answers import UnfinishedAnswer, adopt_answers, begin_answer
+from bot.questions.answers import begin_answer
 from bot.questions.placing import place_answer
 from retrieval.answering.answer import Question
+from tests.bot.rows import begun, unfinished_answers
 from tests.bot.samples import answer_to
 
 Conn = Connection[Any]
-
-
-def begun(conn: Conn, text: str = "what is alarm 4?", ts: str = "1.0", thread_ts: str = "1.0"):  # type: ignore[no-untyped-def]
-    """A pending answer to a post in C1."""
-    return begin_answer(conn, asked_by="U1", question=Question(text), channel="C1", thread_ts=thread_ts, question_ts=ts)
-
-
-def unfinished_answers(conn: Conn) -> list[UnfinishedAnswer]:
-    """What a new process finds."""
-    conn.execute("UPDATE answer SET owner = NULL")
-    return adopt_answers(conn, 1, [])
 
 
 def test_a_post_is_answered_by_one_row(conn: Conn) -> None:

@@ -1,7 +1,6 @@
 """An answer that its asker alone saw, shared with the channel."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
@@ -15,34 +14,12 @@ from bot.questions.sharing import SHARED_BEFORE
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, Rows
 from tests.bot.looking import SHOWN
+from tests.bot.questions.test_asking_privately import installed, private_answer, public
 from tests.bot.samples import ANSWER_TEXT, answer_to
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
-from tests.slack_workspace.model import Message
 
-
-@pytest.fixture(autouse=True)
-def installed(workspace: Workspace, database: str) -> None:
-    """With what the manifest asks for, and nothing else; and a collection that everybody may read."""
-    workspace.install(Path("bot/manifest.yaml"))
-    with psycopg.connect(database) as conn:
-        conn.execute("INSERT INTO collection (name) VALUES ('default')")
-
-
-def private_answer(workspace: Workspace) -> Message:
-    """The answer that Ada alone sees."""
-
-    def look() -> Message | None:
-        return next((m for m in workspace.ephemerals(workspace.ada) if SHOWN in visible_text(m)), None)
-
-    found = workspace.wait_for(look)
-    assert found is not None
-    return found
-
-
-def public(workspace: Workspace) -> str:
-    """What everybody reads in the channel."""
-    return "\n".join(visible_text(message) for message in workspace.messages("maintenance"))
+__all__ = ["installed"]
 
 
 def test_an_answer_is_shared_once_and_its_thread_goes_on(workspace: Workspace, connect: Connect, rows: Rows) -> None:
