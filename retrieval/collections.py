@@ -89,7 +89,7 @@ def set_audience(conn: Connection[Any], name: str, principals: Iterable[str]) ->
     return conn.execute(_SET, {"name": name, "audience": sorted(set(principals))}).rowcount > 0
 
 
-def held(principals: Collection[str], audiences: Mapping[int, Collection[str]]) -> tuple[str, ...]:
+def with_combined(principals: Collection[str], audiences: Mapping[int, Collection[str]]) -> tuple[str, ...]:
     """The principals, and after them each `all:` that they amount to. `audiences` are those of all collections, by
     id; a collection that is not there is nobody's.
     """

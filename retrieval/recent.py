@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Recent(Generic[K, V]):
+class RecentValues(Generic[K, V]):
     """At most so many values, those that were used last. Safe from several threads."""
 
     def __init__(self, most: int) -> None:

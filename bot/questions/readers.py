@@ -27,7 +27,7 @@ from bot.admin.authorization import group_members
 from bot.runtime import INTAKE_TIMEOUT, Runtime
 from bot.slack.workspace import SLACK_ERRORS, error_code
 from retrieval.answering.answer import Question
-from retrieval.collections import held, with_made_of
+from retrieval.collections import with_combined, with_made_of
 
 log = structlog.get_logger(__name__)
 
@@ -137,7 +137,7 @@ def personal(runtime: Runtime, person: str) -> tuple[str, ...]:
             kind == "channel" and person in _members(runtime, which)
         ):
             principals.append(principal)
-    return held(principals, audiences)
+    return with_combined(principals, audiences)
 
 
 def common(runtime: Runtime, channel: str) -> tuple[str, ...]:
@@ -152,7 +152,7 @@ def common(runtime: Runtime, channel: str) -> tuple[str, ...]:
         if there <= people.full and not _is_shared(runtime, channel):
             principals.append(EVERYONE)
         principals += [f"group:{group}" for group in groups if there and there <= group_members(runtime.client, group)]
-    return held(principals, audiences)
+    return with_combined(principals, audiences)
 
 
 def restrict_question(runtime: Runtime, question: Question, channel: str, person: str, *, private: bool) -> Question:

@@ -92,12 +92,12 @@ def nearest_examples(pool: ConnectionPool[Any], embedder: Embedder, k: int, hidd
     of those in `hidden`, by content hash.
     """
 
-    def found(question: Question, standalone: str, passages: Sequence[Passage]) -> Sequence[VerifiedExample]:
+    def nearest(question: Question, standalone: str, passages: Sequence[Passage]) -> Sequence[VerifiedExample]:
         without = {passage.content_hash for passage in passages} | set(hidden)
         with pool.connection() as conn:
             return examples_for(conn, embedder, standalone, question.scope, k, without)
 
-    return found
+    return nearest
 
 
 def exemplified(examples: Sequence[VerifiedExample]) -> str:

@@ -26,12 +26,12 @@ LEAST_ADDED, BEHIND = 0.35, 0.2
 class Relevance:
     """Judges statements by their nearness to a question.
 
-    `asked` are its vectors, as it was asked and as it stands alone, of shape (2, dimensions), `codes` what it names;
+    `vectors` are its own, as it was asked and as it stands alone, of shape (2, dimensions), `codes` what it names;
     `nearest` is the cosine of the nearest sentence that was found.
     """
 
     embedder: Embedder
-    asked: Vectors
+    vectors: Vectors
     codes: frozenset[str]
     nearest: float
 
@@ -40,7 +40,7 @@ class Relevance:
 
         More is asked where the model does not lead: then what the question names must stand in these passages, too.
         """
-        near = float(np.max(self.asked @ self.embedder.embed([statement])[0]))
+        near = float(np.max(self.vectors @ self.embedder.embed([statement])[0]))
         if leads:
             return near >= LEAST
         return near >= max(LEAST_ADDED, self.nearest - BEHIND) and self._names(statement, passages)

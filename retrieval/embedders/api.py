@@ -65,7 +65,7 @@ class ApiEmbedder:
     """
 
     def __init__(self, name: str, api: Api, model: str, dimensions: int | None = None) -> None:
-        self.name, self._api, self._model, self._asked = name, api, model, dimensions
+        self.name, self._api, self._model, self._requested_dimensions = name, api, model, dimensions
         self._prompts = family_prompts(model)
         self._dimensions = dimensions
         self._most_texts = MAX_TEXTS
@@ -167,7 +167,7 @@ class ApiEmbedder:
 
     def _body(self, texts: list[str]) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self._model, "input": texts, "encoding_format": "float"}
-        return body if self._asked is None else {**body, "dimensions": self._asked}
+        return body if self._requested_dimensions is None else {**body, "dimensions": self._requested_dimensions}
 
     def _client(self) -> "Client":
         from httpx import Client  # late, as above

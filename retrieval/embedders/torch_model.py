@@ -28,7 +28,7 @@ class TorchEmbedder:
     """
 
     def __init__(self, name: str, model: str, dimensions: int | None = None, device: str = "auto") -> None:
-        self.name, self._source, self._asked, self._device = name, model, dimensions, device
+        self.name, self._source, self._requested_dimensions, self._device = name, model, dimensions, device
         self._using = threading.Lock()  # its tokenizer cannot be used by two threads at once
         self._model: Any = None
         self._prompts = Prompts()
@@ -72,7 +72,7 @@ class TorchEmbedder:
                 self._model = SentenceTransformer(
                     str(folder),
                     device=None if self._device == "auto" else self._device,
-                    truncate_dim=self._asked,
+                    truncate_dim=self._requested_dimensions,
                     trust_remote_code=False,
                     local_files_only=True,
                     model_kwargs={"use_safetensors": True},

@@ -13,11 +13,11 @@ class ActiveEmbedder:
     """One embedder of those that were given, the same until `follow` says that there is another."""
 
     def __init__(self, embedder: Embedder) -> None:
-        self._given, self.now = embedder, pinned(embedder)
+        self._embedder, self.now = embedder, pinned(embedder)
 
     def follow(self) -> bool:
         """Goes on with the embedder of the active model; False if that is the one we have."""
-        before, self.now = self.now, pinned(self._given)
+        before, self.now = self.now, pinned(self._embedder)
         return self.now is not before
 
     def require(self, conn: Connection[Any]) -> Model:

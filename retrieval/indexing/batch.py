@@ -134,7 +134,7 @@ class Batch:
             chunks = chunk_document(parsed)
             language = configuration(" ".join(block.text for block in parsed.blocks))
         except LoadError as error:
-            self._tally.fail_to_load(document.name, error, known=document.known is not None)
+            self._tally.fail_to_load(document.name, error, known=document.row is not None)
             self._end(document)
             return None
         except Exception as error:  # noqa: BLE001 - whatever a parser stumbles over is one document's failure
@@ -142,7 +142,7 @@ class Batch:
             return None
         for note in parsed.notes:
             self._tally.note(document.name, note)
-        row = document.known
+        row = document.row
         outcome = ("unchanged" if row.raw_hash == document.raw_hash else "changed") if row else "new"
         if self._extent.dry_run:
             self._foresee(row, chunks, outcome)

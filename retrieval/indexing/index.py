@@ -176,7 +176,7 @@ class _Scan:
         return False
 
     def _index(self, document: FetchedDocument) -> bool:
-        row = document.known
+        row = document.row
         if row and row.raw_hash == document.raw_hash and not self._extent.force:
             self._swaps.note_version(row, document.version)
             self._tally.count("unchanged", reused=row.chunks)

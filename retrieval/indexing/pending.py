@@ -13,7 +13,8 @@ from retrieval.origins import Fetched, SourceItem
 
 @dataclass(slots=True)
 class FetchedDocument:
-    """A document that is to be brought up to date; `over` once it has come to an end.
+    """A document that is to be brought up to date; `row` is its row in the index, and `over` says that it has come to
+    its end.
 
     `raw_hash` is the hash of all that decides what becomes of it.
     """
@@ -21,7 +22,7 @@ class FetchedDocument:
     source: int
     item: SourceItem
     fetched: Fetched
-    known: DocumentRow | None
+    row: DocumentRow | None
     over: bool = False
     raw_hash: bytes = field(init=False)
 

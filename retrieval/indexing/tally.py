@@ -1,6 +1,5 @@
 """How much a run of the index does, and what it did: counted while it lasts, told as progress, reported at the end."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -114,6 +113,3 @@ class Tally:
 
 def silent(_: Progress) -> None:
     """Takes the progress of a run that nobody watches."""
-
-
-Watch = Callable[[Progress], None]

@@ -69,7 +69,7 @@ class Bucket:
     client: Any
     bucket: str
     prefix: str
-    found: dict[str, dict[str, Any]] = field(default_factory=dict)
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def listing(self, index_names: Collection[str]) -> Listing:
         """The objects by their keys behind the prefix."""
@@ -83,17 +83,17 @@ class Bucket:
         except BotoCoreError as error:
             raise Unreachable(f"the server does not answer ({type(error).__name__})") from None
         cut = self.prefix.rfind("/") + 1
-        self.found = {entry["Key"][cut:]: entry for entry in objects if is_supported(entry["Key"])}
+        self.objects = {entry["Key"][cut:]: entry for entry in objects if is_supported(entry["Key"])}
         others = [
             entry["Key"][cut:] for entry in objects if not (is_supported(entry["Key"]) or entry["Key"].endswith("/"))
         ]
-        return Listing({name: SourceItem(name) for name in sorted(self.found)}, unsupported=others)
+        return Listing({name: SourceItem(name) for name in sorted(self.objects)}, unsupported=others)
 
     def fetch(self, item: SourceItem, since: str | None, max_bytes: int) -> Fetched | None:
         """An object's bytes, not asked for if its ETag is that of `since`."""
         from botocore.exceptions import BotoCoreError, ClientError  # an extra
 
-        entry = self.found[item.name]
+        entry = self.objects[item.name]
         if since is not None and since == entry["ETag"]:
             return None
         if entry["Size"] > max_bytes:

@@ -17,7 +17,7 @@ from retrieval.embedders import pinned
 from retrieval.embedders.torch_model import files_of, refuse_own_code
 from retrieval.embedding import Embedder, EmbedderMissing, Vectors
 from retrieval.indexing.chunking import embedding_text
-from retrieval.recent import Recent
+from retrieval.recent import RecentValues
 from retrieval.searching.passage import Passage, WordMatch
 from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.search import search
@@ -61,8 +61,8 @@ class LateInteraction:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._passages = Recent[tuple[str, str], Vectors](KEPT)
-        self._questions = Recent[tuple[str, str], Vectors](1)
+        self._passages = RecentValues[tuple[str, str], Vectors](KEPT)
+        self._questions = RecentValues[tuple[str, str], Vectors](1)
 
     @property
     def spread(self) -> float:

@@ -201,10 +201,6 @@ class Value:
     start: int
     end: int
 
-    @property
-    def is_range(self) -> bool:
-        return self.low != self.high
-
 
 def values(text: str) -> list[Value]:
     """All values of a text, in order; none overlaps another."""

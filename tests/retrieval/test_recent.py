@@ -1,11 +1,11 @@
 """What was used last stays, and no more than that."""
 
-from retrieval.recent import Recent
+from retrieval.recent import RecentValues
 
 
 def test_the_oldest_is_forgotten() -> None:
     """Where there are too many values, those that were used longest ago go."""
-    recent = Recent[str, int](2)
+    recent = RecentValues[str, int](2)
     recent.keep({"a": 1, "b": 2})
     recent.keep({"a": 1})
     recent.keep({"c": 3})
@@ -14,7 +14,7 @@ def test_the_oldest_is_forgotten() -> None:
 
 def test_all_is_forgotten_at_once() -> None:
     """After that nothing is there."""
-    recent = Recent[str, int](2)
+    recent = RecentValues[str, int](2)
     recent.keep({"a": 1})
     recent.clear()
     assert recent.among("a") == {}
@@ -22,4 +22,4 @@ def test_all_is_forgotten_at_once() -> None:
 
 def test_nothing_is_there_before_it_was_kept() -> None:
     """An unknown key has no value."""
-    assert Recent[str, int](2).among("a") == {}
+    assert RecentValues[str, int](2).among("a") == {}

@@ -66,7 +66,7 @@ def marks(question: str, passages: Sequence[Passage]) -> Marks:
 
 def _lacks_number(question: str, passages: Sequence[Passage]) -> bool:
     answer = answer_type(question)
-    return answer.number and not any(answer.is_in(s.text) for passage in passages for s in passage.sentences)
+    return answer.is_number and not any(answer.is_in(s.text) for passage in passages for s in passage.sentences)
 
 
 def _words(question: str, passages: Sequence[Passage]) -> float | None:

@@ -66,12 +66,12 @@ class _Spans:
         }
         self._scores = {
             (p, s): relevance(passage, sentence)
-            + NUMBER_BONUS * (answer.number and answer.is_in(sentence.text))
+            + NUMBER_BONUS * (answer.is_number and answer.is_in(sentence.text))
             - SHOWN_BEFORE * ((p, s) in self._shown)
             for p, passage in enumerate(passages)
             for s, sentence in enumerate(passage.sentences)
         }
-        self._leave_out_other_rows(answer.given)
+        self._leave_out_other_rows(answer.numerals)
         self._spans: list[tuple[int, int, int]] = []
         self._words_left = MAX_QUOTED_WORDS
 

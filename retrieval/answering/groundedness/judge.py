@@ -18,7 +18,7 @@ from retrieval.answering.groundedness.forms import signed
 from retrieval.answering.groundedness.readings import PassageReading, Reader, StatementReading
 from retrieval.answering.statements import without_emphasis
 from retrieval.embedding import Embedder
-from retrieval.recent import Recent
+from retrieval.recent import RecentValues
 from retrieval.searching.passage import Passage
 from retrieval.text.words import content
 
@@ -63,7 +63,7 @@ class Groundedness:
     def __init__(self, embedder: Embedder, models: Mapping[str, AdditiveModel] | None = None) -> None:
         self._reader = Reader(embedder)
         self._models = models or fitted_models()
-        self._bases = Recent[tuple[int, ...], tuple[Sequence[PassageReading], Basis]](KEPT)
+        self._bases = RecentValues[tuple[int, ...], tuple[Sequence[PassageReading], Basis]](KEPT)
 
     def judge(
         self,

@@ -15,7 +15,7 @@ from retrieval.answering.groundedness.forms import WordForm, squeezed, words
 from retrieval.embedders import pinned
 from retrieval.embedding import Embedder, Vectors
 from retrieval.indexing.chunking import embedding_text, size
-from retrieval.recent import Recent
+from retrieval.recent import RecentValues
 from retrieval.searching.passage import Passage
 from retrieval.text.sentences import split
 
@@ -68,7 +68,7 @@ class Reader:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._readings = Recent[tuple[str, ...], PassageReading](KEPT)
+        self._readings = RecentValues[tuple[str, ...], PassageReading](KEPT)
         self._question: tuple[tuple[str, str], StatementReading] = (
             ("", ""),
             StatementReading("", (), None, np.zeros(0, np.float32)),

@@ -65,11 +65,11 @@ def try_leading(
         return None
     of_quotes, of_model, own, seconds = [], [], [], []
     for labelled in sample:
-        of_quotes.append(held(quoted(labelled), labelled))
+        of_quotes.append(share_of_facts(quoted(labelled), labelled))
         started = time.monotonic()
         text = led(labelled)
         seconds.append(time.monotonic() - started)
-        of_model.append(held(text, labelled))
+        of_model.append(share_of_facts(text, labelled))
         own.append(bool(written_by_model(text)))
         progress()
     return LeadingTrial(
@@ -82,7 +82,7 @@ def try_leading(
     )
 
 
-def held(text: str, labelled: LabelledQuestion) -> float:
+def share_of_facts(text: str, labelled: LabelledQuestion) -> float:
     """The share of the facts of a right answer that a text holds; where none are named, of its words."""
     if labelled.expect:
         return sum(bool(re.search(fact, text, re.IGNORECASE)) for fact in labelled.expect) / len(labelled.expect)

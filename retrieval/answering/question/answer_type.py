@@ -10,13 +10,13 @@ from retrieval.text.words import COMMON, NUMBER_WORDS, WORD, numerals
 class AnswerType:
     """What kind of answer a question asks for.
 
-    `of` is the noun that is counted or identified, if it is named; `given` are the numbers and identifiers that the
-    question holds itself.
+    `is_number` says whether only a number answers it; `of` is the noun that is counted or identified, if it is named;
+    `numerals` are those of the numbers and identifiers that the question holds itself.
     """
 
-    number: bool
+    is_number: bool
     of: str | None
-    given: frozenset[str]
+    numerals: frozenset[str]
 
     def is_in(self, text: str) -> bool:
         """Whether the text holds a number that the question did not give itself, near the noun if one is named."""
@@ -29,7 +29,7 @@ class AnswerType:
 
     def _is_new(self, word: str) -> bool:
         in_words = word in NUMBER_WORDS and self.of not in _NAMED
-        return in_words or bool(numerals(word) - self.given)
+        return in_words or bool(numerals(word) - self.numerals)
 
 
 _COLUMN = re.compile(r"^[^:\n|]{1,60}:[ \t]", re.MULTILINE)
@@ -52,11 +52,11 @@ _NAMED = frozenset("pin port percent percentage".split())
 
 def answer_type(question: str) -> AnswerType:
     """Whether the question can only be answered with a number, judged by its interrogative (English only)."""
-    given = numerals(question)
+    own = numerals(question)
     if match := _HOW.search(question):
         noun = (match[2] or "").lower()
-        return AnswerType(True, noun if noun and noun not in COMMON else None, given)
+        return AnswerType(True, noun if noun and noun not in COMMON else None, own)
     if match := _WHICH.search(question):
         noun = match[1].lower()
-        return AnswerType(True, noun if noun in _NAMED else None, given)
-    return AnswerType(False, None, given)
+        return AnswerType(True, noun if noun in _NAMED else None, own)
+    return AnswerType(False, None, own)

@@ -81,7 +81,7 @@ def test_rows_of_another_code_are_not_quoted() -> None:
 def test_what_kind_of_answer_is_asked_for(question: str, number: bool, of: str | None) -> None:
     """The interrogative says it; other languages than English ask for nothing in particular."""
     wanted = answer_type(question)
-    assert (wanted.number, wanted.of) == (number, of)
+    assert (wanted.is_number, wanted.of) == (number, of)
 
 
 def test_a_number_that_the_question_gave_is_no_answer() -> None:

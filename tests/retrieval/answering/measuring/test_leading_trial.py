@@ -2,7 +2,7 @@
 
 from retrieval.answering.draft import blockquote
 from retrieval.answering.measuring.evaluation import LabelledQuestion
-from retrieval.answering.measuring.leading_trial import LEAST, MOST, held, tellable, try_leading
+from retrieval.answering.measuring.leading_trial import LEAST, MOST, share_of_facts, tellable, try_leading
 
 QUOTE = blockquote("The pump weighs 12 kg.", 1)
 
@@ -43,5 +43,5 @@ def test_too_few_questions_decide_nothing() -> None:
 
 def test_how_much_of_a_right_answer_is_held() -> None:
     """By its facts where they are named, else by its words."""
-    assert held("It weighs 12 kg.", labelled(1, "12", "kg", "red", "old")[0]) == 0.5
-    assert held("The pump is red.", labelled(1, answer="A red pump of steel.")[0]) == 2 / 3
+    assert share_of_facts("It weighs 12 kg.", labelled(1, "12", "kg", "red", "old")[0]) == 0.5
+    assert share_of_facts("The pump is red.", labelled(1, answer="A red pump of steel.")[0]) == 2 / 3
