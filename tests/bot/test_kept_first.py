@@ -25,7 +25,7 @@ from bot.questions.asking_privately import SHORTCUT
 from retrieval.answering.answer import Done, Event, Question, Text
 from tests.bot.conftest import ASKED, Connect, ask
 from tests.bot.samples import ANSWER_TEXT, answer_to, stand_in_chain
-from tests.bot.test_connecting import free_port
+from tests.bot.test_app import free_port
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.courier import Delivery
 from tests.slack_workspace.looking import visible_text
