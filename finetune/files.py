@@ -8,6 +8,6 @@ ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
 
 
 def file_sha256(file: Path) -> str:
-    """Hexadecimal. Raises OSError."""
+    """The SHA-256 of a file's bytes as hexadecimal digits. Raises OSError."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -28,7 +28,7 @@ def base_hashes(place: str | Path, revision: str | None = None) -> dict[str, str
 
 
 def machine() -> str:
-    """For people: what computed, besides a GPU, which has its own name."""
+    """What computed, in words for people; a GPU stands under its own name."""
     return f"{platform.machine()}, {os.cpu_count()} CPU cores, {platform.system()} {platform.release()}"
 
 

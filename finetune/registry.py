@@ -98,7 +98,7 @@ class Adapter:
 
     @property
     def erased(self) -> str | None:
-        """That it learnt from what should be forgotten, in a sentence."""
+        """What it learnt that should be forgotten since, in a sentence; None where there is nothing."""
         if not (self.stale_at or self.deleted or self.outdated):
             return None
         parts = []

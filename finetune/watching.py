@@ -16,9 +16,9 @@ from finetune.significance import wilson
 
 LEAST_VOTES = 20
 LEAST_ENDS = 50
-"""Texts of the model whose end is known."""
+"""Texts of the model whose end is known, from which on their ends tell something."""
 WORSE = 0.1
-"""By how much a share must be worse, apart from chance."""
+"""How much worse a share must be, apart from chance, for an adapter to be taken back."""
 USUAL_DOWN = 0.2
 """The share of thumbs down that is taken for usual where those before had none to compare with."""
 WATCHED = timedelta(days=14)
@@ -87,14 +87,14 @@ def watch(conn: Connection[Any]) -> Switch | None:
 
 
 def reception(conn: Connection[Any], adapter: str | None, since: Any, until: Any) -> Reception:
-    """What became of an adapter's answers in a time."""
+    """What became of an adapter's answers between two moments."""
     with conn.cursor(row_factory=class_row(Reception)) as cursor:
         values = {"adapter": adapter, "since": since, "until": until}
         return cursor.execute(_RECEPTION, values).fetchone() or Reception(0, 0, 0, 0)
 
 
 def _before(conn: Connection[Any], now: Switch, moment: Any) -> Reception:
-    """Of a trial, what everybody else is answered with meanwhile; else what answered before, in the time before."""
+    """The reception of what everybody else is answered with while a trial lasts; else of what answered before."""
     if now.trial is not None:
         return reception(conn, now.active, now.at, moment)
     row = conn.execute(_BEFORE, {"at": now.at}).fetchone()

@@ -16,9 +16,9 @@ from psycopg.types.json import Jsonb
 from structlog.contextvars import get_contextvars
 
 KEPT_DAYS = 7
-"""How long scans, builds and rounds that have ended are remembered, and"""
+"""Days for which scans, builds and rounds that have ended are remembered."""
 RUNS_KEPT_DAYS = 90
-"""runs of the index, which somebody asked for."""
+"""Days for which runs of the index, which somebody asked for, are remembered."""
 
 _LOCK_CLASS = 0x1DEA
 _COLUMNS = """id, kind, target, state, attempts, done, total, message, counts, started_by, cancelled_by, request_id,

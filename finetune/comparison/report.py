@@ -19,8 +19,8 @@ CHANGED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came out. `examples`: how many the adapter was trained on, and `training_seconds`: how long, if that is
-    known.
+    """Arms, their gains over each other, and the answers that both rest on. `examples` is how many the adapter was
+    trained on, and `training_seconds` how long, where that is known.
     """
 
     arms: Sequence[Arm]
@@ -35,7 +35,7 @@ class Comparison:
 
     @property
     def advice(self) -> str:
-        """What to do, in a few sentences."""
+        """What to do after this comparison, in a few sentences."""
         return advise(self)
 
     def changes(self, arm: str, over: str) -> list[ScoreChange]:
@@ -49,7 +49,9 @@ class Comparison:
         return sorted(changes, key=lambda change: -abs(change.after - change.before))
 
     def table(self, price_per_hour: float | None = None) -> str:
-        """For people: the arms, then the paired differences. The price is that of the machine that answers."""
+        """The arms and then the paired differences as lines of text; `price_per_hour` is that of the machine that
+        answers.
+        """
         return "\n".join([*_arm_lines(self.arms, price_per_hour), *_gain_lines(self.gains)])
 
     def chart(self) -> bytes | None:
@@ -57,12 +59,12 @@ class Comparison:
         return chart(self.arms)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """All of it as values that JSON can hold."""
         return {**asdict(self), "advice": self.advice}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Comparison":
-        """What `as_dict` wrote."""
+        """The comparison that `as_dict` gave these values of."""
         answers = {name: [Written(**values) for values in arm] for name, arm in data["answers"].items()}
         return compare(answers, data["examples"], data.get("training_seconds"))
 

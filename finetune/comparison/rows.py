@@ -35,12 +35,12 @@ class StoredComparison:
 
 
 def store(conn: Connection[Any], comparison: Comparison, *, questions: str, model: str, adapter: str | None) -> None:
-    """Keeps what came out."""
+    """Keeps a comparison, and what it was made with."""
     values = {"questions": questions, "model": model, "adapter": adapter}
     conn.execute(_STORE, {**values, "report": Jsonb(comparison.as_dict()), "chart": comparison.chart()})
 
 
 def latest(conn: Connection[Any]) -> StoredComparison | None:
-    """The last one that was made, if there is any."""
+    """The comparison that was made last; None where there is none yet."""
     with conn.cursor(row_factory=class_row(StoredComparison)) as cursor:
         return cursor.execute(_LATEST).fetchone()

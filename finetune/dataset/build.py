@@ -24,8 +24,6 @@ from finetune.dataset.signals import examples_of
 from finetune.dataset.splitting import question_key, sides
 from finetune.dataset.votes import without_suspicious
 
-Tell = Callable[[str], None]
-
 
 def build(
     answers: Sequence[AnswerRow],
@@ -36,7 +34,7 @@ def build(
     decided: Mapping[str, Split] | None = None,
     synthetic: Sequence[Example] = (),
     counts: Counter[str] | None = None,
-    tell: Tell = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Dataset:
     """The dataset of these answers. The same arguments give the same lines and the same hash.
 

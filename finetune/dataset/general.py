@@ -16,6 +16,6 @@ class GeneralQuestion:
 
 @cache
 def general_questions() -> tuple[GeneralQuestion, ...]:
-    """The questions of the package."""
+    """The questions that come with the package, the same for every adapter."""
     lines = files("finetune.dataset").joinpath("general.jsonl").read_text("utf-8").splitlines()
     return tuple(GeneralQuestion(row["question"], tuple(row["expect"])) for row in map(json.loads, lines))

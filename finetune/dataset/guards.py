@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def usable_answers(answers: Iterable[AnswerRow], counts: Counter[str]) -> list[AnswerRow]:
-    """Those whose words were not deleted and whose passages everybody may read and still can."""
+    """The answers whose words were not deleted and whose passages everybody may read and still can."""
     usable = []
     for answer in answers:
         if not answer.prompted and not answer.abstained:
@@ -38,7 +38,7 @@ def usable_answers(answers: Iterable[AnswerRow], counts: Counter[str]) -> list[A
 
 
 def for_everyone(examples: Iterable[Example], counts: Counter[str]) -> list[Example]:
-    """Those of which every passage is for everyone: search may have added one for a correction."""
+    """The examples of which every passage is for everyone: search may have added one for a correction."""
     public = []
     for example in examples:
         if all(passage.everyone for passage in example.passages):
@@ -173,7 +173,7 @@ def untruncated(
     max_tokens: int,
     counts: Counter[str],
 ) -> list[Example]:
-    """Those whose longest answer fits behind its prompt: a trainer would cut the answer, not the passages."""
+    """The examples whose longest answer fits behind its prompt: a trainer would cut the answer, not the passages."""
     fitting = []
     for example in examples:
         answers = [text for text in (example.completion, example.rejected) if text is not None]
@@ -203,17 +203,17 @@ class Contamination:
         self._ngrams = {ngram for question in questions for ngram in _ngrams(question)}
 
     def holds(self, question: str) -> bool:
-        """By its words; whether it is alike in meaning is for the embedder to say."""
+        """Whether a question has the words of one of these; whether it has its meaning is for the embedder to say."""
         return normal(question) in self._same or not self._ngrams.isdisjoint(_ngrams(question))
 
 
 def normal(text: str) -> str:
-    """The words of a text, for comparing."""
+    """The words of a text in lower case with one space between them, by which texts are compared."""
     return " ".join(_WORD.findall(text.lower()))
 
 
 def assistant_turn(text: str) -> Message:
-    """A text as the model's turn."""
+    """A text as the model's turn of a conversation, with control tokens broken."""
     return {"role": "assistant", "content": without_markers(text)}
 
 

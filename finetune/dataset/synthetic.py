@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
-"""So that people's examples are newer and are preferred."""
+"""When synthetic examples were asked, so that people's are newer and are preferred."""
 MIN_WORDS, MAX_WORDS = 4, 30
-"""Of a question."""
+"""How many words a question has."""
 MOST_STATEMENTS = 2
-"""As the prompt asks for them."""
+"""Statements of an example's answer, as the prompt asks for them."""
 _ASK = (
     "{where}\n{text}\n\n"
     "Write one short question about {topic} that somebody who has not read this text would ask and that it answers."

@@ -7,7 +7,7 @@ from finetune.evaluation.gate import Outcome
 
 ABSTAINING = "abstaining"
 Means = dict[str, dict[str, dict[str, float]]]
-"""By set, by score, and by arm; beside the arms stands "n", the number of questions."""
+"""Means by set, by score, and by arm; beside the arms stands "n", the number of questions."""
 
 
 def figures(arms: Mapping[str, Sequence[Outcome]]) -> Means:
@@ -28,7 +28,7 @@ def _means(by_arm: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def _abstaining(arms: Mapping[str, Sequence[Outcome]]) -> dict[str, dict[str, float]]:
-    """Of refusals the share that were right, and of questions without an answer the share that were refused, by arm."""
+    """By arm, the share of refusals that were right, and of questions without an answer the share that were refused."""
     rates = {arm: _abstention_rates(outcomes) for arm, outcomes in arms.items()}
     n = max((rate["n"] for rate in rates.values()), default=0)
     by_name = {

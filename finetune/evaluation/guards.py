@@ -27,7 +27,7 @@ OPTIONAL = (
 
 
 def guards_for(items: Sequence[EvaluationItem]) -> list[Guard]:
-    """Those that every adapter must pass, and those that these questions tell about besides."""
+    """The guards that every adapter must pass, and those besides that these items tell about."""
     scored = {(PRIMARY, item.set) for item in items}
     scored |= {(score, item.set) for item in items if item.right is not None for score in ("chrf", "similarity")}
     return [*REQUIRED, *(guard for guard in OPTIONAL if (guard.score, guard.set) in scored)]

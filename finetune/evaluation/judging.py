@@ -83,7 +83,7 @@ def judge_guards(report: dict[str, Any], sets: Sequence[str]) -> list[Guard]:
 
 
 def agreement(pairs: Sequence[tuple[bool, bool]]) -> Agreement:
-    """Of verdicts in pairs: the judge's and people's."""
+    """How far a judge and people agree, from pairs of their verdicts."""
     n = len(pairs)
     if not n:
         return Agreement(0, 0.0, 0.0)

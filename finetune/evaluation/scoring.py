@@ -36,8 +36,8 @@ def quoted(text: str) -> str:
 
 
 def worth(text: str, *, expect: Sequence[str], right: str | None, abstained: bool = False) -> float:
-    """In [0, 1]: the facts of `expect` anywhere in it, else the words that quotes or model share with a right answer,
-    whichever are nearer to it.
+    """What an answer is worth, in [0, 1]: the facts of `expect` anywhere in it, else the words that quotes or model
+    share with a right answer, whichever are nearer to it.
 
     Raises ValueError if there is nothing to judge by.
     """

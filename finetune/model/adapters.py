@@ -99,7 +99,7 @@ class Adapters:
             )
 
     def _forget(self, folder: Path, name: str) -> None:
-        """What of a failed one is in the model goes out of it again, and what was in use is in use still."""
+        """Takes out of the model what of a failed adapter is in it, and puts to use again what was in use."""
         self._names.pop(folder, None)
         if self._tuned is not None and name in self._tuned.peft_config:
             self._tuned.delete_adapter(name)
@@ -111,6 +111,6 @@ class Adapters:
 
 
 def _require_plain(folder: Path, config: Any) -> None:
-    """Nothing that travels badly: no whole modules, and no start that changes the base."""
+    """Refuses what travels badly: an adapter that replaces whole modules."""
     if config.modules_to_save:
         raise ModelUnusable(f"The adapter {folder} replaces whole modules; only plain LoRA can be served.")

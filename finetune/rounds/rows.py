@@ -132,7 +132,7 @@ def open_round(conn: Connection[Any]) -> Round | None:
 
 
 def note_dataset(conn: Connection[Any], number: int, dataset: int, clusters: int) -> None:
-    """Which dataset a round learns from: if it is taken up again, from the same."""
+    """Writes which dataset a round learns from, so that a process that goes on with it takes the same."""
     conn.execute(_DATASET, {"id": number, "dataset": dataset, "clusters": clusters})
 
 
@@ -142,7 +142,7 @@ def note_cost(conn: Connection[Any], number: int, **cost: Any) -> None:
 
 
 def end(conn: Connection[Any], number: int, state: State, reason: str) -> None:
-    """How a round ended."""
+    """Writes how an open round ended, and why."""
     conn.execute(_END, {"id": number, "state": state, "reason": reason})
 
 

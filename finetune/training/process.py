@@ -22,7 +22,8 @@ KILLS = 3
 ERRORS = "stderr.txt"
 MESSAGE_CHARACTERS = 2000
 
-Tell = Callable[[Step | None], None]
+OnStep = Callable[[Step | None], None]
+"""Hears of each step, and of None several times a second while there is none; what it raises ends the process."""
 
 
 def prepare(folder: Path, spec: TrainingSpec) -> None:
@@ -41,21 +42,20 @@ def prepare(folder: Path, spec: TrainingSpec) -> None:
 def run(
     folder: Path,
     spec: TrainingSpec,
-    tell: Tell = lambda _: None,
+    on_step: OnStep = lambda _: None,
     must_wait: Callable[[], bool] = lambda: False,
     command: list[str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Trained:
     """Carry out a run in a process of its own and wait for it; what was done before is gone on with.
 
-    `tell` hears of each step, and of None several times a second while there is none; what it raises ends the process
-    and rises. While `must_wait` says so, the process pauses between two steps. `environment` is the process's, None for
-    our own. Raises TrainingFailed with the reason.
+    What `on_step` raises rises. While `must_wait` says so, the process pauses between two steps. `environment` is the
+    process's, None for our own. Raises TrainingFailed with the reason.
     """
     prepare(folder, spec)
     command, kills, steps = command or [sys.executable, "-m", "finetune.training", "--watched"], 0, 0
     while not (folder / RESULT).is_file():
-        status = _watch(folder, tell, must_wait, command, environment)
+        status = _watch(folder, on_step, must_wait, command, environment)
         if (folder / RESULT).is_file():
             break
         if status >= 0:
@@ -72,23 +72,23 @@ def run(
 def probe(
     folder: Path,
     spec: TrainingSpec,
-    tell: Tell = lambda _: None,
+    on_step: OnStep = lambda _: None,
     must_wait: Callable[[], bool] = lambda: False,
     environment: Mapping[str, str] | None = None,
 ) -> Trained:
-    """What a few steps of the run cost, and how many the whole has. Nothing of them stays; they are told by `run`."""
+    """What a few steps of the run cost, and how many the whole has. Nothing of them stays; `run` takes them anew."""
     trial = folder.with_name(f".{folder.name}.probe")
     shutil.rmtree(trial, ignore_errors=True)
     try:
         short = replace(spec, max_steps=PROBE_STEPS, checkpoint_steps=PROBE_STEPS + 1)
-        return run(trial, short, tell, must_wait, environment=environment)
+        return run(trial, short, on_step, must_wait, environment=environment)
     finally:
         shutil.rmtree(trial, ignore_errors=True)
 
 
 def _watch(
     folder: Path,
-    tell: Tell,
+    on_step: OnStep,
     must_wait: Callable[[], bool],
     command: list[str],
     environment: Mapping[str, str] | None,
@@ -103,22 +103,22 @@ def _watch(
             env=environment,
         )
     try:
-        _attend(child, folder, tell, must_wait)
+        _attend(child, folder, on_step, must_wait)
     finally:
         _end(child)
     return child.returncode
 
 
-def _attend(child: "subprocess.Popen[bytes]", folder: Path, tell: Tell, must_wait: Callable[[], bool]) -> None:
+def _attend(child: "subprocess.Popen[bytes]", folder: Path, on_step: OnStep, must_wait: Callable[[], bool]) -> None:
     count, waiting = 0, False
     while True:
         ended = child.poll() is not None
         for step in read_progress(folder)[count:]:
             count += 1
-            tell(step)
+            on_step(step)
         if ended:
             return
-        tell(None)
+        on_step(None)
         if must_wait() != waiting:
             waiting = not waiting
             _say(child, "wait" if waiting else "go")

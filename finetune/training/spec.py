@@ -57,7 +57,7 @@ class TrainingSpec:
 
     @property
     def scale(self) -> int:
-        """LoRA's alpha."""
+        """LoRA's alpha, which the weights of the adapter are scaled by."""
         return 2 * self.rank if self.alpha is None else self.alpha
 
     @property
@@ -66,12 +66,12 @@ class TrainingSpec:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def save(self, file: Path) -> None:
-        """Writes it as JSON."""
+        """Writes the spec into a file as JSON."""
         file.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, file: Path) -> "TrainingSpec":
-        """What `save` wrote."""
+        """The spec that `save` wrote into a file."""
         return cls(**json.loads(file.read_text(encoding="utf-8")))
 
 
@@ -120,5 +120,5 @@ class Trained:
         return self.tokens / self.seconds if self.seconds else 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """All of it as values that JSON can hold."""
         return asdict(self) | {"tokens_per_second": round(self.tokens_per_second, 1)}

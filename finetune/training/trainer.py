@@ -203,7 +203,7 @@ def _preference_batches(spec: TrainingSpec, rows: Sequence[Row]) -> dict[str, An
 
 
 def _class_weights(rows: Sequence[Row]) -> dict[str, float]:
-    """So that good and bad answers weigh the same, as TRL's documentation asks of KTO."""
+    """Weights by which good and bad answers count the same, as TRL's documentation asks of KTO."""
     good = sum(row["label"] for row in rows)
     bad = len(rows) - good
     return {"desirable_weight": max(1.0, bad / good), "undesirable_weight": max(1.0, good / bad)}
