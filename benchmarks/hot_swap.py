@@ -171,7 +171,7 @@ def fly(app: Application, serving: Serving, seen: Seen, questions: int) -> tuple
 
 def mixed(model: Path | str, adapter: Path, tokens: int, seen: Seen) -> int:
     """How many texts are not what their adapter writes alone, in a model of its own."""
-    found = 0
+    mixtures = 0
     for name in (None, NAME):
         lone = load_chat_model(model, device="cpu", max_tokens=tokens, adapter=adapter if name else None)
         whole: dict[str, str] = {}
@@ -179,9 +179,19 @@ def mixed(model: Path | str, adapter: Path, tokens: int, seen: Seen) -> int:
             prompt = lone.render(messages)
             if prompt not in whole:
                 whole[prompt] = lone.invoke(messages).text
-            found += not whole[prompt].startswith(text) or not text
+            mixtures += not whole[prompt].startswith(text) or not text
         print(f"  {name or 'no adapter'}: {len(whole)} prompts, such as {next(iter(whole.values()), '')!r}", flush=True)
-    return found
+    return mixtures
+
+
+def list_adapter(app: Application, folder: Path) -> None:
+    """Writes the adapter into the registry, and has the model answer without it."""
+    with app.connect() as conn:
+        sha256 = file_sha256(folder / "adapter_model.safetensors")
+        adapter = registry.TrainedAdapter(NAME, None, None, None, app.base, sha256, {}, {}, "promote", "better")
+        registry.add(conn, adapter)
+        if registry.active_adapter(conn):
+            registry.rollback(conn, by="benchmark", reason="to begin again")
 
 
 def main() -> None:
@@ -195,13 +205,7 @@ def main() -> None:
     with application(settings) as app:
         app.index([write_documents(options.folder / "documents")], "default", lambda _: None)
         place, adapter = app.model_place(), train_adapter(app, options.folder, options.threads)
-        with app.connect() as conn:
-            sha256 = file_sha256(adapter / "adapter_model.safetensors")
-            registry.add(
-                conn, registry.TrainedAdapter(NAME, None, None, None, app.base, sha256, {}, {}, "promote", "better")
-            )
-            if (now := registry.in_use(conn)) and now.active:
-                registry.rollback(conn, by="benchmark", reason="to begin again")
+        list_adapter(app, adapter)
         model = Watched(load_model(place, device="cpu"), max_tokens=options.tokens)
         serving = Serving(app.pool, AnswerChain(app.pool, app.embedder, model), model, app.adapters, app.base)
         started = time.monotonic()

@@ -23,6 +23,7 @@ import platform
 import random
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,34 +149,35 @@ class Crowd:
                 reject(conn, answer, REVIEWER)
 
 
-def do_round(app: Application, wanted: RoundRequest) -> dict[str, Any]:
+def do_round(app: Application, request: RoundRequest) -> dict[str, Any]:
     """How the round ended, with what the gate saw on the terminal."""
     with app.connect() as conn:
-        found = request_round(conn, wanted, REVIEWER)
-        told = ""
+        row = request_round(conn, request, REVIEWER)
+        last_stage = ""
 
         def show(progress: Any) -> None:
-            nonlocal told
+            nonlocal last_stage
             stage = progress.message.partition(":")[0]
-            if stage != told and not stage.startswith("Examining"):
+            if stage != last_stage and not stage.startswith("Evaluating"):
                 print(f"  {progress.message}", flush=True)
-            if stage.startswith("Examining") and progress.done % 20 == 0:
+            if stage.startswith("Evaluating") and progress.done % 20 == 0:
                 print(f"  evaluated {progress.done} of {progress.total}", flush=True)
-            told = stage
+            last_stage = stage
 
-        carry_out_job(conn, found.job_id or 0, lambda tell: app.finetune(conn, found.job_id or 0, tell), show)
-        ended = of_job(conn, found.job_id or 0) or found
+        job = row.job_id or 0
+        carry_out_job(conn, job, lambda tell: app.finetune(conn, job, tell), show)
+        ended = of_job(conn, job) or row
         print(f"  round {ended.id}: {ended.state}. {ended.reason}")
         print(f"  cost: {json.dumps(dict(ended.cost))}")
-        made = next((adapter for adapter in registry.adapters(conn) if adapter.name == ended.adapter), None)
-    if made:
-        print(f"  gain: {json.dumps(dict(made.metrics['gain']))}")
-        for part, scores in made.metrics["sets"].items():
+        adapter = next((adapter for adapter in registry.adapters(conn) if adapter.name == ended.adapter), None)
+    if adapter:
+        print(f"  gain: {json.dumps(dict(adapter.metrics['gain']))}")
+        for part, scores in adapter.metrics["sets"].items():
             print(f"  {part}: {json.dumps(dict(scores))}")
     if ended.dataset_id:
         report = json.loads((app.datasets / str(ended.dataset_id) / "dataset.json").read_text())["report"]
         print(f"  dataset: {json.dumps(report)}", flush=True)
-    return {"state": ended.state, "reason": ended.reason, "adapter": made.name if made else None}
+    return {"state": ended.state, "reason": ended.reason, "adapter": adapter.name if adapter else None}
 
 
 def said(app: Application, question: str) -> dict[str, Any]:
@@ -192,23 +194,86 @@ def there_and_back(
         with app.connect() as conn:
             registry.promote(conn, adapter, by=REVIEWER, reason="to show the switch, against the gate")
         print("  promoted by hand, with a reason, for the gate did not")
-    shown: dict[str, Any] = {}
+    switch: dict[str, Any] = {}
     same = 0
-    for one in golden:
-        tuned = said(app, one.question)
+    for item in golden:
+        tuned = said(app, item.question)
         assert tuned["adapter"] == adapter
-        if tuned["text"] != before[one.id]["text"]:
-            shown = {"question": one.question, "before": before[one.id], "tuned": tuned}
+        if tuned["text"] != before[item.id]["text"]:
+            switch = {"question": item.question, "before": before[item.id], "tuned": tuned}
             break
         same += 1
     with app.connect() as conn:
         registry.rollback(conn, by=REVIEWER, reason="to show the way back")
-    if shown:
-        shown["after"] = said(app, shown["question"])
-    return shown | {"answered the same before": same}
+    if switch:
+        switch["after"] = said(app, switch["question"])
+    return switch | {"answered the same before": same}
 
 
-def main() -> None:
+class Stages:
+    """What was made before, in files of a folder, so that a run that was cut off goes on where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def made(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` returned before, or returns now."""
+        file = self._folder / name
+        if not file.exists():
+            text = json.dumps(make(), indent=1)
+            file.with_suffix(".writing").write_text(text)
+            file.with_suffix(".writing").rename(file)
+        return json.loads(file.read_text())
+
+
+def live(crowd: Crowd, stages: Stages, questions: Sequence[LabelledQuestion]) -> None:
+    """People ask, vote and correct."""
+    days = [stages.made(f"lived-{item.id}.json", partial(crowd.live_with, item)) for item in questions]
+    counts = {name: sum(day["did"][name] for day in days) for name in days[0]["did"]}
+    print(f"votes and corrections: {json.dumps(counts)}", flush=True)
+
+
+def learn_and_return(
+    app: Application, stages: Stages, request: RoundRequest, golden: Sequence[LabelledQuestion]
+) -> dict[str, Any]:
+    """A round, its adapter answering, and the way back; returns the question that shows it, {} without an adapter."""
+    plain = [item for item in golden if item.answerable and not item.history]
+    before = stages.made("before.json", lambda: {item.id: said(app, item.question) for item in plain})
+    print("a round", flush=True)
+    ended = stages.made("round.json", lambda: do_round(app, request))
+    print(f"  {ended['state']}: {ended['reason']}", flush=True)
+    if ended["adapter"] is None:
+        print("  there is no adapter to show the switch by")
+        return {}
+    promoted = ended["state"] == "promoted"
+    switch: dict[str, Any] = stages.made(
+        "shown.json", lambda: there_and_back(app, ended["adapter"], promoted, plain, before)
+    )
+    print(json.dumps(switch, indent=1), flush=True)
+    return switch
+
+
+def learn_poison(
+    app: Application,
+    crowd: Crowd,
+    stages: Stages,
+    request: RoundRequest,
+    questions: Sequence[LabelledQuestion],
+) -> dict[str, Any]:
+    """A round over corrections that are true and answer something else; returns how it ended."""
+    print("a poisoned round", flush=True)
+    withdrawn = stages.made("withdrawn.json", crowd.withdraw_all)
+    sentences = crowd.sentences_for(questions)
+    for place, (item, sentence) in enumerate(zip(questions, sentences, strict=True)):
+        person = HOSTILE[place % len(HOSTILE)]
+        stages.made(f"poison-{item.id}.json", partial(crowd.poison, item, person, sentence))
+    print(f"  {withdrawn} right corrections taken back, {len(sentences)} wrong ones approved", flush=True)
+    poisoned: dict[str, Any] = stages.made("poisoned.json", lambda: do_round(app, request))
+    print(f"  {poisoned['state']}: {poisoned['reason']}", flush=True)
+    return poisoned
+
+
+def options_given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("questions", type=Path)
@@ -217,67 +282,36 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=8.0)
     parser.add_argument("--rank", type=int, default=8)
     parser.add_argument("--rate", type=float, default=5e-4)
-    options = parser.parse_args()
-    out: Path = options.out
-    out.mkdir(parents=True, exist_ok=True)
+    return parser.parse_args()
 
-    def kept(name: str, make: Callable[[], Any]) -> Any:
-        """What was made before, or now."""
-        file = out / name
-        if not file.exists():
-            text = json.dumps(make(), indent=1)
-            file.with_suffix(".writing").write_text(text)
-            file.with_suffix(".writing").rename(file)
-        return json.loads(file.read_text())
 
-    everything = load_questions(options.questions)
-    golden = everything[2::3]
-    crowd_questions = [one for place, one in enumerate(everything) if place % 3 != 2]
+def main() -> None:
+    options = options_given()
+    options.out.mkdir(parents=True, exist_ok=True)
+    stages, everything = Stages(options.out), load_questions(options.questions)
+    golden, questions = everything[2::3], [item for place, item in enumerate(everything) if place % 3 != 2]
     lines = [line for line in options.questions.read_text().splitlines() if line.strip()]
-    (out / "golden.jsonl").write_text("\n".join(lines[2::3]) + "\n")
+    (options.out / "golden.jsonl").write_text("\n".join(lines[2::3]) + "\n")
     settings = Settings(
-        home=out / "home",
+        home=options.out / "home",
         threads=options.threads,
         max_answer_tokens=64,
-        golden_questions=out / "golden.jsonl",
+        golden_questions=options.out / "golden.jsonl",
         finetune_floor=1,
         finetune_questions=20,
     )
-    wanted = RoundRequest(epochs=options.epochs, learning_rate=options.rate, rank=options.rank, now=True)
+    request = RoundRequest(epochs=options.epochs, learning_rate=options.rate, rank=options.rank, now=True)
     with application(settings) as app:
         app.index([options.corpus], "default", lambda _: None)
         crowd = Crowd(app)
-        print(f"{len(crowd_questions)} questions of the crowd, {len(golden)} golden", flush=True)
-        lived = [kept(f"lived-{one.id}.json", lambda one=one: crowd.live_with(one)) for one in crowd_questions]
-        counts = {name: sum(one["did"][name] for one in lived) for name in lived[0]["did"]}
-        print(f"votes and corrections: {json.dumps(counts)}", flush=True)
-        plain = [one for one in golden if one.answerable and not one.history]
-        before = kept("before.json", lambda: {one.id: said(app, one.question) for one in plain})
-
-        print("a round", flush=True)
-        ended = kept("round.json", lambda: do_round(app, wanted))
-        print(f"  {ended['state']}: {ended['reason']}", flush=True)
-        shown: dict[str, Any] = {}
-        if ended["adapter"] is None:
-            print("  there is no adapter to show the switch by")
-        else:
-            promoted = ended["state"] == "promoted"
-            shown = kept("shown.json", lambda: there_and_back(app, ended["adapter"], promoted, plain, before))
-            print(json.dumps(shown, indent=1), flush=True)
-
-        print("a poisoned round", flush=True)
-        withdrawn = kept("withdrawn.json", crowd.withdraw_all)
-        sentences = crowd.sentences_for(crowd_questions)
-        for place, (one, sentence) in enumerate(zip(crowd_questions, sentences, strict=True)):
-            person = HOSTILE[place % len(HOSTILE)]
-            kept(f"poison-{one.id}.json", lambda o=one, p=person, s=sentence: crowd.poison(o, p, s))
-        print(f"  {withdrawn} right corrections taken back, {len(sentences)} wrong ones approved", flush=True)
-        poisoned = kept("poisoned.json", lambda: do_round(app, wanted))
-        print(f"  {poisoned['state']}: {poisoned['reason']}", flush=True)
+        print(f"{len(questions)} questions of the crowd, {len(golden)} golden", flush=True)
+        live(crowd, stages, questions)
+        switch = learn_and_return(app, stages, request, golden)
+        poisoned = learn_poison(app, crowd, stages, request, questions)
     print(f"{platform.machine()}, {options.threads} threads")
     assert poisoned["state"] == "refused", "the gate did not refuse poison"
-    assert shown.get("question"), "no golden question was answered otherwise by the adapter"
-    assert shown["after"] == shown["before"], "after the rollback the answer is not what it was"
+    assert switch.get("question"), "no golden question was answered otherwise by the adapter"
+    assert switch["after"] == switch["before"], "after the rollback the answer is not what it was"
 
 
 if __name__ == "__main__":

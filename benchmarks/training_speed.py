@@ -48,8 +48,8 @@ def ours(dataset: Path, threads: int, steps: int) -> float:
             device="cpu",
         ).save(place / "spec.json")
         train(place)
-        steps = read_progress(place)[1:]
-    return sum(step.tokens for step in steps) / sum(step.seconds for step in steps)
+        done = read_progress(place)[1:]
+    return sum(step.tokens for step in done) / sum(step.seconds for step in done)
 
 
 def plain(dataset: Path, threads: int, steps: int, **arguments: Any) -> float:

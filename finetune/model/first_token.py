@@ -16,7 +16,9 @@ _MARKS = " \t\n\"'`*.,:;!#_-▁Ġ"
 
 
 def probability_of_yes(alternatives: Iterable[tuple[str, float]]) -> float | None:
-    """How likely yes is rather than no, in [0, 1], from tokens and their natural log probabilities; None without them."""
+    """How likely yes is rather than no, in [0, 1], from tokens and their natural log probabilities; None if neither is
+    there.
+    """
     weights = {YES: 0.0, NO: 0.0}
     for token, log_probability in alternatives:
         word = token.strip(_MARKS).lower()
