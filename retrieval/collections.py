@@ -94,9 +94,16 @@ def with_combined(principals: Collection[str], audiences: Mapping[int, Collectio
     id; a collection that is not there is nobody's.
     """
     has = dict.fromkeys(principals)
-    combined = {named for audience in audiences.values() for named in audience if named.startswith(ALL)}
+    combined = {
+        principal_name
+        for audience in audiences.values()
+        for principal_name in audience
+        if principal_name.startswith(ALL)
+    }
     while new := [
-        named for named in sorted(combined - has.keys()) if all(has.keys() & audiences.get(i, ()) for i in _ids(named))
+        principal_name
+        for principal_name in sorted(combined - has.keys())
+        if all(has.keys() & audiences.get(i, ()) for i in _ids(principal_name))
     ]:
         has.update(dict.fromkeys(new))
     return tuple(has)
@@ -127,7 +134,7 @@ def collection_for(conn: Connection[Any], principal: str, name: str) -> str:
     Where an admin has given one of this name another audience, it is the next one, with a number.
     """
     names = (name if number == 1 else f"{name} ({number})" for number in count(1))
-    return next(named for named in names if _is_for(conn, named, principal))
+    return next(candidate for candidate in names if _is_for(conn, candidate, principal))
 
 
 def with_made_of(conn: Connection[Any], names: Iterable[str], channel: str) -> list[str]:

@@ -47,7 +47,7 @@ class Relevance:
 
     def _names(self, statement: str, passages: Sequence[Passage]) -> bool:
         """Whether a code of the question, if it has any, stands in the statement or in what it rests on."""
-        texts = [statement, *(f"{one.title} {one.heading} {one.text}" for one in passages)]
+        texts = [statement, *(f"{passage.title} {passage.heading} {passage.text}" for passage in passages)]
         return not self.codes or any(self.codes & frozenset(identifiers(text)) for text in texts)
 
 

@@ -36,14 +36,14 @@ def holds(passages: Sequence[Passage], statement: str) -> bool:
     This is asked besides of a weak model, which makes up what shares words with the passages; the probability that
     passages bear a statement out is fitted to what people and large models write.
     """
-    words, certain, typed, denied = content(statement), exact(statement), codes(statement), denies(statement)
+    words, certain, typed, denial = content(statement), exact(statement), codes(statement), denies(statement)
     for passage in passages:
         above = f"{passage.title} {passage.heading}"
         for lines in _windows(passage):
             line_words = content(f"{lines} {above}")
             share = sum(is_covered(word, line_words) for word in words) / max(1, len(words))
             exactly = all(is_covered(word, line_words) for word in certain) and typed <= codes(f"{lines} {above}")
-            if share >= MIN_SHARE and exactly and denies(lines) == denied:
+            if share >= MIN_SHARE and exactly and denies(lines) == denial:
                 return len(words) >= MIN_WORDS
     return False
 

@@ -115,8 +115,8 @@ class ApiEmbedder:
         while True:
             self._pace.wait()
             try:
-                left = max(give_up_at - time.monotonic(), 1.0)
-                response = self._client().post("embeddings", json=self._body(texts), timeout=min(TIMEOUT, left))
+                remaining = max(give_up_at - time.monotonic(), 1.0)
+                response = self._client().post("embeddings", json=self._body(texts), timeout=min(TIMEOUT, remaining))
             except TransportError as error:
                 reason, pause = f"does not answer ({_line(error)})", None
             except HTTPError as error:

@@ -80,7 +80,10 @@ class Batch:
         before = attempts.get(document.name)
         if before is None or before.raw_hash != document.raw_hash:
             self._window.append(document)
-            if len(self._window) >= WINDOW or sum(len(one.fetched.data) for one in self._window) >= WINDOW_BYTES:
+            if (
+                len(self._window) >= WINDOW
+                or sum(len(pending.fetched.data) for pending in self._window) >= WINDOW_BYTES
+            ):
                 self.write()
             return True
         if before.attempts >= LIMIT:
@@ -99,13 +102,13 @@ class Batch:
             return
         source, writes = window[0].source, not self._extent.dry_run
         if writes:
-            names, hashes = [one.name for one in window], [one.raw_hash for one in window]
+            names, hashes = [document.name for document in window], [document.raw_hash for document in window]
             begin_attempts(self._conn, source, names, hashes, since=self._extent.attempts_since)
         try:
-            self._write([chunked for one in window if (chunked := self._parse(one))])
+            self._write([chunked for document in window if (chunked := self._parse(document))])
         except BaseException:
             # The process lives, so what stopped it was none of the documents.
-            unfinished = [one.name for one in window if not one.over]
+            unfinished = [document.name for document in window if not document.over]
             if writes and not self._conn.closed:
                 with suppress(psycopg.Error):
                     take_back_attempts(self._conn, source, unfinished)

@@ -54,9 +54,9 @@ def prune_vectors(conn: Connection[Any], days: int = KEPT_DAYS, batch: int = BAT
     conn.execute("ANALYZE unused_vector")
     while conn.execute(_USED_AGAIN, {"batch": batch}).rowcount:
         pass
-    pruned, size = 0, 1
+    total, size = 0, 1
     while size:
-        size, dropped = conn.execute(_NEXT_BATCH, {"batch": batch, "days": days}).fetchone() or (0, 0)
-        pruned += dropped
+        size, count = conn.execute(_NEXT_BATCH, {"batch": batch, "days": days}).fetchone() or (0, 0)
+        total += count
     conn.execute("DROP TABLE unused_vector")
-    return pruned
+    return total

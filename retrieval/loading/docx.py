@@ -88,8 +88,8 @@ class _DocxReader:
             self._add_paragraph(element, text, depth)
         self._outline.add("text", carry)
 
-    def _add_paragraph(self, paragraph: Any, said: ParagraphText, depth: int) -> None:
-        style, text = self._style(paragraph), said.text.strip()
+    def _add_paragraph(self, paragraph: Any, words: ParagraphText, depth: int) -> None:
+        style, text = self._style(paragraph), words.text.strip()
         if style == "title" and not self._title:
             self._title = text
         elif match := _HEADING.match(style):
@@ -101,7 +101,7 @@ class _DocxReader:
             self._outline.add("item", f"- {text}" if text else "")
         else:
             self._outline.add("text", text)
-        self._add_hanging(said, depth)
+        self._add_hanging(words, depth)
 
     def _style(self, paragraph: Any) -> str:
         style = paragraph.find(f"{W}pPr/{W}pStyle")
@@ -142,8 +142,8 @@ class _DocxReader:
     def _cell(self, place: Place, hanging_texts: list[ParagraphText]) -> str:
         """A cell's text; what hangs on its paragraphs goes to `hanging_texts`."""
         texts = [self._words.paragraph(paragraph) for paragraph in place.paragraphs]
-        hanging_texts += [one for one in texts if one.notes or one.boxes]
-        return "\n".join(filter(None, (one.text.strip() for one in texts)))
+        hanging_texts += [text for text in texts if text.notes or text.boxes]
+        return "\n".join(filter(None, (text.text.strip() for text in texts)))
 
     def _add_inner(self, row: Sequence[Place | None], line: Sequence[str], depth: int) -> None:
         """The tables in a row's cells, below what else the row says."""

@@ -174,7 +174,7 @@ def _candidates(sample: bytes) -> Iterator[tuple[str, bool]]:
     if ranked and ranked[0]["confidence"] < MIN_SURE_RARE and _may_be_capitals(sample):
         return
     least = {"koi8-r": MIN_SURE_RARE, "koi8-u": MIN_SURE_RARE, **dict.fromkeys(_EAST_ASIAN, MIN_EAST_ASIAN)}
-    pairs = [(str(one["encoding"]), one["confidence"]) for one in ranked]
+    pairs = [(str(guess["encoding"]), guess["confidence"]) for guess in ranked]
     names = [name for name, confidence in pairs if confidence >= least.get(name, 0)]
     signs = set(sample.decode(_USUAL, errors="replace")) - _ASCII
     if signs <= _LIKELY or not ranked or ranked[0]["confidence"] < MIN_SURE:

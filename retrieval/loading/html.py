@@ -149,7 +149,7 @@ def _hidden_by_style(soup: BeautifulSoup) -> set[str]:
     """Simple selectors (.note, p.note, #note) that the page's own style sheets hide, outside of conditions."""
     rules = (rule for sheet in soup.find_all("style") for rule in _style_rules(sheet.get_text()))
     hiding = (_compact(selectors).split(",") for selectors, style in rules if is_hiding(style))
-    return {one for selectors in hiding for one in selectors if _SIMPLE_SELECTOR.fullmatch(one)}
+    return {selector for selectors in hiding for selector in selectors if _SIMPLE_SELECTOR.fullmatch(selector)}
 
 
 def _style_rules(css: str) -> Iterator[tuple[str, str]]:

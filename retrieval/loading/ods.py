@@ -84,9 +84,9 @@ def _row(element: Any) -> list[Cell]:
 
 def _said(cell: Any) -> str:
     """What a cell shows, and its comment behind it."""
-    text = "\n".join("".join(_words(one)) for one in cell if one.tag == f"{_TEXT}p").strip()
-    notes = [one for one in cell if one.tag == f"{_OFFICE}annotation"]
-    comment = " ".join("".join(_words(one)) for note in notes for one in note.iter(f"{_TEXT}p")).strip()
+    text = "\n".join("".join(_words(element)) for element in cell if element.tag == f"{_TEXT}p").strip()
+    notes = [element for element in cell if element.tag == f"{_OFFICE}annotation"]
+    comment = " ".join("".join(_words(element)) for note in notes for element in note.iter(f"{_TEXT}p")).strip()
     return f"{text} (comment: {comment})" if text and comment else text or comment
 
 

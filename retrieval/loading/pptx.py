@@ -135,8 +135,8 @@ def _add_chart(outline: Outline, chart: Any) -> None:
     for plot in chart.plots:
         series = list(plot.series)
         categories = [" ".join(map(str, path)) for path in plot.categories.flattened_labels] or _abscissas(series)
-        names = [one.name or axes[1] for one in series]
-        values = [list(one.values) for one in series]
+        names = [line.name or axes[1] for line in series]
+        values = [list(line.values) for line in series]
         rows = [
             [category, *(_figure(column[at]) if at < len(column) else "" for column in values)]
             for at, category in enumerate(categories)
@@ -146,7 +146,7 @@ def _add_chart(outline: Outline, chart: Any) -> None:
 
 def _abscissas(series: Sequence[Any]) -> list[str]:
     """The places of the points of the first series, in charts that have no categories."""
-    return [value.text for one in series[:1] for value in one._element.iterfind(f"{C}xVal//{C}pt/{C}v")]
+    return [value.text for line in series[:1] for value in line._element.iterfind(f"{C}xVal//{C}pt/{C}v")]
 
 
 def _with_unit(names: Iterable[str], axis: str) -> list[str]:

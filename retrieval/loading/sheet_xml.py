@@ -52,11 +52,11 @@ class WorkbookLooks:
         self._names = set(self._archive.namelist())
         workbook = self._root("xl/workbook.xml")
         related = self._related("xl/workbook.xml")
-        sheets = [] if workbook is None else [one for one in workbook.iter() if _name(one) == "sheet"]
+        sheets = [] if workbook is None else [element for element in workbook.iter() if _name(element) == "sheet"]
         self._sheets = {sheet.get("name"): related.get(sheet.get(_RELATED), "") for sheet in sheets}
         self._styles = self._read_styles()
         self._computed_anew = workbook is not None and any(
-            one.get("fullCalcOnLoad") in ("1", "true") for one in workbook.iter() if _name(one) == "calcPr"
+            element.get("fullCalcOnLoad") in ("1", "true") for element in workbook.iter() if _name(element) == "calcPr"
         )
 
     def of(self, sheet: str) -> SheetLooks:
@@ -82,14 +82,17 @@ class WorkbookLooks:
         """The files that a file names, by their relations' ids."""
         folder, name = posixpath.split(path)
         root = self._root(f"{folder}/_rels/{name}.rels")
-        targets = {} if root is None else {one.get("Id"): one.get("Target", "") for one in root}
+        targets = {} if root is None else {relation.get("Id"): relation.get("Target", "") for relation in root}
         return {key: posixpath.normpath(posixpath.join("/" + folder, to))[1:] for key, to in targets.items() if key}
 
     def _read_styles(self) -> list[_Style]:
         root = self._root("xl/styles.xml")
         if root is None:
             return []
-        codes = {int(one.get("numFmtId", 0)): one.get("formatCode", "") for one in _all(root, "numFmts", "numFmt")}
+        codes = {
+            int(number_format.get("numFmtId", 0)): number_format.get("formatCode", "")
+            for number_format in _all(root, "numFmts", "numFmt")
+        }
         struck = [
             any(_name(look) == "strike" and _is_on(look) for look in font) for font in _all(root, "fonts", "font")
         ]
@@ -145,8 +148,8 @@ class WorkbookLooks:
     def _comments(self, path: str) -> dict[Place, str]:
         root = self._root(path)
         comments: dict[Place, str] = {}
-        for comment in [] if root is None else (one for one in root.iter() if _name(one) == "comment"):
-            text = "".join(one.text or "" for one in comment.iter() if _name(one) == "t").strip()
+        for comment in [] if root is None else (element for element in root.iter() if _name(element) == "comment"):
+            text = "".join(element.text or "" for element in comment.iter() if _name(element) == "t").strip()
             place = _place(comment.get("ref", ""))
             if place and text:
                 comments[place] = text
@@ -154,13 +157,13 @@ class WorkbookLooks:
 
     def _boxes(self, path: str) -> list[str]:
         root = self._root(path)
-        bodies = [] if root is None else [one for one in root.iter() if _name(one) == "txBody"]
+        bodies = [] if root is None else [element for element in root.iter() if _name(element) == "txBody"]
         return [text for body in bodies if (text := "\n".join(_paragraphs(body)))]
 
 
 def _paragraphs(body: Any) -> Iterator[str]:
     for paragraph in body:
-        if text := "".join(one.text or "" for one in paragraph.iter() if _name(one) == "t").strip():
+        if text := "".join(element.text or "" for element in paragraph.iter() if _name(element) == "t").strip():
             yield text
 
 
@@ -169,7 +172,7 @@ def _name(element: Any) -> str:
 
 
 def _all(root: Any, group: str, name: str) -> list[Any]:
-    return [one for child in root if _name(child) == group for one in child if _name(one) == name]
+    return [element for child in root if _name(child) == group for element in child if _name(element) == name]
 
 
 def _is_on(element: Any) -> bool:

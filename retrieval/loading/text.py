@@ -88,7 +88,7 @@ def _boxed(lines: Sequence[str]) -> list[list[str]]:
         cells = [cell.strip() for cell in _BOX.split(line.strip())]
         cells = cells[not cells[0] : len(cells) - (not cells[-1])]
         if goes_on and rules >= MIN_RULES:
-            rows[-1] = [f"{one} {more}".strip() for one, more in zip(rows[-1], cells, strict=False)]
+            rows[-1] = [f"{above} {more}".strip() for above, more in zip(rows[-1], cells, strict=False)]
         else:
             rows.append(cells)
         goes_on = True

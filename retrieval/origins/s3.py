@@ -109,8 +109,8 @@ class Bucket:
             raise LoadError(f"the server broke off ({type(error).__name__})") from None
         if len(data) > max_bytes:
             raise too_large(max_bytes)
-        modified = entry["LastModified"] if isinstance(entry["LastModified"], datetime) else datetime.now(UTC)
-        return Fetched(data, modified.astimezone(UTC), str(answer["ETag"]))
+        modified_at = entry["LastModified"] if isinstance(entry["LastModified"], datetime) else datetime.now(UTC)
+        return Fetched(data, modified_at.astimezone(UTC), str(answer["ETag"]))
 
 
 def _code(error: Any) -> str:

@@ -205,9 +205,9 @@ class Value:
 def values(text: str) -> list[Value]:
     """All values of a text, in order; none overlaps another."""
     chosen_values: list[Value] = []
-    for one in (*_dates(text), *_times(text), *_amounts(text), *_in_words(text)):
-        if not any(one.start < other.end and other.start < one.end for other in chosen_values):
-            chosen_values.append(one)
+    for candidate in (*_dates(text), *_times(text), *_amounts(text), *_in_words(text)):
+        if not any(candidate.start < other.end and other.start < candidate.end for other in chosen_values):
+            chosen_values.append(candidate)
     return sorted(chosen_values, key=lambda value: value.start)
 
 

@@ -159,10 +159,10 @@ def _clauses(text: str, stated: Sequence[Value]) -> Iterator[tuple[tuple[str, ..
     to the first value.
     """
     after = _PAUSE.search(text, stated[-1].end if stated else len(text))
-    marked = text[: after.start() if after else len(text)]
+    marked_text = text[: after.start() if after else len(text)]
     for value in reversed(stated):
-        marked = f"{marked[: value.start]}|{marked[value.end :]}"
-    pieces = _CLAUSE_AND_MARK.split(marked)
+        marked_text = f"{marked_text[: value.start]}|{marked_text[value.end :]}"
+    pieces = _CLAUSE_AND_MARK.split(marked_text)
     for place in range(0, len(pieces), 2):
         leads = place == 0 and len(pieces) > 1 and pieces[1] == "," and bool(stated)
         if words := tuple(word.lower() for word in WORD.findall(pieces[place])):

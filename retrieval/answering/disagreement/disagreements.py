@@ -86,14 +86,14 @@ def _is_quoted(claim: Claim, evidence: Sequence[Quote]) -> bool:
 
 def _difference(one: Claim, other: Claim, terms: frozenset[str]) -> tuple[str, str, str] | None:
     """The two values and what they are of, if both are about the same thing and do not agree."""
-    share, known = _alike(one, other, terms)
-    if share < SHARED or known < ALIKE or set_apart(one, other, terms):
+    share, familiar = _alike(one, other, terms)
+    if share < SHARED or familiar < ALIKE or set_apart(one, other, terms):
         return None
     if one.says_no != other.says_no:
         return _yes_and_no(one, other) if share >= ALIKE_NAMES and not _other_names(one, other) else None
     if pair := _differing_names(one, other, terms):
         least = ALIKE if same_codes(one, other) else ALIKE_CODES if is_code(pair[0]) else ALIKE_NAMES
-        return (*pair, _subject(one, other)) if known >= least else None
+        return (*pair, _subject(one, other)) if familiar >= least else None
     if not _other_names(one, other) and (values := _differing_values(one, other)):
         return values[0].text, values[1].text, _subject(one, other)
     return None
@@ -106,17 +106,17 @@ def _alike(one: Claim, other: Claim, terms: frozenset[str]) -> tuple[float, floa
         return 0.0, 0.0
     mine, theirs = without_permissions({*one.words, *names}), without_permissions({*other.words, *names})
     shared = sum(holds(theirs, word) for word in mine) + sum(holds(mine, word) for word in theirs)
-    known = sum(holds(theirs | other.context | terms, word) for word in mine)
-    known += sum(holds(mine | one.context | terms, word) for word in theirs)
+    familiar = sum(holds(theirs | other.context | terms, word) for word in mine)
+    familiar += sum(holds(mine | one.context | terms, word) for word in theirs)
     acts = [
         sum(is_act(word) and not holds(words, word) for word in own) for own, words in ((mine, theirs), (theirs, mine))
     ]
     # Of an act that one of them alone names (it is so long, it lasts so long) nothing follows.
     total = len(mine) + len(theirs) - (sum(acts) if min(acts) == 0 else 0)
-    known = min(known, total)
+    familiar = min(familiar, total)
     # Where hardly a word is there, all have to be known.
-    enough = shared >= 2 * LEAST_SHARED or (shared >= 2 and known == total)
-    return (shared / total, known / total) if enough else (0.0, 0.0)
+    enough = shared >= 2 * LEAST_SHARED or (shared >= 2 and familiar == total)
+    return (shared / total, familiar / total) if enough else (0.0, 0.0)
 
 
 def _yes_and_no(one: Claim, other: Claim) -> tuple[str, str, str]:

@@ -39,7 +39,7 @@ def _pairs(c: Alignment) -> float:
 def _name_split(c: Alignment) -> float:
     """How many names of several words (Castle Street) stand nowhere as a whole, with at most one word between."""
     names = c.names
-    asked = c.in_question
+    in_question = c.in_question
     split = 0
     for i in sorted(names):
         j = i + 1
@@ -47,7 +47,7 @@ def _name_split(c: Alignment) -> float:
             continue
         if c.statement.text[c.own[i].end : c.own[j].start] not in (" ", "-", "® "):
             continue
-        if asked[i] >= SAME and asked[j] >= SAME:
+        if in_question[i] >= SAME and in_question[j] >= SAME:
             continue
         split += not c.together(i, j, 2)
     return float(split)

@@ -101,7 +101,7 @@ class Groundedness:
         probability = model.probability(features.values, by_model) if features.windows else 0.0
         rests_on = tuple(dict.fromkeys(window[0] for window in features.windows))
         evidence = _evidence(features, basis, passages)
-        texts = [*(one.text for one in evidence), *_above(passages, rests_on)]
+        texts = [*(piece.text for piece in evidence), *_above(passages, rests_on)]
         if not signed(text) <= signed(" ".join(texts)):
             probability = min(probability, OTHERWISE_TYPED)
         return Judgement(

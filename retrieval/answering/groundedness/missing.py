@@ -21,16 +21,16 @@ def missing(c: Alignment) -> dict[str, float]:
     names[list(c.names)] = True
     rarity = np.array([max(r, ACRONYM) if w.written.isupper() else r for w, r in zip(c.own, c.rarity, strict=True)])
     names &= ~number & ~count & (rarity > 0.3)
-    asked = c.in_question
+    in_question = c.in_question
     soft = np.maximum(held_anywhere, c.credit.max(axis=1) * 0.8)
     missing_name = names * (1 - soft) * rarity
     return {
-        "number missing": float((number & (held_anywhere < SAME) & (asked < SAME)).sum()),
+        "number missing": float((number & (held_anywhere < SAME) & (in_question < SAME)).sum()),
         "number elsewhere": float((number & (held_anywhere >= SAME) & (held_here < SAME)).sum()),
         "unit differs": _unit_differs(c),
         "count missing": float((count & (held_anywhere < SAME)).sum()),
-        "name missing": float((missing_name * (asked < SAME)).max(initial=0)),
-        "name of the question missing": float((missing_name * (asked >= SAME)).max(initial=0)),
+        "name missing": float((missing_name * (in_question < SAME)).max(initial=0)),
+        "name of the question missing": float((missing_name * (in_question >= SAME)).max(initial=0)),
         "code missing": float(sum(not holds(c.basis.plain, code) for code in _codes(c))),
     }
 

@@ -87,9 +87,9 @@ def calibrate(
     With `target_risk` as many questions are answered as keep the share of answers that should not have been given at or
     below it; without, the threshold makes as few errors of both kinds as possible. Raises TooFewQuestions.
     """
-    measured, labels = _measured(find, questions, progress)
-    names = COMPARED if all(one.words is not None for one in measured) else NOT_COMPARED
-    features = np.array([one.values(names) for one in measured], dtype=np.float64)
+    all_marks, labels = _measured(find, questions, progress)
+    names = COMPARED if all(marks_of_question.words is not None for marks_of_question in all_marks) else NOT_COMPARED
+    features = np.array([marks_of_question.values(names) for marks_of_question in all_marks], dtype=np.float64)
     answerable, prior = np.array(labels, dtype=np.float64), DEFAULTS[names]
     _require_both_kinds(answerable)
     confidences = cross_validated(features, answerable, prior)
@@ -117,13 +117,13 @@ def _measured(
     progress: Callable[[], None],
 ) -> tuple[list[Marks], list[bool]]:
     """The marks of each question, and whether the passages that are found for it hold one that answers."""
-    measured, labels = [], []
+    all_marks, labels = [], []
     for question in questions:
         passages = find(question)
-        measured.append(marks(question.question, passages))
+        all_marks.append(marks(question.question, passages))
         labels.append(any(passage.document in question.sources for passage in passages))
         progress()
-    return measured, labels
+    return all_marks, labels
 
 
 def _require_both_kinds(answerable: Array) -> None:

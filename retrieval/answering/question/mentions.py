@@ -55,8 +55,8 @@ class Mention:
 def mentions_in(question: str) -> list[Mention]:
     """The codes, numbered things and proper names of a question, each once: codes before names."""
     by_key: dict[str, Mention] = {}
-    for one in (*_codes(question), *_numbered(question), *_names(question)):
-        by_key.setdefault(one.key, one)
+    for mention in (*_codes(question), *_numbered(question), *_names(question)):
+        by_key.setdefault(mention.key, mention)
     return list(by_key.values())
 
 
@@ -65,34 +65,34 @@ def missing_mentions(question: str, passages: Sequence[Passage]) -> list[str]:
 
     A numbered thing counts where the passages number such things, too (alarm 4): else it may be an amount.
     """
-    mentions = _held(passages)
-    return [one.text for one in mentions_in(question) if _is_missing(one, mentions)]
+    in_passages = _held(passages)
+    return [mention.text for mention in mentions_in(question) if _is_missing(mention, in_passages)]
 
 
 def names_only_what_is_missing(question: str, passages: Sequence[Passage]) -> bool:
     """Whether the question names codes or numbered things and none of them stands in the passages."""
-    mentions = _held(passages)
-    codes = [one for one in mentions_in(question) if one.kind != "name"]
-    absent = [one for one in codes if _is_missing(one, mentions)]
-    return bool(absent) and not any(one.key in mentions.keys for one in codes)
+    in_passages = _held(passages)
+    codes = [mention for mention in mentions_in(question) if mention.kind != "name"]
+    absent = [mention for mention in codes if _is_missing(mention, in_passages)]
+    return bool(absent) and not any(mention.key in in_passages.keys for mention in codes)
 
 
 def nearest_mention(absent: str, passages: Sequence[Passage]) -> str | None:
     """What in the passages is called most like it: the same letters with another number; None if nothing is."""
-    one = next(iter(mentions_in(f"- {absent}")), None)
-    if one is None or one.kind == "name":
+    mention = next(iter(mentions_in(f"- {absent}")), None)
+    if mention is None or mention.kind == "name":
         return None
-    neighbours = _held(passages).neighbours(one.key)
-    likeness = {key: SequenceMatcher(None, one.key, key).ratio() for key in neighbours}
+    neighbours = _held(passages).neighbours(mention.key)
+    likeness = {key: SequenceMatcher(None, mention.key, key).ratio() for key in neighbours}
     like = [key for key in neighbours if likeness[key] >= LIKE]
-    best = min(like, key=lambda key: (_apart(one.key, key), -likeness[key]), default=None)
+    best = min(like, key=lambda key: (_apart(mention.key, key), -likeness[key]), default=None)
     return neighbours[best] if best is not None else None
 
 
 def not_mentioned(absent: Sequence[str], passages: Sequence[Passage]) -> str:
     """What an abstention says of them: `The documents don't mention A106; the nearest is A101.`"""
     text = "The documents don't mention " + " or ".join(absent)
-    nearest = next(filter(None, (nearest_mention(one, passages) for one in absent)), None)
+    nearest = next(filter(None, (nearest_mention(name, passages) for name in absent)), None)
     return f"{text}; the nearest is {nearest}." if nearest else f"{text}."
 
 
@@ -115,25 +115,25 @@ class _PassageMentions:
 
 
 def _held(passages: Sequence[Passage]) -> _PassageMentions:
-    return _held_in(tuple(f"{one.title}\n{one.heading}\n{one.reading}" for one in passages))
+    return _held_in(tuple(f"{passage.title}\n{passage.heading}\n{passage.reading}" for passage in passages))
 
 
 @lru_cache(maxsize=64)
 def _held_in(texts: tuple[str, ...]) -> _PassageMentions:
     keys: dict[str, str] = {}
     for text in texts:
-        for one in (*_codes(text), *_numbered(text, amounts=True)):
-            keys.setdefault(one.key, one.text)
+        for mention in (*_codes(text), *_numbered(text, amounts=True)):
+            keys.setdefault(mention.key, mention.text)
         for identifier in identifiers(text):  # a table's cells among them
             keys.setdefault(_key(identifier), identifier)
     words = frozenset(_bare(word.lower()) for text in texts for word in WORD.findall(text))
     return _PassageMentions(keys, words)
 
 
-def _is_missing(one: Mention, mentions: _PassageMentions) -> bool:
-    if one.kind == "name":
-        return not mentions.has_name(_bare(one.text.lower()))
-    return one.key not in mentions.keys and (one.kind == "code" or bool(mentions.neighbours(one.key)))
+def _is_missing(mention: Mention, in_passages: _PassageMentions) -> bool:
+    if mention.kind == "name":
+        return not in_passages.has_name(_bare(mention.text.lower()))
+    return mention.key not in in_passages.keys and (mention.kind == "code" or bool(in_passages.neighbours(mention.key)))
 
 
 def _codes(text: str) -> Iterator[Mention]:

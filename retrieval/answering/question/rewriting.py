@@ -112,16 +112,16 @@ def is_faithful(text: str, question: Question) -> bool:
     words, question_words = subject(text), subject(question.text) - _LEANING
     conversation_words = content(conversation(question)) | content(question.text)
     new = [word for word in words if not is_covered(word, conversation_words)]
-    lost = [word for word in question_words if not is_covered(word, words)]
-    is_exact = not any(word in lost for word in exact(question.text)) and not any(word in new for word in exact(text))
+    absent = [word for word in question_words if not is_covered(word, words)]
+    is_exact = not any(word in absent for word in exact(question.text)) and not any(word in new for word in exact(text))
     return (
         is_exact
         and len(text.split()) <= MAX_WORDS
         and _asks(text) >= _asks(question.text)
         and denies(text) == denies(question.text)
-        and not (new and lost)
+        and not (new and absent)
         and len(new) <= MOST_NEW
-        and len(lost) <= len(question_words) * MOST_LOST
+        and len(absent) <= len(question_words) * MOST_LOST
         and bool(words - question_words - _LEANING)
     )
 

@@ -112,8 +112,8 @@ def _bands(rows: Sequence[Row]) -> list[_Band]:
             band, common, inner = _Band([], []), own, _inner(own, [row])
         band.rows.append(row)
         band.gutters, free = inner, common
-    for one in (*bands, band):
-        one.gutters = one.gutters if len(one.rows) > 1 else []  # a gap in one row says nothing
+    for each in (*bands, band):
+        each.gutters = each.gutters if len(each.rows) > 1 else []  # a gap in one row says nothing
     return [*bands, band]
 
 
@@ -243,7 +243,7 @@ def _is_aligned(column: Sequence[Row]) -> bool:
     """Whether most cells of a column begin, or end, or have their middle in the same place."""
     extents = [extent(cell) for cell in column if cell]
     places = ([start for start, _ in extents], [end for _, end in extents], [(a + b) / 2 for a, b in extents])
-    return any(sum(abs(one - median(edge)) < 2 for one in edge) >= ALIGNED * len(edge) for edge in places)
+    return any(sum(abs(place - median(edge)) < 2 for place in edge) >= ALIGNED * len(edge) for edge in places)
 
 
 def _between(rows: Sequence[Row], across: Sequence[Rule]) -> list[float]:

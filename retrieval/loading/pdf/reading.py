@@ -118,7 +118,7 @@ def _glyphs(page: Any, struck: Sequence[Area]) -> Iterator[tuple[int, Glyph]]:
             area = (box.left, box.bottom, box.right, box.top)
             if area[2] < left or area[0] > right or area[3] < bottom or area[1] > top:
                 continue
-            if struck and any(_is_in(one, area) for one in struck):
+            if struck and any(_is_in(strike, area) for strike in struck):
                 continue
             item = object_of(handle, index)
             key = ctypes.addressof(item.contents) if item else -index
@@ -285,7 +285,7 @@ class _Pinned:
             self.fields.append((text, area, float(size[1]) if size else 0.0))
 
     def _add_struck(self, pin: Any) -> None:
-        corners = [float(one) for one in pin.get("/QuadPoints") or ()]
+        corners = [float(corner) for corner in pin.get("/QuadPoints") or ()]
         for start in range(0, len(corners) - 7, 8):
             xs, ys = corners[start : start + 8 : 2], corners[start + 1 : start + 8 : 2]
             self.struck.append((min(xs), min(ys), max(xs), max(ys)))
@@ -321,7 +321,7 @@ def _value(pin: Any) -> str:
         return ""
     value = _inherited(pin, "/V")
     values = value if isinstance(value, list) else [value]
-    return clean("\n".join(str(one) for one in values if one is not None)).strip()
+    return clean("\n".join(str(entry) for entry in values if entry is not None)).strip()
 
 
 def _inherited(pin: Any, key: str) -> Any:
@@ -339,5 +339,5 @@ def _inherited(pin: Any, key: str) -> Any:
 def _area(corners: Any) -> Area | None:
     if corners is None or len(corners) < 4:
         return None
-    x0, y0, x1, y1 = (float(one) for one in corners[:4])
+    x0, y0, x1, y1 = (float(corner) for corner in corners[:4])
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)

@@ -170,8 +170,8 @@ def _grids(across: Sequence[Rule], upright: Sequence[Rule]) -> list[_Grid]:
                 groups.join(line, len(across) + number)
     grids = []
     for members in groups.all():
-        lines = [across[one] for one in members if one < len(across)]
-        posts = [upright[one - len(across)] for one in members if one >= len(across)]
+        lines = [across[member] for member in members if member < len(across)]
+        posts = [upright[member - len(across)] for member in members if member >= len(across)]
         if lines and posts:
             xs = _places([rule.at for rule in posts] + [end for rule in lines for end in (rule.start, rule.end)])
             ys = _places([rule.at for rule in lines] + [end for rule in posts for end in (rule.start, rule.end)])
@@ -218,11 +218,11 @@ class _Groups:
     def all(self) -> list[list[int]]:
         """The groups, each with the numbers of its members."""
         groups: dict[int, list[int]] = {}
-        for one in range(len(self._first)):
-            groups.setdefault(self._root(one), []).append(one)
+        for member in range(len(self._first)):
+            groups.setdefault(self._root(member), []).append(member)
         return list(groups.values())
 
-    def _root(self, one: int) -> int:
-        while self._first[one] != one:
-            self._first[one] = one = self._first[self._first[one]]
-        return one
+    def _root(self, member: int) -> int:
+        while self._first[member] != member:
+            self._first[member] = member = self._first[self._first[member]]
+        return member
