@@ -143,6 +143,17 @@ def test_every_module_says_what_it_is() -> None:
             assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))), file
 
 
+def test_no_two_classes_have_one_name() -> None:
+    """Who reads a class's name knows which one is meant, wherever it stands."""
+    places: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for file in modules(package):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(f"{file.relative_to(ROOT)}:{node.lineno}")
+    assert not {name: lines for name, lines in places.items() if len(lines) > 1}
+
+
 def test_text_is_loaded_safely() -> None:
     """No code from model repositories, no pickled weights."""
     for package in PACKAGES:
