@@ -243,7 +243,21 @@ def test_a_thumb_that_was_kept_is_counted(
     workspace.wait_for(lambda: rows("SELECT count(*) FROM inbox") == [(0,)])
 
 
-def test_what_was_left_is_taken_over_by_one(pool: ConnectionPool[Any], workspace: Workspace) -> None:
+def test_what_was_kept_and_is_for_nobody_any_more_is_forgotten(
+    workspace: Workspace, connect: Connect, pool: ConnectionPool[Any], rows: Rows
+) -> None:
+    """Such as what was written to the bot before it had another id: nothing is answered, and no row is left."""
+    with pool.connection() as conn:
+        event = {"type": "message", "channel": "C1", "ts": "1.0", "user": "U1", "bot_id": "B1", "text": "hello"}
+        conn.execute(
+            "INSERT INTO inbox (post, event_id, event, owner) VALUES ('C1:1.0', 'Ev1', %s, %s)",
+            [psycopg.types.json.Jsonb(event), OTHER],
+        )
+    connect()
+    workspace.wait_for(lambda: rows("SELECT count(*) FROM inbox") == [(0,)])
+
+
+def test_what_was_left_is_adopted_by_one(pool: ConnectionPool[Any], workspace: Workspace) -> None:
     """Two bots that look at once: the second finds nothing."""
     begun(pool, workspace.post("ada", "maintenance", "asked of the other bot"))
     with pool.connection() as conn:
