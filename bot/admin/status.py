@@ -130,35 +130,42 @@ def status_text(conn: Connection[Any], principals: Sequence[str] | None = None) 
     """Writes the status in Slack's mrkdwn, with the collections that these principals may read, None for all."""
     status = read_status(conn)
     if principals is not None:
-        collections = read_collections(conn, principals)
-        readable = {collection.name for collection in collections}
-        status = replace(
-            status,
-            collections=tuple(collections),
-            runs=tuple(run for run in status.runs if readable.issuperset(run.collections)),
-            jobs=tuple(job for job in status.jobs if readable.issuperset(job.collections)),
-            set_aside=tuple(item for item in status.set_aside if item.collection in readable),
-        )
-    day = status.day
-    lines = [
-        f"*I am up.* In the last 24 hours: {day.answered} answered, {day.abstained} where the documents don't say, "
-        f"{day.failed} failed, {day.pending} under way. "
-        f"Thumbs: {day.thumbs_up} :thumbsup: {day.thumbs_down} :thumbsdown:"
-    ]
-    lines += [_collection(collection) for collection in status.collections]
+        status = _restricted(status, read_collections(conn, principals))
+    lines = [_day(status.day), *map(_collection, status.collections)]
     if not status.collections:
         lines.append("Nothing is indexed yet.")
     lines += [_run(run, status.ahead.get(run.id, 0)) for run in status.runs]
     lines += [_job(job, status.ahead.get(job.id, 0)) for job in status.jobs]
-    aside = status.set_aside
-    lines += [
-        f"• Set aside: {plain(item.name)} in {plain(item.collection)}, after {item.attempts} attempts "
-        f"({plain(item.error or 'each ended its process')})"
-        for item in aside[:MOST_SET_ASIDE]
-    ]
-    if len(aside) > MOST_SET_ASIDE:
-        lines.append(f"• and {len(aside) - MOST_SET_ASIDE} more; `journeyman status` lists all of them")
+    lines += map(_set_aside, status.set_aside[:MOST_SET_ASIDE])
+    more = len(status.set_aside) - MOST_SET_ASIDE
+    if more > 0:
+        lines.append(f"• and {more} more; `journeyman status` lists all of them")
     return "\n".join([*lines, *map(_embedder, status.embedders)])
+
+
+def _restricted(status: Status, collections: Sequence[Collection]) -> Status:
+    """Returns the status with what is about these collections alone."""
+    readable = {collection.name for collection in collections}
+    return replace(
+        status,
+        collections=tuple(collections),
+        runs=tuple(run for run in status.runs if readable.issuperset(run.collections)),
+        jobs=tuple(job for job in status.jobs if readable.issuperset(job.collections)),
+        set_aside=tuple(item for item in status.set_aside if item.collection in readable),
+    )
+
+
+def _day(day: Day) -> str:
+    return (
+        f"*I am up.* In the last 24 hours: {day.answered} answered, {day.abstained} where the documents don't say, "
+        f"{day.failed} failed, {day.pending} under way. "
+        f"Thumbs: {day.thumbs_up} :thumbsup: {day.thumbs_down} :thumbsdown:"
+    )
+
+
+def _set_aside(item: SetAside) -> str:
+    reason = plain(item.error or "each ended its process")
+    return f"• Set aside: {plain(item.name)} in {plain(item.collection)}, after {item.attempts} attempts ({reason})"
 
 
 def _collection(collection: Collection) -> str:

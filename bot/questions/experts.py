@@ -224,17 +224,7 @@ def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str:
     channel alone until an admin approves it: else whoever makes a channel could tell the whole company anything.
     """
     with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
-        row = conn.execute(_EXPERTS, {"id": answer_id}).fetchone()
-        if row is None:
-            raise NotSaved(views.NO_SUCH_ANSWER)
-        experts, channel, thread_ts = row
-        trusted = is_admin(conn, runtime.client, person)
-        if person not in experts and not trusted:
-            raise NotSaved(NOT_YOURS)
-        trusted = trusted or person in channel_settings(conn, channel).trusted_experts
-        ((is_approved,),) = conn.execute(_APPROVED, {"id": answer_id}).fetchall()
-        if is_approved and not trusted:
-            raise NotSaved(APPROVED_BEFORE)
+        channel, thread_ts, trusted = _may_save(conn, answer_id, person, runtime)
     reply = _read_reply(channel, thread_ts, ts, runtime)
     if reply is None:
         raise NotSaved(NOT_FOUND)
@@ -249,6 +239,25 @@ def _save(answer_id: UUID, ts: str, person: str, runtime: Runtime) -> str:
         audit.record(conn, person, "verified save", detail=detail)
         conn.execute(_SAVED, {"id": answer_id})
     return saved_text(person) if trusted else saved_here_text(person)
+
+
+def _may_save(conn: Connection[Any], answer_id: UUID, person: str, runtime: Runtime) -> tuple[str, str, bool]:
+    """Returns channel and thread of a request whose reply the person may save, and whether an admin trusts them.
+
+    Raises NotSaved if they may not.
+    """
+    row = conn.execute(_EXPERTS, {"id": answer_id}).fetchone()
+    if row is None:
+        raise NotSaved(views.NO_SUCH_ANSWER)
+    experts, channel, thread_ts = row
+    trusted = is_admin(conn, runtime.client, person)
+    if person not in experts and not trusted:
+        raise NotSaved(NOT_YOURS)
+    trusted = trusted or person in channel_settings(conn, channel).trusted_experts
+    ((is_approved,),) = conn.execute(_APPROVED, {"id": answer_id}).fetchall()
+    if is_approved and not trusted:
+        raise NotSaved(APPROVED_BEFORE)
+    return channel, thread_ts, trusted
 
 
 def _read_reply(channel: str, thread_ts: str, ts: str, runtime: Runtime) -> tuple[str, str] | None:
