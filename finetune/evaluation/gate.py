@@ -120,7 +120,9 @@ def decide(
         return verdict
     beside = paired_gain(*_primary(_paired(candidate, examples), sets))
     if verdict.decision == "promote" and beside.low <= margin:
-        reason = f"{verdict.reason} But the gain {beside} over the same answers as examples in the prompt is no proof."
+        reason = (
+            f"{verdict.reason} But it has not proved better than the same answers as examples in the prompt: {beside}."
+        )
         return Verdict("refuse", reason, gain, checks, beside)
     return replace(verdict, over_examples=beside)
 
