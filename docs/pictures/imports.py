@@ -55,7 +55,7 @@ def as_dot(edges: Counter[tuple[str, str]], sizes: Counter[str], packages: list[
     """
     lines = [
         "digraph imports {",
-        'rankdir=TB; ranksep=0.9; nodesep=0.25; fontname="Helvetica"; compound=true;',
+        'rankdir=TB; newrank=true; ranksep=0.9; nodesep=0.25; fontname="Helvetica"; compound=true;',
         'node [shape=box, style="rounded,filled", fillcolor=white, fontname="Helvetica", fontsize=11];',
         'edge [color="#44445588", arrowsize=0.6, fontname="Helvetica", fontsize=8];',
     ]
