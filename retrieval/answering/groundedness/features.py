@@ -10,9 +10,9 @@ import numpy as np
 
 from retrieval.answering.groundedness.alignment import SAME, Alignment, Floats, mean
 from retrieval.answering.groundedness.basis import Basis
-from retrieval.answering.groundedness.contradiction import contradiction
-from retrieval.answering.groundedness.cooccurrence import cooccurrence
-from retrieval.answering.groundedness.missing import missing
+from retrieval.answering.groundedness.contradiction import contradiction_features
+from retrieval.answering.groundedness.cooccurrence import cooccurrence_features
+from retrieval.answering.groundedness.missing import missing_features
 from retrieval.answering.groundedness.readings import StatementReading
 
 FEATURES = (
@@ -56,19 +56,26 @@ class Features:
 
 def extract_features(statement: StatementReading, question: StatementReading | None, basis: Basis) -> Features:
     """The features of a statement beside its passages; with none, everything is missing."""
-    c = Alignment(statement, question, basis)
-    if not len(basis.windows) or not c.own:
-        return Features(_as_array(_nothing(c)), (), c.cosines is not None)
-    by_name = _held(c) | missing(c) | contradiction(c) | cooccurrence(c)
-    return Features(_as_array(by_name), tuple(_window(basis, w) for w in c.best_windows), c.cosines is not None)
+    alignment = Alignment(statement, question, basis)
+    if not len(basis.windows) or not alignment.own:
+        return Features(_as_array(_nothing(alignment)), (), alignment.cosines is not None)
+    by_name = (
+        _held(alignment)
+        | missing_features(alignment)
+        | contradiction_features(alignment)
+        | cooccurrence_features(alignment)
+    )
+    return Features(
+        _as_array(by_name), tuple(_window(basis, w) for w in alignment.best_windows), alignment.cosines is not None
+    )
 
 
 def _as_array(values: dict[str, float]) -> Floats:
     return np.array([values[name] for name in FEATURES], dtype=np.float32)
 
 
-def _nothing(c: Alignment) -> dict[str, float]:
-    return dict.fromkeys(FEATURES, 0.0) | {"worst word": 1.0, "missing mass": c.total}
+def _nothing(alignment: Alignment) -> dict[str, float]:
+    return dict.fromkeys(FEATURES, 0.0) | {"worst word": 1.0, "missing mass": alignment.total}
 
 
 def _window(basis: Basis, w: int) -> tuple[int, int, int]:
@@ -77,36 +84,40 @@ def _window(basis: Basis, w: int) -> tuple[int, int, int]:
     return passage, start, basis.sentences[last][1]
 
 
-def _held(c: Alignment) -> dict[str, float]:
+def _held(alignment: Alignment) -> dict[str, float]:
     """How near the windows are and how much of the statement they hold, by vectors and by letters."""
-    covered = c.cover_in_windows[:, c.best_windows].max(axis=1)
-    letters = c.in_windows(c.letters_by_sentence)[:, c.best_windows].max(axis=1)
-    lack = c.rarity * (1 - covered)
+    covered = alignment.cover_in_windows[:, alignment.best_windows].max(axis=1)
+    letters = alignment.in_windows(alignment.letters_by_sentence)[:, alignment.best_windows].max(axis=1)
+    lack = alignment.rarity * (1 - covered)
     return {
-        "nearness": float(c.nearness.max()),
-        "cover of all": float(c.rarity @ covered / c.total),
-        "letters of all": float(c.rarity @ letters / c.total),
-        "cover of the new": _cover_of_the_new(c, covered),
-        "words in context": _words_in_context(c),
+        "nearness": float(alignment.nearness.max()),
+        "cover of all": float(alignment.rarity @ covered / alignment.total),
+        "letters of all": float(alignment.rarity @ letters / alignment.total),
+        "cover of the new": _cover_of_the_new(alignment, covered),
+        "words in context": _words_in_context(alignment),
         "worst word": float(lack.max()),
         "missing mass": float(lack.sum()),
-        "about the question": _about_the_question(c),
+        "about the question": _about_the_question(alignment),
     }
 
 
-def _words_in_context(c: Alignment) -> float:
-    if c.cosines is None or not c.cosines.size:
+def _words_in_context(alignment: Alignment) -> float:
+    if alignment.cosines is None or not alignment.cosines.size:
         return 0.0
-    weight = c.rarity + 0.1
-    return float(weight @ c.cosines.max(axis=1) / weight.sum())
+    weight = alignment.rarity + 0.1
+    return float(weight @ alignment.cosines.max(axis=1) / weight.sum())
 
 
-def _about_the_question(c: Alignment) -> float:
-    if c.question is None or c.question.vectors is None or c.statement.vectors is None:
+def _about_the_question(alignment: Alignment) -> float:
+    if alignment.question is None or alignment.question.vectors is None or alignment.statement.vectors is None:
         return 0.0
-    return float(mean(c.question.vectors) @ mean(c.statement.vectors)) if len(c.question.words) else 0.0
+    return (
+        float(mean(alignment.question.vectors) @ mean(alignment.statement.vectors))
+        if len(alignment.question.words)
+        else 0.0
+    )
 
 
-def _cover_of_the_new(c: Alignment, covered: Floats) -> float:
-    weight = c.rarity * (c.in_question < SAME)
+def _cover_of_the_new(alignment: Alignment, covered: Floats) -> float:
+    weight = alignment.rarity * (alignment.in_question < SAME)
     return float(weight @ covered / weight.sum()) if weight.sum() > 0 else 1.0

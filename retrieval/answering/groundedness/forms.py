@@ -82,6 +82,7 @@ class WordForm:
 
     @property
     def is_number(self) -> bool:
+        """Whether it is a number, in digits."""
         return self.form[0].isdigit()
 
 

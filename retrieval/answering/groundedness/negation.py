@@ -139,4 +139,5 @@ class NegationScope:
 
     @classmethod
     def of(cls, forms: Sequence[str], breaks: Sequence[bool]) -> "NegationScope":
+        """The scope of the denials among these forms; `breaks` says whether a clause ends before each."""
         return cls(_near(forms, breaks), _wide(forms, breaks))

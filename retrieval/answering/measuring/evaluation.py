@@ -37,6 +37,7 @@ class LabelledQuestion:
 
     @property
     def answerable(self) -> bool:
+        """Whether some document holds the answer."""
         return bool(self.sources)
 
 
