@@ -79,9 +79,9 @@ def open_query(source: Address, access: Access) -> Iterator["Query"]:
         engine.dispose()
 
 
-def _url(text: str) -> URL:
+def _url(address: str) -> URL:
     """The URL, for the driver that we bring where it names none."""
-    url = make_url(text)
+    url = make_url(address)
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
