@@ -35,6 +35,7 @@ def machine() -> str:
 def _folder(place: str | Path, revision: str | None) -> Path | None:
     if Path(place).exists():
         return Path(place)
+    # comes with the `model` extra alone
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 

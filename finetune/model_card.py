@@ -46,7 +46,7 @@ def loss_chart(losses: Sequence[float]) -> bytes | None:
     """The loss over the steps as a PNG; None without matplotlib (`journeyman[charts]`)."""
     if not find_spec("matplotlib") or not losses:
         return None
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes a second to load, and may not be installed
 
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.add_subplot()
@@ -63,7 +63,7 @@ def scores_chart(sets: Mapping[str, Mapping[str, Mapping[str, float]]]) -> bytes
     rows = [(name, arms) for name, arms in rows if all(0 <= arms.get(arm, 0.0) <= 1 for arm in ARMS)]
     if not find_spec("matplotlib") or not rows:
         return None
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes a second to load, and may not be installed
 
     figure = Figure(figsize=(6.4, 1.0 + 0.42 * len(rows)), layout="constrained")
     axes = figure.add_subplot()

@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.types.json import Jsonb
 
 from jobs.progress import Progress, Tell
-from jobs.rows import Job, finish_job, held, read_job
+from jobs.rows import Job, finish_job, job_lock, read_job
 
 ATTEMPTS = 10
 """Processes that may begin a job without any of them getting on. A document that ends them is set aside after three."""
@@ -50,7 +50,7 @@ def carry_out_job(
     report; telling raises Cancelled once somebody asked the job to stop. An error is recorded, and rises; so does
     HandedBack, which `show` may raise, after the job is queued again.
     """
-    with held(conn, job_id) as free:
+    with job_lock(conn, job_id) as free:
         if not free or not _begin(conn, job_id):
             return None
         try:

@@ -155,7 +155,7 @@ def finish_job(
 
 
 @contextmanager
-def held(conn: Connection[Any], job_id: int) -> Iterator[bool]:
+def job_lock(conn: Connection[Any], job_id: int) -> Iterator[bool]:
     """Whether nobody else works on the job; if so it is ours while the context lasts."""
     key = {"class": _LOCK_CLASS, "job": job_id}
     row = conn.execute("SELECT pg_try_advisory_lock(%(class)s, %(job)s::int)", key).fetchone()

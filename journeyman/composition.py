@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bot.operations import ModelState
     from finetune.comparison.arms import ComparisonParts
     from finetune.dataset.rows import Dataset, Options
-    from finetune.dataset.storage import Stored
+    from finetune.dataset.storage import StoredDataset
     from finetune.evaluation.judging import Judge
     from finetune.rounds.parts import RoundParts, RoundRequest
     from finetune.serving import Serving
@@ -324,7 +324,7 @@ class Application:
         from_documents: int,
         tell: Callable[[str], None],
         advance: Callable[[], None],
-    ) -> "tuple[Dataset, Stored | None]":
+    ) -> "tuple[Dataset, StoredDataset | None]":
         """`finetune.dataset.making.make_dataset` of this installation."""
         from finetune.dataset.making import make_dataset
 

@@ -102,7 +102,7 @@ def run(
         tokens: list[int] = []
         report = evaluate(counted(stream, count, tokens), questions, collections, lambda _: progress())
         groups = clusters or [""] * len(questions)
-        answers[name] = [_written(*row) for row in zip(questions, report.rows, groups, tokens, strict=True)]
+        answers[name] = [_answer_to(*row) for row in zip(questions, report.rows, groups, tokens, strict=True)]
     return compare(answers, examples, training_seconds)
 
 
@@ -110,16 +110,16 @@ def counted(stream: Stream, count: Callable[[str], int] | None, tokens: list[int
     """The same answers, of each of which it is noted how many tokens its prompt and its text have."""
     tokens_of = count or about_tokens
 
-    def asked(question: Question) -> Iterator[Event]:
+    def counting(question: Question) -> Iterator[Event]:
         for event in stream(question):
             if isinstance(event, Done):
                 tokens.append(tokens_of(event.answer.prompt) + tokens_of(event.answer.text))
             yield event
 
-    return asked
+    return counting
 
 
-def _written(labelled: LabelledQuestion, row: Row, cluster: str, tokens: int) -> Written:
+def _answer_to(labelled: LabelledQuestion, row: Row, cluster: str, tokens: int) -> Written:
     return Written(
         id=labelled.id,
         question=labelled.question,

@@ -14,13 +14,13 @@ from psycopg import Connection
 
 from finetune.dataset.rows import KINDS, SPLITS, Dataset
 from finetune.dataset.storage import (
-    Stored,
+    StoredDataset,
     add_dataset,
     next_id,
     note_swept,
     one_at_a_time,
+    read_datasets,
     same_dataset,
-    stored,
     unswept,
     unused,
 )
@@ -33,7 +33,7 @@ class DatasetUnusable(Exception):
     """A dataset is missing, empty or stale; the message says what to do."""
 
 
-def freeze(conn: Connection[Any], folder: Path, dataset: Dataset) -> Stored:
+def freeze(conn: Connection[Any], folder: Path, dataset: Dataset) -> StoredDataset:
     """Keeps a dataset below `folder`, or finds the one that has exactly these rows.
 
     Raises DatasetUnusable for one without examples, OSError when the folder cannot be written.
@@ -52,12 +52,12 @@ def freeze(conn: Connection[Any], folder: Path, dataset: Dataset) -> Stored:
             add_dataset(conn, number, dataset)
         elif not (folder / str(number)).exists():
             _write(folder / str(number), number, dataset)
-    return stored(conn, number)[0]
+    return read_datasets(conn, number)[0]
 
 
-def find(conn: Connection[Any], folder: Path, number: int | None = None) -> tuple[Stored, Path]:
+def find(conn: Connection[Any], folder: Path, number: int | None = None) -> tuple[StoredDataset, Path]:
     """A dataset, or the newest, with its folder. Raises DatasetUnusable if it must not or cannot be read."""
-    datasets = stored(conn, number)
+    datasets = read_datasets(conn, number)
     if not datasets:
         missing = "There is no dataset yet" if number is None else f"There is no dataset {number}"
         raise DatasetUnusable(f"{missing}: make one with `journeyman dataset build`.")

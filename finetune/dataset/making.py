@@ -9,7 +9,7 @@ from finetune.dataset.build import build
 from finetune.dataset.freezing import freeze, sweep
 from finetune.dataset.grounding import Grounding
 from finetune.dataset.rows import Dataset, Options
-from finetune.dataset.storage import Stored, read_answers, read_splits, sample_passages
+from finetune.dataset.storage import StoredDataset, read_answers, read_splits, sample_passages
 from finetune.dataset.synthetic import writer, written_from
 from retrieval.answering.prompt import SMALL, PromptPlan
 from retrieval.embedding import Embedder
@@ -34,7 +34,7 @@ def make_dataset(
     from_documents: int = 0,
     tell: Callable[[str], None] = lambda _: None,
     advance: Callable[[], None] = lambda: None,
-) -> tuple[Dataset, Stored | None]:
+) -> tuple[Dataset, StoredDataset | None]:
     """Makes a dataset of all votes and corrections, and keeps it in `folder`; None for one without examples.
 
     `conn` is in autocommit mode, for this takes long. `plan` is how the model is asked that will learn from it.

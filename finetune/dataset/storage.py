@@ -124,7 +124,7 @@ WHERE s.uri = %(verified)s
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredDataset:
     """A dataset that was made. `deleted` of its examples rest on answers that are gone, `outdated` on passages."""
 
     id: int
@@ -217,9 +217,9 @@ def add_dataset(conn: Connection[Any], number: int, dataset: Dataset) -> None:
         cursor.executemany(_KEEP_SPLIT, splits)
 
 
-def stored(conn: Connection[Any], number: int | None = None) -> list[Stored]:
+def read_datasets(conn: Connection[Any], number: int | None = None) -> list[StoredDataset]:
     """The datasets, or the one with this number, newest first."""
-    with conn.cursor(row_factory=class_row(Stored)) as cursor:
+    with conn.cursor(row_factory=class_row(StoredDataset)) as cursor:
         return cursor.execute(_STORED, {"id": number}).fetchall()
 
 

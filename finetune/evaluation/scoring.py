@@ -89,7 +89,7 @@ def chrf(answer: str, right: str) -> float:
 
 @cache
 def _chrf() -> Any:
-    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.chrf import CHRF  # comes with the `model` extra alone
 
     return CHRF()
 

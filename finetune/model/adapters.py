@@ -1,12 +1,14 @@
 """LoRA adapters over one model in memory: loaded when they are first used, kept while they may be used again.
 
 Every call comes from the one thread in which the model computes, so an answer is written by one adapter from its first
-token to its last, whatever is switched meanwhile.
+token to its last, whatever is switched meanwhile. peft, which loads torch, is imported where a model is there already.
 """
 
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from finetune.errors import ModelUnusable
 from finetune.files import ADAPTER_FILES, WEIGHTS
@@ -57,7 +59,6 @@ class Adapters:
 
     def _load(self, folder: Path) -> None:
         from peft import LoraConfig, PeftModel
-        from safetensors import SafetensorError, safe_open
 
         for file in ADAPTER_FILES:
             if not (folder / file).is_file():

@@ -48,7 +48,7 @@ def load_chat_model(
     `threads` are torch's for this whole process. Raises ModelUnusable with what to do about it.
     """
     loaded = load_model(model, revision=revision, device=device, dtype=dtype, quantize=quantize, adapter=adapter)
-    import torch
+    import torch  # here, so that a host that talks to a model server loads none
 
     torch.set_num_threads(threads)
     chat = Phi3Chat(loaded, revision=revision, max_tokens=max_tokens, temperature=temperature)
@@ -143,7 +143,7 @@ class Phi3Chat(BaseChatModel):
 
         def judge() -> float:
             self._ready()
-            return first_token.judged(self._loaded.model, self._loaded.tokenizer, prompt)
+            return first_token.probability_from_logits(self._loaded.model, self._loaded.tokenizer, prompt)
 
         return self._worker.submit(judge).result()
 

@@ -28,12 +28,12 @@ def probability_of_yes(alternatives: Iterable[tuple[str, float]]) -> float | Non
     return weights[YES] / both if both else None
 
 
-def judged(model: Any, tokenizer: Any, prompt: Sequence[int]) -> float:
+def probability_from_logits(model: Any, tokenizer: Any, prompt: Sequence[int]) -> float:
     """The same from all logits of `model` after the token ids of `prompt`, by one forward pass.
 
     Raises PromptTooLong for a prompt longer than the model's context.
     """
-    import torch
+    import torch  # here, because `remote` does without
 
     limit = model.config.max_position_embeddings
     if len(prompt) > limit:

@@ -1,12 +1,15 @@
 """From a name to a Phi-3 in memory: checks, device, precision, 4-bit weights. `adapters` adapts, `chat_model` serves.
 
-Weights are read from safetensors only and code from a model's repository is never run.
+Weights are read from safetensors only and code from a model's repository is never run. torch and transformers are
+imported in the functions: a process that only names a device or a precision loads neither.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from safetensors import SafetensorError
 
 from finetune.errors import ModelUnusable
 from finetune.model.adapters import Adapters
@@ -68,8 +71,6 @@ def load_model(
     """
     source = _find(model, revision)
     require_libraries()
-    from safetensors import SafetensorError
-
     with quiet_transformers():
         try:
             _require_phi3(source)

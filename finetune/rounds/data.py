@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from finetune.dataset.freezing import DatasetUnusable, find
 from finetune.dataset.rows import Options
-from finetune.dataset.storage import Stored
+from finetune.dataset.storage import StoredDataset
 from finetune.rounds import rows as round_rows
 from finetune.rounds.parts import OpenRound, RoundParts, RoundRequest
 from jobs.progress import Progress, Tell
 
 
-def dataset_of(open_round: OpenRound, request: RoundRequest) -> tuple[Stored | None, int]:
+def dataset_of(open_round: OpenRound, request: RoundRequest) -> tuple[StoredDataset | None, int]:
     """The round's dataset and how many of its clusters are new; None where there are no examples.
 
     Raises DatasetUnusable for one that was asked for and must not be learnt from.

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 
 from finetune import registry
-from finetune.dataset.storage import Stored, read_answers, verified_passages
+from finetune.dataset.storage import StoredDataset, read_answers, verified_passages
 from finetune.evaluation.figures import figures
 from finetune.evaluation.gate import Outcome, Verdict, decide
 from finetune.evaluation.guards import guards_for
@@ -33,7 +33,9 @@ EVALUATION = "evaluation"
 """The folder of what the arms answered, in that of the run."""
 
 
-def evaluate_adapter(open_round: OpenRound, dataset: Stored, training_seconds: float) -> tuple[Verdict, dict[str, Any]]:
+def evaluate_adapter(
+    open_round: OpenRound, dataset: StoredDataset, training_seconds: float
+) -> tuple[Verdict, dict[str, Any]]:
     """The gate's verdict over a round's adapter, and the figures that it rests on. Raises what `tell` raises."""
     parts, conn = open_round.parts, open_round.conn
     model, items = parts.model(), _items(parts, conn, dataset)
@@ -51,7 +53,7 @@ def evaluate_adapter(open_round: OpenRound, dataset: Stored, training_seconds: f
     return verdict, metrics | ({"judge": judge_report} if judge_report else {})
 
 
-def evaluation_seconds(open_round: OpenRound, dataset: Stored) -> float:
+def evaluation_seconds(open_round: OpenRound, dataset: StoredDataset) -> float:
     """What the evaluation may take: every question is answered by each arm, as fast as people were lately."""
     parts, conn = open_round.parts, open_round.conn
     items = items_of(parts.datasets / str(dataset.id), round_rows.clusters_of(conn, dataset.id), parts.golden())
@@ -59,7 +61,7 @@ def evaluation_seconds(open_round: OpenRound, dataset: Stored) -> float:
     return round(len(items) * arms * round_rows.seconds_an_answer(conn), 1)
 
 
-def _items(parts: RoundParts, conn: Connection[Any], dataset: Stored) -> list[EvaluationItem]:
+def _items(parts: RoundParts, conn: Connection[Any], dataset: StoredDataset) -> list[EvaluationItem]:
     clusters = per_author_cap(round_rows.clusters_of(conn, dataset.id), round_rows.writers_of(conn, dataset.id))
     return items_of(parts.datasets / str(dataset.id), clusters, parts.golden())
 
@@ -71,7 +73,7 @@ def _judge(parts: RoundParts, conn: Connection[Any]) -> tuple[Judge | None, dict
     return calibrated(judge, [answer for answer in read_answers(conn, VERIFIED) if answer.everyone])
 
 
-def _arms(open_round: OpenRound, dataset: Stored, model: Any, active: str | None) -> dict[str, Any]:
+def _arms(open_round: OpenRound, dataset: StoredDataset, model: Any, active: str | None) -> dict[str, Any]:
     """The models that are compared: with the round's adapter, with none, with the active one, and with examples."""
     parts, conn = open_round.parts, open_round.conn
     arms = {"candidate": model.with_adapter(open_round.adapter_folder), "base": model}

@@ -8,7 +8,7 @@ from typing import Any
 
 from finetune import registry
 from finetune.dataset.rows import SPLITS
-from finetune.dataset.storage import Stored
+from finetune.dataset.storage import StoredDataset
 from finetune.evaluation.gate import Verdict
 from finetune.lineage import base_hashes, machine
 from finetune.model_card import CARD, CHART, SCORES, loss_chart, model_card, scores_chart
@@ -18,7 +18,7 @@ from finetune.training.spec import Trained, TrainingSpec
 
 def list_adapter(
     open_round: OpenRound,
-    dataset: Stored,
+    dataset: StoredDataset,
     spec: TrainingSpec,
     trained: Trained,
     verdict: Verdict,
@@ -44,7 +44,7 @@ def list_adapter(
     )
 
 
-def lineage_of(parts: RoundParts, dataset: Stored, spec: TrainingSpec, trained: Trained) -> dict[str, Any]:
+def lineage_of(parts: RoundParts, dataset: StoredDataset, spec: TrainingSpec, trained: Trained) -> dict[str, Any]:
     """What an adapter stands on: base, examples, every choice of its training, and what the training came to."""
     lineage = {
         "base": parts.base,

@@ -5,7 +5,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from finetune.dataset.storage import Stored
+from finetune.dataset.storage import StoredDataset
 from finetune.files import WEIGHTS, file_sha256
 from finetune.rounds import rows as round_rows
 from finetune.rounds.costs import describe_estimate, describe_step, estimate, seconds_left
@@ -19,7 +19,7 @@ from jobs.progress import Progress
 PACE = 2.0  # seconds between two writes of a round's figures
 
 
-def train_adapter(open_round: OpenRound, dataset: Stored, spec: TrainingSpec) -> Trained:
+def train_adapter(open_round: OpenRound, dataset: StoredDataset, spec: TrainingSpec) -> Trained:
     """Trains the round's adapter in a process of its own, or goes on with it, and places it where it is served from.
 
     Raises what `tell` raises, and TrainingFailed.
@@ -54,7 +54,7 @@ def place(trained: Path, target: Path, sha256: str) -> None:
         trained.rename(target)
 
 
-def _estimate(open_round: OpenRound, dataset: Stored, spec: TrainingSpec) -> dict[str, float] | None:
+def _estimate(open_round: OpenRound, dataset: StoredDataset, spec: TrainingSpec) -> dict[str, float] | None:
     """What the round will cost, from its row or measured now; None where that is not known and not needed any more."""
     parts, conn, row = open_round.parts, open_round.conn, open_round.row
     if "estimate" in row.cost or (open_round.training_folder / ADAPTER).exists():

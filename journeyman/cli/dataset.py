@@ -11,7 +11,7 @@ from journeyman.cli.terminal import note, output_kept_clean, print_json, progres
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from finetune.dataset.storage import Stored
+    from finetune.dataset.storage import StoredDataset
 
 
 @click.group()
@@ -106,13 +106,13 @@ def show(invocation: Invocation, number: int | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from finetune.dataset.freezing import sweep
-    from finetune.dataset.storage import stored
+    from finetune.dataset.storage import read_datasets
     from journeyman.composition import application
     from journeyman.errors import WrongInput
 
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         sweep(conn, app.datasets)
-        found = stored(conn, number)
+        found = read_datasets(conn, number)
     if number is not None and not found:
         raise WrongInput(f"There is no dataset {number}: `journeyman dataset show` lists those that there are.")
     if as_json:
@@ -151,7 +151,7 @@ def export(invocation: Invocation, folder: Path, number: int | None) -> None:
     note(f"Dataset {chosen.id} is in {folder}.")
 
 
-def _line(one: "Stored") -> str:
+def _line(one: "StoredDataset") -> str:
     state = "stale: somebody had their data deleted" if one.stale_at else f"hash {one.hash[:12]}"
     gone = f", {one.deleted} of deleted answers" if one.deleted else ""
     old = f", {one.outdated} of documents that changed since" if one.outdated else ""

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.execution import ATTEMPTS, HandedBack, carry_out_job
 from jobs.progress import Progress, Tell
-from jobs.rows import Job, cancel_job, current_jobs, forget_jobs, held, read_job, request_job, unattended_jobs
+from jobs.rows import Job, cancel_job, current_jobs, forget_jobs, job_lock, read_job, request_job, unattended_jobs
 
 Conn = psycopg.Connection[Any]
 
@@ -134,7 +134,7 @@ def test_what_nobody_works_on_is_known(db: Conn, job: Job) -> None:
     """By its lock, not by its state; and only after a while, in which its message may be on its way."""
     assert unattended_jobs(db) == []
     assert unattended_jobs(db, patience=0) == [(job.id, "build")]
-    with held(db, job.id):
+    with job_lock(db, job.id):
         assert unattended_jobs(db, patience=0) == []
 
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from structlog.testing import capture_logs
 
 from jobs.progress import Progress, Tell
-from jobs.rows import current_jobs, held, read_job, request_job
+from jobs.rows import current_jobs, job_lock, read_job, request_job
 from journeyman.cli import cli
 from journeyman.cli.options import Invocation
 from journeyman.settings import Settings
@@ -123,7 +123,7 @@ def test_a_scan_runs_alone(redis_url: str, database: str) -> None:
     scan = an_app(redis_url, database, calls).tasks[SCAN_SOURCES]
     with psycopg.connect(database, autocommit=True) as conn:
         job = request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule")
-        with held(conn, job.id) as free:
+        with job_lock(conn, job.id) as free:
             assert free
             scan()
             assert calls == []
@@ -181,12 +181,12 @@ def test_a_lock_ends_with_its_connection(database: str) -> None:
     """A process that is killed while it holds the lock does not hold it any longer."""
     first = psycopg.connect(database, autocommit=True)
     job = request_job(first, "scan", EVERYTHING_DUE, started_by="schedule").id
-    with held(first, job):
+    with job_lock(first, job):
         first.close()
     released = threading.Event()
     with psycopg.connect(database, autocommit=True) as conn:
         while not released.wait(0.02):
-            with held(conn, job) as free:
+            with job_lock(conn, job) as free:
                 if free:
                     released.set()
 
@@ -239,7 +239,7 @@ def test_sweep_puts_back_what_redis_lost(stack: Any, database: str) -> None:
             for state in ("queued", "running", "running", "done")
         )
         conn.execute(insert.replace("now() - interval '1 hour'", "now()"), ("queued",))  # its message is on its way
-        with held(conn, at_work):
+        with job_lock(conn, at_work):
             an_app(redis_url, database, []).tasks[SWEEP]()
     client = redis.Redis.from_url(redis_url)
     try:

@@ -17,7 +17,7 @@ from bot.questions.answers import begin_answer
 from finetune.dataset.build import build
 from finetune.dataset.freezing import DatasetUnusable, find, freeze, sweep
 from finetune.dataset.rows import Dataset, Options, VoteRow
-from finetune.dataset.storage import erase_person, read_answers, read_splits, stored
+from finetune.dataset.storage import erase_person, read_answers, read_datasets, read_splits
 from retrieval.answering.answer import Question, Turn
 from retrieval.indexing.sources import VERIFIED
 from tests.bot.samples import answer_to
@@ -88,7 +88,7 @@ def test_the_same_rows_are_one_dataset(conn: Connection[Any], folder: Path) -> N
     assert freeze(conn, folder, with_uuids(made())).id == first.id
     assert find(conn, folder) == (first, folder / str(first.id))
     assert freeze(conn, folder, with_uuids(made(max_tokens=27))).id == first.id  # the same rows by another way
-    assert len(stored(conn)) == 1
+    assert len(read_datasets(conn)) == 1
     with pytest.raises(DatasetUnusable, match="nothing to learn"):
         freeze(conn, folder, build([], grounding()))
 
@@ -97,7 +97,7 @@ def test_who_goes_takes_the_dataset_along(conn: Connection[Any], folder: Path) -
     """It is stale at once and names them no more; its files go with the next command; a new one may be the same."""
     first = freeze(conn, folder, with_uuids(made()))
     erase_person(conn, "UZOE")
-    assert stored(conn, first.id)[0].stale_at is None
+    assert read_datasets(conn, first.id)[0].stale_at is None
     erase_person(conn, "UBEN")
     assert not conn.execute("SELECT FROM dataset_example WHERE 'UBEN' = ANY (persons)").fetchall()
     with pytest.raises(DatasetUnusable, match="had their data deleted"):

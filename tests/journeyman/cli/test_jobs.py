@@ -6,7 +6,7 @@ import click
 import psycopg
 import pytest
 
-from jobs.rows import held, read_job, request_job
+from jobs.rows import job_lock, read_job, request_job
 from journeyman.cli import cli
 from journeyman.cli.options import Invocation
 from tests.journeyman.conftest import Run, one_sentence
@@ -22,7 +22,7 @@ def test_work_is_listed_and_cancelled(journeyman: Run, database: str) -> None:
         listed = journeyman("jobs").stdout.splitlines()
         assert listed[0] == f"Job {scan.id}, scan sources: queued (waits for a worker)."
         assert listed[2] == f"Job {builds[1].id}, build press-model: queued (waits for a worker, 1 before it)."
-        with held(conn, scan.id):
+        with job_lock(conn, scan.id):
             assert "stops after what it has in hand" in journeyman("jobs", "cancel", scan.id).stderr
         assert f"Job {builds[0].id} is cancelled." in journeyman("jobs", "cancel", builds[0].id).stderr
         asked, stopped = read_job(conn, scan.id), read_job(conn, builds[0].id)
