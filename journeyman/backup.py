@@ -24,7 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from finetune.files import file_sha256
 from journeyman import __version__
 from journeyman.errors import JourneymanError, PartMissing, WrongInput
-from migrations import applied, read_migrations
+from migrations import applied, is_of_before, read_migrations
 
 MANIFEST = "backup.json"
 DUMP = "database.dump"
@@ -97,6 +97,11 @@ def read_backup(folder: Path) -> Backup:
         backup = Backup(**values | {"migrations": tuple(values["migrations"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise WrongInput(f"{folder} is no backup: give the folder that `journeyman backup` printed.") from error
+    if is_of_before(backup.migrations):
+        raise WrongInput(
+            f"{folder} was made by Journeyman {backup.version} and cannot be brought up to date: "
+            "restore it with that version (docs/admin.md tells, under Upgrade, what can be taken along)."
+        )
     known = {migration.name for migration in read_migrations()}
     newer = [name for name in backup.migrations if name not in known]
     if newer:

@@ -5,7 +5,7 @@ Every command that needs the database calls `migrate` first; if nothing is missi
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from psycopg import Connection
 
 FOLDER = Path(__file__).parent
 LOCK = 0x6A6F75726E  # "journ": any number that every runner agrees on
+# Version 0.1 had other files. Every database that it made has this one, whose name is not given again.
+OF_BEFORE = "0003_channels"
 
 CREATE_RECORD = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -58,7 +60,7 @@ def migrate(conn: Connection[Any], folder: Path = FOLDER) -> list[str]:
     """Apply what is missing, each file and its record in one transaction; returns the names of those.
 
     `conn` must not be in a transaction. An advisory lock lets any number of runners start at once. Raises
-    MigrationError when an applied file has changed since, or is not among the files.
+    MigrationError when an applied file has changed since, or is not among the files, or when version 0.1 was here.
     """
     migrations = read_migrations(folder)
     with conn.transaction():
@@ -82,6 +84,12 @@ def applied(conn: Connection[Any]) -> dict[str, str]:
 
 def compare(records: dict[str, str], migrations: Sequence[Migration]) -> list[Migration]:
     """The migrations without a record. Raises MigrationError when a record and its file disagree."""
+    if is_of_before(records):
+        raise MigrationError(
+            "This database was made by Journeyman 0.1 and cannot be brought up to date: export with that version what "
+            "you want to keep, then name a new home or an empty database and index the documents again. "
+            "docs/admin.md tells how, under Upgrade."
+        )
     for migration in migrations:
         if records.get(migration.name, migration.checksum) != migration.checksum:
             raise MigrationError(
@@ -95,6 +103,11 @@ def compare(records: dict[str, str], migrations: Sequence[Migration]) -> list[Mi
             "it was used by a newer version; install that one."
         )
     return [migration for migration in migrations if migration.name not in records]
+
+
+def is_of_before(names: Iterable[str]) -> bool:
+    """Whether these are the migrations of version 0.1, which nothing brings up to date."""
+    return OF_BEFORE in names
 
 
 def apply(conn: Connection[Any], migration: Migration) -> bool:

@@ -1,6 +1,6 @@
 """How many chunks hold each word, and how many there are: kept as changes, and put together now and then.
 
-Triggers on `chunk` (migrations/0009_vectors.sql) add a row for each change, which no other writer waits for. A search
+Triggers on `chunk` (migrations/0001_documents.sql) add a row for each change, which no other writer waits for. A search
 adds up the rows of its words; `compact` keeps these few.
 """
 

@@ -128,6 +128,16 @@ def test_backup_of_a_newer_version_is_refused(asked: str, home: Path, tmp_path: 
         read_backup(folder)
 
 
+def test_backup_of_before_is_refused(asked: str, home: Path, tmp_path: Path) -> None:
+    """Version 0.1 alone can restore what it backed up: it is told before anything is touched."""
+    folder = make_backup(asked, home, tmp_path / "backups")
+    manifest = json.loads((folder / "backup.json").read_text())
+    of_before = {"version": "0.1.0", "migrations": ["0001_documents", "0003_channels"]}
+    (folder / "backup.json").write_text(json.dumps(manifest | of_before))
+    with pytest.raises(WrongInput, match=r"made by Journeyman 0\.1\.0.*restore it with that version"):
+        read_backup(folder)
+
+
 def test_restore_that_breaks_changes_nothing(asked: str, home: Path, tmp_path: Path) -> None:
     """A dump that ends in the middle: all of the database is as it was."""
     folder = make_backup(asked, home, tmp_path / "backups")

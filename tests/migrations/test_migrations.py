@@ -82,3 +82,26 @@ def test_names_are_checked(folder: Path, name: str) -> None:
     (folder / name).write_text("SELECT 1;")
     with pytest.raises(MigrationError):
         read_migrations(folder)
+
+
+def test_files_are_numbered_without_gaps() -> None:
+    """Who reads them in order misses nothing."""
+    numbers = [int(migration.name[:4]) for migration in read_migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_table_says_what_one_row_is(conn: psycopg.Connection) -> None:
+    """`\\d+` in psql shows it to whoever has no source at hand."""
+    silent = conn.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        " AND NOT relispartition AND obj_description(oid, 'pg_class') IS NULL AND relname <> 'schema_migration'"
+    ).fetchall()
+    assert silent == []
+
+
+def test_a_database_of_before_is_refused_with_what_to_do(conn: psycopg.Connection) -> None:
+    """Version 0.1 had other files, the first of the same name: it is neither changed nor newer."""
+    conn.execute("UPDATE schema_migration SET checksum = 'other'")
+    conn.execute("INSERT INTO schema_migration (name, checksum) VALUES ('0003_channels', ''), ('0031_marks', '')")
+    with pytest.raises(MigrationError, match=r"made by Journeyman 0\.1.*export.*new home.*docs/admin\.md"):
+        pending(conn)
