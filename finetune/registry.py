@@ -75,22 +75,12 @@ class TrainedAdapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
-    """An adapter. `stale_at`: somebody in its data had theirs deleted then; `deleted` examples rest on answers that are
-    gone since, `outdated` on passages that changed.
+class Adapter(TrainedAdapter):
+    """An adapter of the registry. `stale_at`: somebody in its data had theirs deleted then; `deleted` examples rest on
+    answers that are gone since, `outdated` on passages that changed.
     """
 
     id: int
-    name: str
-    round_id: int | None
-    parent: str | None
-    dataset_id: int | None
-    base: str
-    sha256: str
-    lineage: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    decision: Decision
-    reason: str
     created_at: datetime
     stale_at: datetime | None
     deleted: int

@@ -14,10 +14,9 @@ from threading import Event
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import Field, PrivateAttr
 
 from finetune.errors import PromptTooLong
@@ -25,6 +24,7 @@ from finetune.model import first_token
 from finetune.model.control_tokens import breaking, broken
 from finetune.model.generation import AnswerText, Decoding, stream_tokens
 from finetune.model.loading import Device, Dtype, LoadedModel, Quantize, load_model
+from finetune.model.streaming import StreamingChat
 
 LONG_PROMPT = 200
 """Tokens of a prompt from which on the time to its first token tells how fast the model reads."""
@@ -55,7 +55,7 @@ def load_chat_model(
     return chat if adapter is None else chat.with_adapter(Path(adapter))
 
 
-class Phi3Chat(BaseChatModel):
+class Phi3Chat(StreamingChat):
     """A loaded Phi-3. Safe from several threads; greedy, and so deterministic, at temperature 0.
 
     `stream` and `invoke` take `max_tokens`, `temperature` and `cancel` (a threading.Event) per call. The
@@ -150,15 +150,6 @@ class Phi3Chat(BaseChatModel):
     def _tokens(self, text: str) -> list[int]:
         ids: list[int] = self._loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
 
     def _stream(
         self,

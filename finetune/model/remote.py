@@ -13,14 +13,15 @@ import httpx
 import openai
 from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.chat_models import BaseChatModel, generate_from_stream
+from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import PrivateAttr
 
 from finetune.errors import ModelUnusable
 from finetune.model import first_token
 from finetune.model.control_tokens import broken
+from finetune.model.streaming import StreamingChat
 
 SECONDS = 120  # to the first byte of an answer, and between two of them
 LISTING_SECONDS = 10
@@ -78,7 +79,7 @@ def _listed(url: str, api_key: str | None) -> tuple[str, list[Mapping[str, Any]]
     return url, []
 
 
-class RemoteChat(BaseChatModel):
+class RemoteChat(StreamingChat):
     """A chat model behind a URL. A call raises ModelUnusable, saying what to do, when the server fails it.
 
     `stream` and `invoke` take `max_tokens` and `cancel` (a threading.Event) per call; closing a stream closes
@@ -116,15 +117,6 @@ class RemoteChat(BaseChatModel):
     def render(self, messages: Sequence[BaseMessage]) -> str:
         """What the server is given, as a transcript: its chat template is its own and not known here."""
         return "\n\n".join(f"{message.type}: {broken(message.text)}" for message in messages)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
 
     def _stream(
         self,
