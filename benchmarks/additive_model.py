@@ -37,6 +37,7 @@ CURVES: Mapping[str, tuple[int, tuple[float, ...]]] = {
     "value apart": (FALLS, (0.0, 0.1, 0.2, 0.4, 0.7)),
     "about the question": (RISES, (0.0, 0.2, 0.4, 0.7)),
     "cover of the new": (RISES, (0.2, 0.5, 0.7, 0.85, 1.0)),
+    "cover of the common": (RISES, (0.2, 0.4, 0.6, 0.8, 1.0)),
     "pairs": (RISES, (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)),
     "name split": (FALLS, (0.0, 1.0, 2.0)),
     "value out of company": (FALLS, (0.0, 0.15, 0.3, 0.5, 0.8)),

@@ -1,4 +1,4 @@
-"""True statements made false by one change: a number, a unit, a code, a name, a denial, an opposite.
+"""True statements made false by one change: a number, unit, code or name, a denial, an opposite, what is said of it.
 
 What benchmarks/groundedness.py fits and measures with; each function gives None where there is nothing to change.
 """
@@ -148,3 +148,11 @@ def opposite(text: str, chance: random.Random, others: Sequence[str] = ()) -> st
         return None
     place = chance.choice(found)
     return text[: place.start()] + chance.choice(sorted(OPPOSITES[place[0].lower()])) + text[place.end() :]
+
+
+def spliced(text: str, chance: random.Random, others: Sequence[str]) -> str | None:
+    """Its first half, and the second half of a statement about other things: what a small model makes up."""
+    begins, ends = text.split(), chance.choice(others).split() if others else []
+    if len(begins) < 4 or len(ends) < 4:
+        return None
+    return " ".join([*begins[: len(begins) // 2], *ends[len(ends) // 2 :]])

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import changed_statements as change  # noqa: E402 - the repository's root comes first
 from benchmarks.additive_model import CURVES, WITHOUT_VECTORS, Array, as_weights, fit, log_odds  # noqa: E402
 from retrieval.answering.groundedness.basis import Basis  # noqa: E402
-from retrieval.answering.groundedness.features import FEATURES, extract_features  # noqa: E402
+from retrieval.answering.groundedness.features import FEATURES, extract_features, made_up  # noqa: E402
 from retrieval.answering.groundedness.forms import typed  # noqa: E402
 from retrieval.answering.groundedness.judge import Groundedness, as_judged  # noqa: E402
 from retrieval.answering.groundedness.readings import Reader, StatementReading, rarity_by_length  # noqa: E402
@@ -47,16 +47,17 @@ SHOWN = 0.9
 """Share of faithful statements that the threshold lets through, cross-validated."""
 COUNTS = {
     "faithful": 1.0,
-    "foreign": 12.0,
+    "foreign": 8.0,
     "unfaithful": 0.3,
-    "number": 2.0,
+    "number": 6.5,
     "unit": 0.6,
-    "code": 1.2,
-    "name": 2.2,
+    "code": 3.0,
+    "name": 3.5,
     "number swapped": 0.5,
-    "name swapped": 0.5,
-    "negated": 6.0,
-    "opposite": 0.5,
+    "name swapped": 0.9,
+    "negated": 7.5,
+    "opposite": 0.7,
+    "spliced": 0.7,
 }
 """How much the statements of a kind count together in the fit."""
 FALSE = 0.5
@@ -70,6 +71,7 @@ CHANGES: Mapping[str, tuple[Any, int]] = {
     "name swapped": (change.name, 1),
     "negated": (change.negated, 1),
     "opposite": (change.opposite, 1),
+    "spliced": (change.spliced, 2),
 }
 """How a statement is changed, and how often with different luck."""
 ORDER = ("faithful", "foreign", *CHANGES, "unfaithful", "between")
@@ -145,6 +147,13 @@ def examples_of(lines: Sequence[Mapping[str, Any]], chance: random.Random) -> li
     """All statements of all answers, and the faithful ones changed."""
     texts = {line["task"]: " ".join(p["text"] for p in line["passages"]) for line in lines}
     conversations = {line["task"].split("-")[0]: domain_of(line) for line in reversed(lines) if line["passages"]}
+    true = [
+        (line["task"], as_judged(statement, line["turns"][-1]["content"]))
+        for line in lines
+        if line["faithfulness"] >= FAITHFUL
+        for statement in statements_of(line["answer"])
+        if len(content(statement)) >= 3
+    ]
     all_names = sorted({name for text in texts.values() for name in change.names_of(text)})
     found: list[Example] = []
     for line in lines:
@@ -159,6 +168,7 @@ def examples_of(lines: Sequence[Mapping[str, Any]], chance: random.Random) -> li
             "name": [name for name in all_names if name.lower() not in texts[task].lower()],
             "number swapped": sorted(set(change.NUMBER.findall(texts[task]))),
             "name swapped": sorted(set(change.names_of(texts[task]))),
+            "spliced": [text for other, text in true if not other.startswith(task.split("-")[0])],
         }
         for statement in statements_of(line["answer"]):
             text = as_judged(statement, question)
@@ -225,7 +235,12 @@ def cross_validated(
         rest = (of_fold != fold) & (counts > 0)
         steps = fit(features[rest], true[rest], counts[rest], curves)
         found[of_fold == fold] = log_odds(steps, features[of_fold == fold], curves)
-    return found
+    return without_made_up(found, features) if "nearness" in curves else found
+
+
+def without_made_up(odds: Array, features: Array) -> Array:
+    """The log odds, the least of all for what the check takes for made up."""
+    return np.where(made_up(features), odds.min(), odds)
 
 
 def labels(examples: Sequence[Example]) -> tuple[Array, Array]:
@@ -290,8 +305,11 @@ def calibrated(examples: Sequence[Example], odds: Array) -> tuple[float, float]:
     """Scale and shift of log odds to a probability (Platt 1999).
 
     What an answer was judged stands for each of its statements: 4 is 1, 1 is 0. Those that were changed or put under
-    other passages are false, and count FALSE times as much together.
+    other passages are false, and count FALSE times as much together. What is taken for made up has the least odds of
+    all and a probability of its own: it says nothing here.
     """
+    kept = odds > odds.min()
+    examples, odds = [example for example, is_kept in zip(examples, kept, strict=True) if is_kept], odds[kept]
     natural = mask(examples, "faithful", "between", "unfaithful")
     true = np.where(natural, [(example.faithfulness - 1) / 3 for example in examples], 0.0)
     counts = np.where(natural, 1 / natural.sum(), FALSE / (~natural).sum())

@@ -2,12 +2,17 @@
 
     pip install --no-deps fitz-gov==4.1.0
     python benchmarks/starter_adapter.py OUT --threads 2 --questions QUESTIONS.jsonl DOCUMENTS
+    python benchmarks/starter_adapter.py OUT --judged JUDGED.jsonl --questions QUESTIONS.jsonl DOCUMENTS
 
 The data is fitz-gov (MIT): questions with the passages that answer them, and questions whose passages do not. The
 passages are indexed and found as the product does it, so that the prompts are those that are served and the distractors
 are what search really finds beside the right ones. fitz-gov names no answers, but says why the passages answer: the
 sentences nearest to the question and to that reason together are what is to be written, word for word, with their
 numbers. What the answer quotes anyway stands before the model's own words, and so is not what it is to write.
+
+With `--judged` the data is answers that people judged (task, turns, passages, answer, faithfulness; from
+IBM/mt-rag-benchmark, Apache-2.0): of a faithful one the short sentence that is nearest to its question, if the check of
+statements would show it, with the numbers of what it rests on. So one learns to answer in one short sentence.
 
 A seventh of the questions, with their documents, is held out; no question of any evaluation of ours is in it.
 Afterwards the held-out prompts are answered with and without the adapter, and so are the questions of a labelled set,
@@ -22,7 +27,7 @@ import random
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +38,14 @@ from finetune.evaluation.scoring import token_f1
 from finetune.significance import paired_gain
 from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
+from journeyman.cli.judged_answers import passage_of
 from journeyman.composition import Application, application
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.chain import AnswerChain
+from retrieval.answering.draft import as_sentence
 from retrieval.answering.evidence.quotes import choose_quotes
+from retrieval.answering.groundedness.judge import Groundedness, statements_of
 from retrieval.answering.measuring.evaluation import evaluate, load_questions
 from retrieval.answering.passages import remembered
 from retrieval.answering.prompt import answer_prompt, numbered
@@ -54,6 +62,7 @@ SENTENCES, LONGEST_SENTENCE = 3, 30  # in words; what an answer has room for bes
 AS_NEAR = 0.8  # of the best sentence's likeness that a further one needs
 LEAST_WORDS = 5
 MOST_TOKENS = 640
+FAITHFUL = 3.5  # of 4, as people judged
 ROLES = {"system": "system", "human": "user"}
 
 
@@ -170,6 +179,47 @@ def make_dataset(app: Application, folder: Path, most: int, held_out: int, seed:
         (folder / f"{name}.sft.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
 
 
+def make_judged_dataset(app: Application, folder: Path, file: Path, seed: int) -> None:
+    """Lines of one short sentence each; of a conversation all questions are on the same side."""
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    conversations = sorted({row["task"].split("-")[0] for row in rows})
+    random.Random(seed).shuffle(conversations)
+    held = set(conversations[::HELD_OUT])
+    groundedness = Groundedness(app.embedder)
+    lines: dict[str, list[dict[str, Any]]] = {"train": [], "test": []}
+    for row in rows:
+        if row["faithfulness"] >= FAITHFUL and row["passages"] and (line := judged_line(app, groundedness, row)):
+            lines["test" if row["task"].split("-")[0] in held else "train"].append(line)
+    folder.mkdir(parents=True)
+    for name, side in lines.items():
+        print(f"{name}: {len(side)} lines", flush=True)
+        (folder / f"{name}.sft.jsonl").write_text("".join(json.dumps(line) + "\n" for line in side))
+
+
+def judged_line(app: Application, groundedness: Groundedness, row: dict[str, Any]) -> dict[str, Any] | None:
+    """None where no short sentence of the answer is borne out by what a prompt has room for."""
+    question = row["turns"][-1]["content"]
+    passages = [passage_of(number, entry["title"], entry["text"]) for number, entry in enumerate(row["passages"])]
+    short = [one for one in statements_of(row["answer"]) if LEAST_WORDS <= len(one.split()) <= LONGEST_SENTENCE]
+    judged = [one for one in groundedness.judge(question, short, passages) if one.shown and one.passages]
+    if not judged:
+        return None
+    about = app.embedder.embed([question])[0]
+    nearness = app.embedder.embed([one.text for one in judged]) @ about
+    best = judged[int(nearness.argmax())]
+    order = [passages[place] for place in dict.fromkeys([*best.passages, *range(len(passages))])][:PASSAGES]
+    random.Random(row["task"]).shuffle(order)  # what answers is not always the first
+    read = [replace(one, text=" ".join(one.text.split()[: WORDS // PASSAGES])) for one in order]
+    cited = "".join(f"[{order.index(passages[place]) + 1}]" for place in best.passages if passages[place] in order)
+    turns = answer_prompt().format_messages(passages=numbered(read), question=question)
+    return {
+        "prompt": [{"role": ROLES[turn.type], "content": without_markers(turn.text)} for turn in turns],
+        "completion": [{"role": "assistant", "content": f"{as_sentence(best.text)} {cited}"}],
+        "question": question,
+        "example": row["task"],
+    }
+
+
 def examine(plain: Any, tuned: Any, held_out: Sequence[dict[str, Any]]) -> None:
     """What the model writes to held-out prompts, with and without the adapter."""
     scores: dict[str, list[dict[str, float]]] = {}
@@ -213,6 +263,7 @@ def told(score: str, tuned: Sequence[float], base: Sequence[float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--judged", type=Path, metavar="FILE", help="Answers that people judged, in place of fitz-gov.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--examples", type=int, default=480)
     parser.add_argument("--rank", type=int, default=8)
@@ -225,7 +276,11 @@ def main() -> None:
     settings = Settings(home=options.out / "home", threads=options.threads)
     dataset = options.out / "dataset"
     with application(settings) as app:
-        if not (dataset / "test.sft.jsonl").exists():
+        if (dataset / "test.sft.jsonl").exists():
+            print("The dataset is there already.")
+        elif options.judged:
+            make_judged_dataset(app, dataset, options.judged, options.seed)
+        else:
             make_dataset(app, dataset, options.examples, options.held_out, options.seed)
         spec = TrainingSpec(
             model=str(app.model_place()),

@@ -29,6 +29,11 @@ NEARLY = 0.1
 CONTEXT = 0.9
 """What a word of the title or the headings counts."""
 
+ASKED = 0.4
+"""What a word counts that the question has: it is how somebody asked, and what a statement adds to it must be borne
+out. So it is where a terse answer is judged together with its question, too.
+"""
+
 Floats = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.int64]
 
@@ -43,6 +48,7 @@ class Alignment:
             [0.0 if w.form in COMMON or denies(w.form) else r for w, r in zip(self.own, statement.rarity, strict=True)],
             dtype=np.float32,
         )
+        self.rarity = np.where(self._is_repeated, ASKED * self.rarity, self.rarity).astype(np.float32)
         self.total = float(self.rarity.sum()) or 1.0
         self.letters = self._letters()  # (own words, words)
         self.cosines = (
@@ -59,6 +65,11 @@ class Alignment:
         self.context = self._context()  # (own words, passages)
         self.by_sentence = self._per_sentence(credit)
         self.letters_by_sentence = self._per_sentence(self.letters)
+
+    @property
+    def _is_repeated(self) -> npt.NDArray[np.bool_]:
+        """Which words a statement repeats from its question, but for those that were put before a terse answer."""
+        return (self.in_question >= SAME) & (np.arange(len(self.own)) >= self.statement.asked)
 
     def _letters(self) -> Floats:
         likeness_of = np.zeros((len(self.own), len(self.basis.words)), dtype=np.float32)

@@ -7,6 +7,7 @@ and what they say otherwise speak against it.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from retrieval.answering.groundedness.alignment import SAME, Alignment, Floats, mean
 from retrieval.answering.groundedness.basis import Basis
@@ -35,12 +36,17 @@ FEATURES = (
     "value apart",
     "about the question",
     "cover of the new",
+    "cover of the common",
     "pairs",
     "name split",
     "value out of company",
     "number beside others",
     "name beside others",
 )
+
+
+LEAST_HELD, LEAST_NEAR = 0.55, 0.5
+"""Share of its common words, and nearness to a window, one of which a statement has that is not made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,19 @@ def extract_features(statement: StatementReading, question: StatementReading | N
     )
 
 
+def is_made_up(features: Features) -> bool:
+    """Whether the passages have a statement's names, numbers and codes at most: what it says of them is neither there
+    in words nor near in sense. Without vectors nothing is known of its sense.
+    """
+    return features.by_vectors and bool(made_up(features.values[np.newaxis])[0])
+
+
+def made_up(values: Floats) -> npt.NDArray[np.bool_]:
+    """The same of several statements, by their features of shape (statements, features)."""
+    held, near = (values[:, FEATURES.index(name)] for name in ("cover of the common", "nearness"))
+    return np.asarray((held < LEAST_HELD) & (near < LEAST_NEAR), dtype=bool)
+
+
 def _as_array(values: dict[str, float]) -> Floats:
     return np.array([values[name] for name in FEATURES], dtype=np.float32)
 
@@ -94,6 +113,7 @@ def _held(alignment: Alignment) -> dict[str, float]:
         "cover of all": float(alignment.rarity @ covered / alignment.total),
         "letters of all": float(alignment.rarity @ letters / alignment.total),
         "cover of the new": _cover_of_the_new(alignment, covered),
+        "cover of the common": _cover_of_the_common(alignment, covered),
         "words in context": _words_in_context(alignment),
         "worst word": float(lack.max()),
         "missing mass": float(lack.sum()),
@@ -120,4 +140,12 @@ def _about_the_question(alignment: Alignment) -> float:
 
 def _cover_of_the_new(alignment: Alignment, covered: Floats) -> float:
     weight = alignment.rarity * (alignment.in_question < SAME)
+    return float(weight @ covered / weight.sum()) if weight.sum() > 0 else 1.0
+
+
+def _cover_of_the_common(alignment: Alignment, covered: Floats) -> float:
+    """Of the words that are no name, number or code: that a thing is named well says nothing of what is said of it."""
+    exact = alignment.numbers | np.array([word.written.isupper() for word in alignment.own], dtype=bool)
+    exact[list(alignment.named)] = True
+    weight = alignment.rarity * ~exact
     return float(weight @ covered / weight.sum()) if weight.sum() > 0 else 1.0

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from retrieval.answering.groundedness.additive_model import AdditiveModel, fitted_models
+from retrieval.answering.groundedness.alignment import ASKED
 from retrieval.answering.groundedness.basis import Basis
-from retrieval.answering.groundedness.features import Features, extract_features
+from retrieval.answering.groundedness.features import Features, extract_features, is_made_up
 from retrieval.answering.groundedness.forms import signed
 from retrieval.answering.groundedness.readings import PassageReading, Reader, StatementReading
 from retrieval.answering.statements import without_emphasis
@@ -24,10 +25,10 @@ from retrieval.text.words import content
 
 TERSE = 3
 """Words of its own, below which a statement is judged together with its question."""
-ASKED = 0.4
-"""What a word of its question counts where a terse answer is judged together with it."""
 KEPT = 8
 """Sets of passages whose comparison is kept ready; a statement that follows another has the same passages."""
+MADE_UP = 0.1
+"""How likely a statement is borne out at most that is made up but for names, numbers and codes."""
 OTHERWISE_TYPED = 0.02
 """How likely a statement is borne out at most that types a code which what it rests on does not hold."""
 
@@ -100,6 +101,8 @@ class Groundedness:
         model = self._models["vectors" if features.by_vectors else "letters"]
         probability = model.probability(features.values, by_model) if features.windows else 0.0
         rests_on = tuple(dict.fromkeys(window[0] for window in features.windows))
+        if statement.text == text and is_made_up(features):  # not where the question stands before a terse answer
+            probability = min(probability, MADE_UP)
         evidence = _evidence(features, basis, passages)
         texts = [*(piece.text for piece in evidence), *_above(passages, rests_on)]
         if not signed(text) <= signed(" ".join(texts)):

@@ -8,6 +8,8 @@ from retrieval.answering.groundedness.alignment import CONTEXT, SAME, Alignment
 from retrieval.answering.groundedness.forms import COUNTS, UNITS, holds, typed
 from retrieval.text.words import COMMON
 
+JOINED = frozenset({"", "-", "_", "/", "#"})
+"""Between the letters and the number of one code: A204 and FX-9 count nothing."""
 ACRONYM = 0.7
 """How rare a word in capitals is at least: its letters may be a common word's."""
 
@@ -53,7 +55,8 @@ def _unit_differs(alignment: Alignment) -> float:
             continue
         if word.form.count(".") > 1:  # a version
             continue
-        if i and alignment.own[i - 1].end == word.start and not alignment.own[i - 1].is_number:  # A204 counts nothing
+        before = alignment.own[i - 1] if i else None
+        if before and not before.is_number and alignment.statement.text[before.end : word.start] in JOINED:
             continue
         worst = max(worst, _mismatch(alignment, i))
     return worst

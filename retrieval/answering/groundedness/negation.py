@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.answering.groundedness.forms import WordForm
+from retrieval.text.words import COMMON
 
+NOT_DENIED = -1
+"""In place of a place, for words that no denial is near to."""
 REACH = 12
 """Words before and after a denial that it may speak of."""
 
@@ -95,13 +98,17 @@ def denying(forms: Sequence[str]) -> npt.NDArray[np.bool_]:
     )
 
 
-def _near(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.bool_]:
-    """Whether each word is denied: one of three after a denial in its clause, or before one that ends it."""
-    near = np.zeros(len(forms), dtype=bool)
+def _denied_heads(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.int64]:
+    """For each word that is denied the place of what its denial speaks of first, else NOT_DENIED.
+
+    Denied are three words after a denial in its clause, or before one that ends it: of "could not find the limit
+    switch" finding is what is denied, and the switch is there all the same.
+    """
+    heads = np.full(len(forms), NOT_DENIED, dtype=np.int64)
     for i in map(int, np.flatnonzero(denying(forms))):
-        after = _in_clause(breaks, i, 3)
-        near[after or _before_in_clause(breaks, i, 3)] = True
-    return near
+        places = _in_clause(breaks, i, 3) or _before_in_clause(breaks, i, 3)
+        heads[places] = next((place for place in places if forms[place] not in COMMON), places[0] if places else i)
+    return heads
 
 
 def _wide(forms: Sequence[str], breaks: Sequence[bool]) -> npt.NDArray[np.bool_]:
@@ -132,12 +139,19 @@ def _before_in_clause(breaks: Sequence[bool], i: int, most: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class NegationScope:
-    """Says of each word whether a denial is near to it, and whether one may still speak of it from further away."""
+    """Which words a denial is near to, with the place of the one that it denies first (NOT_DENIED for the others), and
+    which it may still speak of.
+    """
 
-    near: npt.NDArray[np.bool_]
+    heads: npt.NDArray[np.int64]
     wide: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, forms: Sequence[str], breaks: Sequence[bool]) -> "NegationScope":
         """The scope of the denials among these forms; `breaks` says whether a clause ends before each."""
-        return cls(_near(forms, breaks), _wide(forms, breaks))
+        return cls(_denied_heads(forms, breaks), _wide(forms, breaks))
+
+    @property
+    def near(self) -> npt.NDArray[np.bool_]:
+        """Which words a denial is near to."""
+        return np.asarray(self.heads != NOT_DENIED, dtype=bool)

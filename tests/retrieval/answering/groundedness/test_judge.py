@@ -284,3 +284,41 @@ def test_a_number_may_be_written_in_several_ways(judge: Groundedness) -> None:
     prices = passage("Plans", "The large plan costs $1,040.00 a month for 25 users. It comes with version 6.15.0.")
     assert judged(judge, "The large plan costs $1040 a month for 25 users.", prices).shown
     assert not judged(judge, "The large plan comes with version 6.15.", prices).shown
+
+
+SEARCH = passage(
+    "Homing",
+    "Homing fail. Could not find the limit switch within the search distance. It is defined as 1.5 * max_travel on "
+    "search. The filter FX-9 is changed every 800 hours. Feed overrides may be set between 10% and 200%.",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "shown"),
+    [
+        # What could not be found is there all the same: the denial is of the finding.
+        ("The search distance for the home switch is defined as 1.5 * max_travel.", "How far does it search?", True),
+        ("The limit switch could be found within the search distance.", "Was it found?", False),
+        # The number of a code counts nothing, so that no unit follows it.
+        ("Change the FX-9 filter every 800 hours.", "What of the filter?", True),
+        ("Change the FX-8 filter every 800 hours.", "What of the filter?", False),
+        # The name is theirs, what is said of it is not.
+        ("The FX-9 filter is a warning light.", "What of the filter?", False),
+        # How somebody asked need not stand in the documents.
+        (
+            "The operator can crank the feed override up to 200% here.",
+            "how high can the operator crank the feed override here?",
+            True,
+        ),
+        (
+            "The operator can crank the feed override up to 300% here.",
+            "how high can the operator crank the feed override here?",
+            False,
+        ),
+    ],
+)
+def test_what_is_said_counts_and_not_how_it_is_named_or_asked(
+    judge: Groundedness, text: str, question: str, shown: bool
+) -> None:
+    """Names, codes and the question's words speak for a statement less than what it says itself."""
+    assert judged(judge, text, SEARCH, question=question).shown is shown
