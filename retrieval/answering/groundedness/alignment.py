@@ -69,7 +69,8 @@ class Alignment:
     @property
     def _is_repeated(self) -> npt.NDArray[np.bool_]:
         """Which words a statement repeats from its question, but for those that were put before a terse answer."""
-        return (self.in_question >= SAME) & (np.arange(len(self.own)) >= self.statement.asked)
+        own = np.arange(len(self.own)) >= self.statement.question_words
+        return np.asarray((self.in_question >= SAME) & own, dtype=bool)
 
     def _letters(self) -> Floats:
         likeness_of = np.zeros((len(self.own), len(self.basis.words)), dtype=np.float32)

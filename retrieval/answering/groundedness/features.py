@@ -146,6 +146,6 @@ def _cover_of_the_new(alignment: Alignment, covered: Floats) -> float:
 def _cover_of_the_common(alignment: Alignment, covered: Floats) -> float:
     """Of the words that are no name, number or code: that a thing is named well says nothing of what is said of it."""
     exact = alignment.numbers | np.array([word.written.isupper() for word in alignment.own], dtype=bool)
-    exact[list(alignment.named)] = True
+    exact[list(alignment.names)] = True
     weight = alignment.rarity * ~exact
     return float(weight @ covered / weight.sum()) if weight.sum() > 0 else 1.0
