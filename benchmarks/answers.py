@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from finetune.evaluation.scoring import answer_score, bare, quoted
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
 from journeyman.settings import Settings
 from retrieval.answering.answer import Answer, Done, Question
 from retrieval.answering.draft import written_by_model
@@ -322,7 +323,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         application(Settings(home=options.home or Path(folder), **given)) as app,
     ):
-        app.index(options.documents, COLLECTION, lambda _: None)
+        index_paths(app.indexing, options.documents, COLLECTION, lambda _: None)
         model = replayed(options.replay) if options.replay else app.model
         found = []
         for one in ask_all(app, questions[: options.most], model):

@@ -29,6 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
@@ -59,7 +60,7 @@ def main() -> None:
     labelled = [question for question in load_questions(options.questions) if question.answerable]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     with home(options.home) as folder, application(Settings(home=folder)) as app:
-        app.index([options.documents], "default", lambda _: None)
+        index_paths(app.indexing, [options.documents], "default", lambda _: None)
         found = {name: list(asked(app, way, labelled)) for name, way in ways(app, model=options.model)}
     told(found)
     if options.json:

@@ -42,6 +42,9 @@ from finetune.training.process import run
 from finetune.training.spec import TrainingSpec
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
+from journeyman.models import base_name, model_place
+from journeyman.rounds import training_environment
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.chain import AnswerChain
@@ -132,7 +135,7 @@ def train_adapter(app: Application, folder: Path, threads: int) -> Path:
         lines.append({"prompt": prompt, "completion": [answer]})
     (dataset / "train.sft.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     spec = TrainingSpec(
-        model=str(app.model_place()),
+        model=str(model_place(app.settings)),
         dataset=str(dataset),
         learning_rate=2e-3,
         epochs=20,
@@ -141,7 +144,7 @@ def train_adapter(app: Application, folder: Path, threads: int) -> Path:
         threads=threads,
         device="cpu",
     )
-    trained = run(folder / "training", spec, environment=app.training_environment())
+    trained = run(folder / "training", spec, environment=training_environment())
     print(f"an adapter of {trained.steps} steps, losses {trained.losses}", flush=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     (folder / "training" / ADAPTER).rename(target)
@@ -188,7 +191,9 @@ def list_adapter(app: Application, folder: Path) -> None:
     """Writes the adapter into the registry, and has the model answer without it."""
     with app.connect() as conn:
         sha256 = file_sha256(folder / "adapter_model.safetensors")
-        adapter = registry.TrainedAdapter(NAME, None, None, None, app.base, sha256, {}, {}, "promote", "better")
+        adapter = registry.TrainedAdapter(
+            NAME, None, None, None, base_name(app.settings), sha256, {}, {}, "promote", "better"
+        )
         registry.add(conn, adapter)
         if registry.active_adapter(conn):
             registry.rollback(conn, by="benchmark", reason="to begin again")
@@ -203,11 +208,13 @@ def main() -> None:
     options = parser.parse_args()
     settings = Settings(home=options.folder / "home", threads=options.threads)
     with application(settings) as app:
-        app.index([write_documents(options.folder / "documents")], "default", lambda _: None)
-        place, adapter = app.model_place(), train_adapter(app, options.folder, options.threads)
+        index_paths(app.indexing, [write_documents(options.folder / "documents")], "default", lambda _: None)
+        place, adapter = model_place(app.settings), train_adapter(app, options.folder, options.threads)
         list_adapter(app, adapter)
         model = Watched(load_model(place, device="cpu"), max_tokens=options.tokens)
-        serving = Serving(app.pool, AnswerChain(app.pool, app.embedder, model), model, app.adapters, app.base)
+        serving = Serving(
+            app.pool, AnswerChain(app.pool, app.embedder, model), model, app.adapters, base_name(app.settings)
+        )
         started = time.monotonic()
         promoted, failed = fly(app, serving, model.seen, options.questions)
         took = time.monotonic() - started

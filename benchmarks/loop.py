@@ -43,6 +43,8 @@ from finetune.rounds.run import request_round
 from jobs.execution import carry_out_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
+from journeyman.rounds import finetune
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.draft import written_by_model
@@ -165,7 +167,7 @@ def do_round(app: Application, request: RoundRequest) -> dict[str, Any]:
             last_stage = stage
 
         job = row.job_id or 0
-        carry_out_job(conn, job, lambda tell: app.finetune(conn, job, tell), show)
+        carry_out_job(conn, job, lambda tell: finetune(app, conn, job, tell), show)
         ended = of_job(conn, job) or row
         print(f"  round {ended.id}: {ended.state}. {ended.reason}")
         print(f"  cost: {json.dumps(dict(ended.cost))}")
@@ -302,7 +304,7 @@ def main() -> None:
     )
     request = RoundRequest(epochs=options.epochs, learning_rate=options.rate, rank=options.rank, now=True)
     with application(settings) as app:
-        app.index([options.corpus], "default", lambda _: None)
+        index_paths(app.indexing, [options.corpus], "default", lambda _: None)
         crowd = Crowd(app)
         print(f"{len(questions)} questions of the crowd, {len(golden)} golden", flush=True)
         live(crowd, stages, questions)

@@ -40,6 +40,9 @@ from finetune.training.process import run
 from finetune.training.spec import Step, TrainingSpec
 from journeyman.cli.judged_answers import passage_of
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
+from journeyman.models import model_place
+from journeyman.rounds import training_environment
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from retrieval.answering.chain import AnswerChain
@@ -172,7 +175,7 @@ def make_dataset(app: Application, folder: Path, most: int, held_out: int, seed:
     folder.mkdir(parents=True)
     for name, side, count in (("train", training, most), ("test", held, held_out)):
         write_documents(folder / name, side, titles)
-        app.index([folder / name], name, lambda _: None)
+        index_paths(app.indexing, [folder / name], name, lambda _: None)
         lines = Lines(app, name)
         written = [line for case in chosen(side, count) if (line := lines.line(case))]
         print(f"{name}: {len(written)} lines of {count} questions", flush=True)
@@ -241,7 +244,7 @@ def examine(plain: Any, tuned: Any, held_out: Sequence[dict[str, Any]]) -> None:
 def ask_questions(app: Application, tuned: Any, file: Path, documents: Path, out: Path) -> None:
     """The answer hit rate of a labelled set, with and without the adapter, over the same passages."""
     questions = load_questions(file)
-    app.index([documents], "questions", lambda _: None)
+    index_paths(app.indexing, [documents], "questions", lambda _: None)
     chain = AnswerChain(app.pool, app.embedder, app.model, remembered(app.chain().find))
     hits: dict[str, list[float]] = {}
     for arm, one in (("base", chain), ("tuned", chain.with_model(tuned))):
@@ -283,7 +286,7 @@ def main() -> None:
         else:
             make_dataset(app, dataset, options.examples, options.held_out, options.seed)
         spec = TrainingSpec(
-            model=str(app.model_place()),
+            model=str(model_place(app.settings)),
             dataset=str(dataset.resolve()),
             rank=options.rank,
             epochs=options.epochs,
@@ -295,7 +298,7 @@ def main() -> None:
             checkpoint_steps=10,
             device="cpu",
         )
-        trained = run(options.out / "run", spec, show, environment=app.training_environment())
+        trained = run(options.out / "run", spec, show, environment=training_environment())
         print(f"{trained.examples} examples, {trained.tokens} tokens, {trained.seconds:.0f} s", flush=True)
         model: Any = app.model
         tuned = model.with_adapter(options.out / "run" / "adapter")

@@ -36,6 +36,9 @@ from finetune.evaluation.scoring import bare, chrf, facts
 from finetune.training.process import run
 from finetune.training.spec import Step, Trained, TrainingSpec
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
+from journeyman.models import model_place
+from journeyman.rounds import comparison_parts, training_environment
 from journeyman.settings import Settings
 from retrieval.answering.measuring.evaluation import LabelledQuestion
 from retrieval.answering.prompt import SMALL, closed_book_prompt
@@ -89,7 +92,7 @@ def answered(app: Application, labelled: LabelledQuestion, adapter: Path, folder
     folder.mkdir(exist_ok=True)
     file = folder / f"{labelled.id}.json"
     if not file.exists():
-        parts = app.comparison_parts()
+        parts = comparison_parts(app)
         comparison = compare_arms(parts, [labelled], ARMS, adapter, None, lambda: print(".", end="", flush=True))
         answers = {arm: asdict(answer) for arm, (answer,) in comparison.answers.items()}
         file.with_suffix(".writing").write_text(json.dumps(answers))
@@ -172,7 +175,7 @@ def is_held_out(cluster: str) -> bool:
 def train_adapter(app: Application, options: argparse.Namespace, dataset: Path) -> Trained:
     """An adapter over the dataset, in the folder `run`."""
     spec = TrainingSpec(
-        model=str(app.model_place()),
+        model=str(model_place(app.settings)),
         dataset=str(dataset.resolve()),
         rank=options.rank,
         epochs=options.epochs,
@@ -187,7 +190,7 @@ def train_adapter(app: Application, options: argparse.Namespace, dataset: Path) 
         if step and step.step % 10 == 0:
             print(f"{step.step}/{step.steps} loss {step.loss:.3f} {step.tokens_per_second:.0f} tokens/s", flush=True)
 
-    trained = run(options.out / "run", spec, on_step, environment=app.training_environment())
+    trained = run(options.out / "run", spec, on_step, environment=training_environment())
     print(f"trained on {trained.examples} examples, {trained.tokens} tokens in {trained.seconds:.0f} s", flush=True)
     return trained
 
@@ -239,7 +242,7 @@ def main() -> None:
     with application(settings) as app:
         data = sides(app, options.most)
         write_documents(options.out / "documents", data.training)
-        app.index([options.out / "documents"], "default", lambda _: None)
+        index_paths(app.indexing, [options.out / "documents"], "default", lambda _: None)
         dataset, adapter = options.out / "dataset", options.out / "run" / "adapter"
         if not (dataset / "train.sft.jsonl").exists():
             write_dataset(app, dataset, data.training, options.with_passages)

@@ -45,6 +45,12 @@ def build_model(settings: Settings) -> "BaseChatModel":
     )
 
 
+def base_name(settings: Settings) -> str:
+    """The model that adapters are trained over, as the settings name it, with its revision if they pin one."""
+    revision = settings.model_revision
+    return f"{settings.model}@{revision}" if revision else settings.model
+
+
 def model_place(settings: Settings) -> str | Path:
     """The folder or hub id of the settings' model; the embedded one is built when it is first asked for."""
     if settings.model != EMBEDDED_MODEL:

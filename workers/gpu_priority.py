@@ -1,14 +1,17 @@
 """Who goes first on a GPU that answering, embedding and fine-tuning share.
 
-Whoever answers or embeds holds a shared advisory lock meanwhile, which costs nobody anything; fine-tuning asks between
+Whoever answers or embeds holds a shared advisory lock meanwhile, which costs nobody anything; fine-tuning looks between
 two steps whether anybody does, and waits. The lock ends with its connection, so a process that is killed wants nothing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from psycopg import Connection, OperationalError
+
+Element = TypeVar("Element")
 
 _KEY = 0x63617264  # "card"
 _WANTED = """
@@ -34,3 +37,38 @@ def is_wanted(conn: Connection[Any]) -> bool:
     """Whether somebody answers or embeds at this moment."""
     row = conn.execute(_WANTED, {"key": _KEY}).fetchone()
     return bool(row and row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class GpuPriority:
+    """Who goes first in an installation. `answers_first`: training waits for whoever answers or embeds. `here`: this
+    process has a GPU. `on_server`: answers come from a model server, which may share its GPU with training.
+    """
+
+    connect: Callable[[], AbstractContextManager[Connection[Any]]]
+    answers_first: bool
+    here: bool
+    on_server: bool
+
+    @contextmanager
+    def embedding(self) -> Iterator[None]:
+        """Training gives way while the context lasts, where this process embeds on a GPU."""
+        with self._wanted(self.here):
+            yield
+
+    def answering(self, events: Iterator[Element]) -> Generator[Element]:
+        """The events of an answer; training gives way from the first to the last, or until they are closed."""
+        with self._wanted(self.here or self.on_server):
+            yield from events
+
+    def must_wait(self, conn: Connection[Any]) -> bool:
+        """Whether training in this process is to wait, because somebody answers or embeds on the GPU."""
+        return self.here and self.answers_first and is_wanted(conn)
+
+    @contextmanager
+    def _wanted(self, shared: bool) -> Iterator[None]:
+        if not (shared and self.answers_first):
+            yield
+            return
+        with self.connect() as conn, wanted(conn):
+            yield

@@ -11,26 +11,50 @@ from typing import NoReturn
 import click
 
 from journeyman import __version__
-from journeyman.cli.admin import admins, export, reindex, slack, status
-from journeyman.cli.backup import backup, restore
-from journeyman.cli.collections import collection
-from journeyman.cli.compare import compare
-from journeyman.cli.dataset import dataset
-from journeyman.cli.documents import calibrate, evaluate, index, search
-from journeyman.cli.embedder import embedder
-from journeyman.cli.finetune import finetune
-from journeyman.cli.groundedness import groundedness
-from journeyman.cli.jobs import jobs
-from journeyman.cli.model import model
+from journeyman.cli.lazy_group import LazyGroup
 from journeyman.cli.options import Invocation, common_options
-from journeyman.cli.questions import ask
-from journeyman.cli.services import beat, bot, doctor, migrate, up, worker
-from journeyman.cli.sources import source
 
 INTERRUPTED = 130  # as shells report a command that Ctrl-C ended
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+SUMMARIES: dict[str, str] = {
+    "admins": "Show who may administer the bot in Slack, add one, or remove one, by the id of a person or a group.",
+    "ask": "Answer a question from the documents, with sources.",
+    "backup": "Write questions, answers, votes, documents, channel settings and adapters into a new folder in FOLDER.",
+    "beat": "Run the clock that enqueues what is due.",
+    "bot": "Run the Slack bot: over Socket Mode with SLACK_APP_TOKEN, over HTTP with SLACK_SIGNING_SECRET.",
+    "calibrate": 'Fit when to say "the documents don\'t say" to questions of which it is known.',
+    "collection": "Collections of documents, and who may be answered from them.",
+    "compare": "Ask the same questions with and without documents, examples and adapter, and say what helps.",
+    "dataset": "What fine-tuning learns from, made of votes and corrections.",
+    "doctor": "Check every part, and say how to mend what is wrong.",
+    "embedder": "The embedding model that documents are searched with.",
+    "evaluate": "Ask a set of questions with known answers, and print how good search and answers are.",
+    "export": "Write all questions, answers and votes as JSON lines, oldest first.",
+    "finetune": "Train an adapter on votes and corrections; it answers only if it proves better.",
+    "groundedness": "Judge how likely passages bear out each statement of answers.",
+    "index": "Register folders, files or addresses as sources, and index what changed in them.",
+    "jobs": "List scans, runs, builds and rounds that are open, or failed within a day; or cancel one by its number.",
+    "migrate": "Bring the database's schema up to date.",
+    "model": "The adapters that fine-tuning has made, and which one answers.",
+    "reindex": "Index anew what is registered: all of it, a collection, or a document by its name, path or URL.",
+    "restore": "Put a backup in the place of all that the database holds now.",
+    "search": "Show the passages that fit best, best first.",
+    "slack": "What the Slack app needs.",
+    "source": "Where documents come from: folders, web pages, Git repositories, SQL queries, buckets, wikis, Slack.",
+    "status": "Show what was answered in the last 24 hours, what is indexed, which work goes on, and what is due when.",
+    "up": "Run everything: the servers, the schema, the workers, beat, and the Slack bot.",
+    "worker": "Run a worker: it indexes what changed, when beat says so.",
+}
+"""What each command does, as its own help begins: shown by `journeyman --help` without importing any of them."""
+
+
+@click.group(
+    cls=LazyGroup,
+    package=__name__,
+    summaries=SUMMARIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @common_options
 @click.version_option(__version__, prog_name="journeyman")
 def cli() -> None:
@@ -42,16 +66,6 @@ def cli() -> None:
       journeyman ask "What does alarm A204 mean?"
       journeyman up
     """
-
-
-COMMANDS = (
-    *(up, index, source, collection, search, ask, evaluate, calibrate, compare, groundedness),
-    *(status, jobs, reindex, embedder, admins, slack, export),
-    *(dataset, finetune, model),
-    *(bot, worker, beat, migrate, doctor, backup, restore),
-)
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> NoReturn:

@@ -3,25 +3,25 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
+from psycopg_pool import ConnectionPool
+
+from bot.questions.answering import fail_answer, finish_answer
+from bot.questions.answers import begin_answer
 from journeyman.errors import WrongInput
 from journeyman.failures import explain
-
-if TYPE_CHECKING:
-    from psycopg_pool import ConnectionPool
-
-    from retrieval.answering.answer import Answer, Event, Question, Turn
+from retrieval.answering.answer import Answer, Done, Event, Question, Turn
 
 PERSON = "console"
 ROLES = ("user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class StoredAnswer:
     """An answer and the row that keeps it."""
 
     answer_id: UUID
@@ -33,12 +33,8 @@ def ask(
     stream: "Callable[[Question], Iterator[Event]]",
     question: "Question",
     show: "Callable[[Event], None]",
-) -> KeptAnswer:
+) -> StoredAnswer:
     """Answer a question, call `show` with each event, and keep the answer, or why there is none."""
-    from bot.questions.answering import fail_answer, finish_answer
-    from bot.questions.answers import begin_answer
-    from retrieval.answering.answer import Done
-
     with pool.connection() as conn:
         answer_id = begin_answer(conn, asked_by=PERSON, question=question)
     if answer_id is None:
@@ -58,21 +54,19 @@ def ask(
         raise
     with pool.connection() as conn:
         finish_answer(conn, answer_id, answer)
-    return KeptAnswer(answer_id, answer)
+    return StoredAnswer(answer_id, answer)
 
 
-def as_dict(asked: KeptAnswer) -> dict[str, Any]:
+def as_dict(stored: StoredAnswer) -> dict[str, Any]:
     """An answer as `ask --json` gives it."""
-    from dataclasses import asdict
-
-    answer = asked.answer
+    answer = stored.answer
     return {
         "question": answer.question,
         "standalone": answer.standalone,
         "answer": answer.text,
         "abstained": answer.abstained,
         "sources": [asdict(source) for source in answer.sources],
-        "answer_id": str(asked.answer_id),
+        "answer_id": str(stored.answer_id),
         "model": answer.model,
         "adapter": answer.adapter,
         "timings": dict(answer.timings),
@@ -84,8 +78,6 @@ def read_history(file: Path) -> "list[Turn]":
 
     Raises WrongInput.
     """
-    from retrieval.answering.answer import Turn
-
     try:
         entries = json.loads(file.read_text(encoding="utf-8"))
         turns = [Turn(entry["role"], entry.get("text", entry.get("content"))) for entry in entries]

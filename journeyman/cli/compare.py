@@ -1,10 +1,16 @@
-"""RAG, fine-tuning, or both? `journeyman compare` answers it for one's own questions."""
+"""`journeyman compare`: RAG, fine-tuning, or both? The answer for one's own questions."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from finetune.comparison.arms import compare_arms
+from finetune.comparison.outcomes import ARMS, EXAMPLES
+from finetune.comparison.report import Comparison
+from finetune.comparison.rows import store
+from finetune.dataset.storage import verified_passages
+from finetune.registry import adapter_folder
 from journeyman.cli.options import (
     Invocation,
     check_collections,
@@ -14,10 +20,11 @@ from journeyman.cli.options import (
     pass_invocation,
 )
 from journeyman.cli.terminal import note, output_kept_clean, print_json, progress_bars, write_chart
+from journeyman.composition import Application, application
 from journeyman.errors import WrongInput
-
-if TYPE_CHECKING:
-    from finetune.comparison.report import Comparison
+from journeyman.rounds import comparison_parts
+from retrieval.answering.measuring.evaluation import LabelledQuestion, load_questions
+from retrieval.indexing.sources import VERIFIED
 
 CHANGES = 5
 
@@ -51,48 +58,49 @@ def compare(
     Example:
       journeyman compare examples/questions/company.jsonl --arms base,rag --chart arms.png
     """
-    from finetune.comparison.arms import compare_arms
-    from finetune.comparison.rows import store
-    from finetune.dataset.storage import verified_passages
-    from finetune.registry import adapter_folder
-    from journeyman.composition import application
-    from retrieval.answering.measuring.evaluation import load_questions
-    from retrieval.indexing.sources import VERIFIED
-
     settings = invocation.settings()
     labelled = load_questions(questions)
     with output_kept_clean(), application(settings) as app:
-        collections = [collection] if collection else None
         with app.pool.connection() as conn:
             tuned = adapter_folder(conn, app.adapters, adapter)
             names = chosen_arms(arms, adapter=tuned is not None, examples=bool(verified_passages(conn, VERIFIED)))
-            check_collections(conn, collections)
+            check_collections(conn, [collection] if collection else None)
         if tuned is None and arms is None:
             note("No adapter answers or is named (--adapter), so the model alone and with the documents are compared.")
-        with progress_bars("answers") as bars:
-            bar = bars.add_task("Asking", total=len(labelled) * len(names))
-            parts = app.comparison_parts()
-            found = compare_arms(parts, labelled, names, tuned, collections, lambda: bars.advance(bar))
+        comparison = _compare(app, labelled, names, tuned, collection)
         with app.pool.connection() as conn:
-            named = tuned.name if tuned else None
-            store(conn, found, questions=questions.name, model=app.settings.model, adapter=named)
+            name = tuned.name if tuned else None
+            store(conn, comparison, questions=questions.name, model=settings.model, adapter=name)
     if chart:
-        write_chart(chart, found.chart())
+        write_chart(chart, comparison.chart())
     if as_json:
-        print_json(found.as_dict())
+        print_json(comparison.as_dict())
     else:
-        click.echo(describe(found, price_per_hour))
+        click.echo(describe(comparison, price_per_hour))
 
 
-def chosen_arms(asked: str | None, *, adapter: bool, examples: bool = False) -> list[str]:
-    """The names in `asked`, separated by commas; None: all that can be had, with an `adapter` and verified answers as
+def _compare(
+    app: Application,
+    labelled: Sequence[LabelledQuestion],
+    names: Sequence[str],
+    adapter: Path | None,
+    collection: str | None,
+) -> Comparison:
+    """Asks every arm every question, under a bar."""
+    with progress_bars("answers") as bars:
+        bar = bars.add_task("Asking", total=len(labelled) * len(names))
+        collections = [collection] if collection else None
+        parts = comparison_parts(app)
+        return compare_arms(parts, labelled, names, adapter, collections, lambda: bars.advance(bar))
+
+
+def chosen_arms(text: str | None, *, adapter: bool, examples: bool = False) -> list[str]:
+    """The names in `text`, separated by commas; None: all that can be had, with an `adapter` and verified answers as
     `examples`. Raises WrongInput.
     """
-    from finetune.comparison.outcomes import ARMS, EXAMPLES
-
-    if asked is None:
+    if text is None:
         return [arm for arm in ARMS if (adapter or "finetuned" not in arm) and (examples or arm != EXAMPLES)]
-    names = [name.strip() for name in asked.split(",") if name.strip()]
+    names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := [name for name in names if name not in ARMS]:
         raise WrongInput(f"There is no arm {unknown[0]!r}: choose from {', '.join(ARMS)}.")
     if len(set(names)) < 2:
@@ -104,13 +112,16 @@ def chosen_arms(asked: str | None, *, adapter: bool, examples: bool = False) -> 
     return list(dict.fromkeys(names))
 
 
-def describe(found: "Comparison", price_per_hour: float | None) -> str:
+def describe(comparison: Comparison, price_per_hour: float | None) -> str:
     """The table, what changed most, and the advice."""
-    lines = [found.table(price_per_hour)]
-    for gain in found.gains:
-        changes = found.changes(gain.arm, gain.over)
+    lines = [comparison.table(price_per_hour)]
+    for gain in comparison.gains:
+        changes = comparison.changes(gain.arm, gain.over)
         if not changes:
             continue
         lines += ["", f"{gain.arm} changed {len(changes)} answers of {gain.over}:"]
-        lines += [f"  {one.id:<10}{one.before:.2f} → {one.after:.2f}  {one.question[:80]}" for one in changes[:CHANGES]]
-    return "\n".join([*lines, "", found.advice])
+        lines += [
+            f"  {change.id:<10}{change.before:.2f} → {change.after:.2f}  {change.question[:80]}"
+            for change in changes[:CHANGES]
+        ]
+    return "\n".join([*lines, "", comparison.advice])

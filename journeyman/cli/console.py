@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from journeyman.cli.asking import KeptAnswer
+from journeyman.cli.asking import StoredAnswer
 from journeyman.failures import explain
 from retrieval.answering.answer import Question, Turn
 
@@ -20,7 +20,7 @@ Ctrl-C stops an answer that is being written."""
 
 
 def converse(
-    ask: Callable[[Question], KeptAnswer],
+    ask: Callable[[Question], StoredAnswer],
     vote: Callable[[UUID, int], None],
     *,
     read: Callable[[str], str],
@@ -46,14 +46,16 @@ def converse(
         elif line.startswith(":"):
             write(HELP)
         elif line:
-            asked = _ask(ask, Question(line, tuple(history)), write)
-            if asked is not None:
-                last = asked.answer_id
-                history += [Turn("user", line), Turn("assistant", asked.answer.text)]
+            stored = _ask(ask, Question(line, tuple(history)), write)
+            if stored is not None:
+                last = stored.answer_id
+                history += [Turn("user", line), Turn("assistant", stored.answer.text)]
                 del history[:-REMEMBERED_TURNS]
 
 
-def _ask(ask: Callable[[Question], KeptAnswer], question: Question, write: Callable[[str], None]) -> KeptAnswer | None:
+def _ask(
+    ask: Callable[[Question], StoredAnswer], question: Question, write: Callable[[str], None]
+) -> StoredAnswer | None:
     try:
         return ask(question)
     except KeyboardInterrupt:

@@ -1,17 +1,23 @@
-"""What fine-tuning learns from: make a dataset of votes and corrections, look at one, take it elsewhere."""
+"""`journeyman dataset`: what fine-tuning learns from: make a dataset of votes and corrections, look at one, take it
+elsewhere.
+"""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from finetune.dataset.freezing import export as copy
+from finetune.dataset.freezing import find, sweep
+from finetune.dataset.rows import Dataset, Options
+from finetune.dataset.storage import StoredDataset, read_datasets
 from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
 from journeyman.cli.terminal import note, output_kept_clean, print_json, progress_bars
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from finetune.dataset.storage import StoredDataset
+from journeyman.composition import Application, application
+from journeyman.errors import WrongInput
+from journeyman.rounds import build_dataset
+from retrieval.answering.measuring.evaluation import load_questions
 
 
 @click.group()
@@ -60,35 +66,41 @@ def build(
       journeyman dataset build --evaluation questions.jsonl
       journeyman dataset build --from-documents 200
     """
-    from finetune.dataset.rows import Options
-    from journeyman.composition import application
-    from retrieval.answering.measuring.evaluation import load_questions
-
     questions = [labelled.question for file in evaluation for labelled in load_questions(file)]
     options = Options(max_tokens=max_tokens, oracle_share=oracle_share, seed=seed)
-    with output_kept_clean(), application(invocation.settings()) as app, progress_bars("passages") as bars:
-        bar = bars.add_task("Reading votes", total=from_documents or None)
-
-        def tell(step: str) -> None:
-            bars.update(bar, description=step)
-
-        tell("Asking about passages" if from_documents else "Reading votes")
-        made, kept = app.build_dataset(options, questions, from_documents, tell, lambda: bars.advance(bar))
+    with output_kept_clean(), application(invocation.settings()) as app:
+        rows, row = _build(app, options, questions, from_documents)
     if as_json:
-        print_json({"id": kept.id if kept else None, "hash": made.hash, "report": made.report})
+        print_json({"id": row.id if row else None, "hash": rows.hash, "report": rows.report})
         return
-    click.echo(_table(made.report))
-    if kept is None:
-        note(
-            "There is nothing to learn from yet. "
-            + (
-                "The passages bear out nothing that the model wrote: name a larger one in JOURNEYMAN_MODEL."
-                if from_documents
-                else "--from-documents 200 makes examples from the documents."
-            )
-        )
+    click.echo(_table(rows.report))
+    if row is None:
+        note("There is nothing to learn from yet. " + _remedy(from_documents))
     else:
-        note(f"Dataset {kept.id} is kept, hash {kept.hash[:12]}. To look at it: journeyman dataset show {kept.id}")
+        note(f"Dataset {row.id} is kept, hash {row.hash[:12]}. To look at it: journeyman dataset show {row.id}")
+
+
+def _build(
+    app: Application, options: Options, questions: Sequence[str], from_documents: int
+) -> tuple[Dataset, StoredDataset | None]:
+    """Makes the dataset, under a bar over the passages that are asked about."""
+    with progress_bars("passages") as bars:
+        step = "Asking about passages" if from_documents else "Reading votes"
+        bar = bars.add_task(step, total=from_documents or None)
+        return build_dataset(
+            app,
+            options,
+            questions,
+            from_documents,
+            lambda step: bars.update(bar, description=step),
+            lambda: bars.advance(bar),
+        )
+
+
+def _remedy(from_documents: int) -> str:
+    if from_documents:
+        return "The passages bear out nothing that the model wrote: name a larger one in JOURNEYMAN_MODEL."
+    return "--from-documents 200 makes examples from the documents."
 
 
 @dataset.command()
@@ -103,26 +115,19 @@ def show(invocation: Invocation, number: int | None, as_json: bool) -> None:
     Example:
       journeyman dataset show 3
     """
-    from dataclasses import asdict
-
-    from finetune.dataset.freezing import sweep
-    from finetune.dataset.storage import read_datasets
-    from journeyman.composition import application
-    from journeyman.errors import WrongInput
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         sweep(conn, app.datasets)
-        found = read_datasets(conn, number)
-    if number is not None and not found:
+        datasets = read_datasets(conn, number)
+    if number is not None and not datasets:
         raise WrongInput(f"There is no dataset {number}: `journeyman dataset show` lists those that there are.")
     if as_json:
-        print_json([asdict(one) for one in found])
+        print_json([asdict(row) for row in datasets])
     elif number is not None:
-        click.echo(f"{_line(found[0])}\n{_table(found[0].report)}")
+        click.echo(f"{_line(datasets[0])}\n{_table(datasets[0].report)}")
     else:
-        for one in found:
-            click.echo(_line(one))
-        if not found:
+        for row in datasets:
+            click.echo(_line(row))
+        if not datasets:
             note("There is no dataset yet: make one with `journeyman dataset build`.")
 
 
@@ -140,25 +145,21 @@ def export(invocation: Invocation, folder: Path, number: int | None) -> None:
     Example:
       journeyman dataset export ~/dataset-3 --id 3
     """
-    from finetune.dataset.freezing import export as copy
-    from finetune.dataset.freezing import find, sweep
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         sweep(conn, app.datasets)
-        chosen, source = find(conn, app.datasets, number)
+        row, source = find(conn, app.datasets, number)
         copy(source, folder)
-    note(f"Dataset {chosen.id} is in {folder}.")
+    note(f"Dataset {row.id} is in {folder}.")
 
 
-def _line(one: "StoredDataset") -> str:
-    state = "stale: somebody had their data deleted" if one.stale_at else f"hash {one.hash[:12]}"
-    gone = f", {one.deleted} of deleted answers" if one.deleted else ""
-    old = f", {one.outdated} of documents that changed since" if one.outdated else ""
-    return f"{one.id}  {one.created_at:%Y-%m-%d %H:%M}  {one.examples} examples{gone}{old}  {state}"
+def _line(row: StoredDataset) -> str:
+    state = "stale: somebody had their data deleted" if row.stale_at else f"hash {row.hash[:12]}"
+    gone = f", {row.deleted} of deleted answers" if row.deleted else ""
+    old = f", {row.outdated} of documents that changed since" if row.outdated else ""
+    return f"{row.id}  {row.created_at:%Y-%m-%d %H:%M}  {row.examples} examples{gone}{old}  {state}"
 
 
-def _table(report: "Mapping[str, int]") -> str:
+def _table(report: Mapping[str, int]) -> str:
     """What was counted, in the order in which it happens, and the files last."""
     files = {name: count for name, count in report.items() if name.startswith(("train.", "test.", "regression"))}
     steps = {name: count for name, count in report.items() if name not in files}

@@ -1,21 +1,30 @@
-"""A round of fine-tuning from the command line: what it will cost, how far it is, and what the gate said."""
+"""`journeyman finetune`: a round of fine-tuning: what it will cost, how far it is, and what the gate said."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
 import click
+from psycopg import Connection
 
+from finetune.rounds.parts import RoundRequest
+from finetune.rounds.rows import Round, of_job, open_round, rounds
+from finetune.rounds.run import measure_costs, request_round
+from jobs.execution import carry_out_job
+from jobs.progress import Progress, Tell
+from jobs.rows import cancel_job
 from journeyman.cli.asking import PERSON
+from journeyman.cli.finetune_report import describe_costs, describe_round
 from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
 from journeyman.cli.terminal import note, output_kept_clean, print_json, progress_bars
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
-    from finetune.model.loading import Quantize
-    from finetune.rounds.rows import Round
-    from finetune.training.spec import Method, Trained
-    from jobs.progress import Progress
+from journeyman.composition import Application, application
+from journeyman.enqueueing import EnqueueingParts
+from journeyman.rounds import finetune as carry_out
+from journeyman.rounds import round_parts, start_round, usual_request
+from journeyman.settings import Settings
+from journeyman.worker_app import celery_app
 
 
 @click.command()
@@ -35,23 +44,7 @@ if TYPE_CHECKING:
 @json_option
 @common_options
 @pass_invocation
-def finetune(
-    invocation: Invocation,
-    method: "Method | None",
-    quantize: "Quantize | None",
-    now: bool,
-    dataset: int | None,
-    rank: int,
-    rslora: bool,
-    epochs: float,
-    learning_rate: float | None,
-    max_steps: int | None,
-    seed: int,
-    cost: bool,
-    stop: bool,
-    worker: bool,
-    as_json: bool,
-) -> int:
+def finetune(invocation: Invocation, /, cost: bool, stop: bool, worker: bool, as_json: bool, **wishes: Any) -> int:
     """Train an adapter on votes and corrections; it answers only if it proves better.
 
     Stopped with Ctrl-C, it is cancelled. Go back at any time with `journeyman model rollback`.
@@ -61,117 +54,87 @@ def finetune(
       journeyman finetune
       journeyman finetune --method kto --quantize 4bit --now
     """
-    from dataclasses import asdict, replace
-
-    from finetune.rounds.rows import of_job, open_round, rounds
-    from finetune.rounds.run import measure_costs, request_round
-    from jobs.execution import carry_out_job
-    from jobs.rows import cancel_job
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
+        request = requested(app.settings, wishes)
         if stop:
-            under_way = open_round(conn)
-            stopped = under_way is not None and cancel_job(conn, under_way.job_id or 0, PERSON)
-            rounds(conn, 0)  # one that nobody works on has ended with its job
-            note(f"Round {under_way.id} is cancelled." if under_way and stopped else "No round is under way.")
+            stop_round(conn)
             return 0
-        usual = app.usual_request()
-        request = replace(
-            usual,
-            method=method or usual.method,
-            quantize=quantize,
-            now=now,
-            dataset=dataset,
-            rank=rank,
-            rslora=rslora,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            max_steps=max_steps,
-            seed=seed,
-        )
         if cost:
-            with progress_bars("") as bars:
-                bar = bars.add_task("Measuring", total=None)
-                measured = measure_costs(
-                    app.round_parts(),
-                    request,
-                    lambda one: bars.update(bar, description=one.message, completed=one.done),
-                )
-            if as_json:
-                print_json({name: one if isinstance(one, str) else one.as_dict() for name, one in measured.items()})
-            else:
-                click.echo(describe_costs(measured, request.max_steps))
+            show_costs(app, request, as_json=as_json)
             return 0
         if worker:
-            number = app.start_round(PERSON, request)
-            note(
-                f"Round {number} waits for a worker. `journeyman model list` and `journeyman status` say how far it is."
-            )
+            leave_to_worker(app, request)
             return 0
-        found = request_round(conn, request, PERSON)
-        job = found.job_id or 0
-        with progress_bars("") as bars:
-            bar = bars.add_task("Beginning", total=None)
-            told = ""
-
-            def show(progress: "Progress") -> None:
-                nonlocal told
-                is_estimate = "peak_megabytes" in progress.counts  # it stays in sight
-                if is_estimate and progress.message != told:
-                    told = progress.message
-                    note(f"{told}.")
-                bars.update(bar, description=progress.message, completed=progress.done, total=progress.total or None)
-
-            try:
-                carry_out_job(conn, job, lambda tell: app.finetune(conn, job, tell), show)
-            except (KeyboardInterrupt, SystemExit):
-                cancel_job(conn, job, PERSON)
-                raise
-        ended = of_job(conn, job) or found
+        row = do_round(app, conn, request)
     if as_json:
-        print_json(asdict(ended))
+        print_json(asdict(row))
     else:
-        click.echo(describe_round(ended))
-    if ended.state == "open":
+        click.echo(describe_round(row))
+    if row.state == "open":
         note("Another process is at work on it: `journeyman model list` tells how far it is.")
-    return 0 if ended.state in ("promoted", "proved", "open") else 1
+    return 0 if row.state in ("promoted", "proved", "open") else 1
 
 
-def describe_costs(measured: "Mapping[Quantize, Trained | str]", max_steps: int | None) -> str:
-    """LoRA and QLoRA side by side: memory, speed, how long the whole would take."""
-    from finetune.rounds.costs import COST_NAMES, duration, estimate
-
-    lines = [f"{'':<7}{'memory':>9}{'tokens/s':>10}{'the whole':>11}"]
-    for quantize, one in measured.items():
-        if isinstance(one, str):
-            lines.append(f"{COST_NAMES[quantize]:<7}{one}")
-            continue
-        told = estimate(one, max_steps)
-        pace = f"{one.tokens_per_second:>10.0f}{duration(told['seconds']):>11}"
-        lines.append(f"{COST_NAMES[quantize]:<7}{one.peak_megabytes / 1000:>6.1f} GB{pace}")
-    both = [one for one in measured.values() if not isinstance(one, str)]
-    if len(both) == 2:
-        memory = both[1].peak_megabytes / both[0].peak_megabytes
-        speed = both[1].tokens_per_second / both[0].tokens_per_second
-        lines.append(f"QLoRA takes {memory:.0%} of LoRA's memory at {speed:.0%} of its speed.")
-    return "\n".join(lines)
+def requested(settings: Settings, wishes: dict[str, Any]) -> RoundRequest:
+    """What the round is to do, by the fields of RoundRequest; the settings' method where none is named."""
+    usual = usual_request(settings)
+    return replace(usual, **wishes | {"method": wishes["method"] or usual.method})
 
 
-def describe_round(found: "Round") -> str:
-    """A round in a few lines: how it ended, and what it cost."""
-    lines = [f"Round {found.id}: {found.state}. {found.reason or ''}".rstrip()]
-    if cost := _cost(found.cost):
-        lines.append(cost)
-    return "\n".join(lines)
+def stop_round(conn: Connection[Any]) -> None:
+    """Cancels the round that is under way, and says so."""
+    row = open_round(conn)
+    is_cancelled = row is not None and cancel_job(conn, row.job_id or 0, PERSON)
+    rounds(conn, 0)  # one that nobody works on has ended with its job
+    note(f"Round {row.id} is cancelled." if row and is_cancelled else "No round is under way.")
 
 
-def _cost(cost: "Mapping[str, Any]") -> str:
-    if "seconds" not in cost:
-        return f"  step {cost['step']} of {cost['steps']}, loss {cost['loss']:.3f}" if "step" in cost else ""
-    thought = cost.get("estimate") or {}
-    expected = f" (expected {thought['seconds']:.0f} s, {thought['peak_megabytes']} MB)" if thought else ""
-    return (
-        f"  {cost['seconds']:.0f} s on {cost['device']}, {cost['tokens']} tokens, {cost['tokens_per_second']:.0f} a "
-        f"second, {cost['peak_megabytes']} MB at the most{expected}"
-    )
+def show_costs(app: Application, request: RoundRequest, *, as_json: bool) -> None:
+    """Measures what LoRA and QLoRA would take, and prints it."""
+    with progress_bars("") as bars:
+        bar = bars.add_task("Measuring", total=None)
+        costs = measure_costs(
+            round_parts(app),
+            request,
+            lambda progress: bars.update(bar, description=progress.message, completed=progress.done),
+        )
+    if as_json:
+        print_json({name: cost if isinstance(cost, str) else cost.as_dict() for name, cost in costs.items()})
+    else:
+        click.echo(describe_costs(costs, request.max_steps))
+
+
+def leave_to_worker(app: Application, request: RoundRequest) -> None:
+    """Asks for the round, and says where it is seen."""
+    number = start_round(EnqueueingParts(app.connect, app.embedder, celery_app(app)), PERSON, request)
+    note(f"Round {number} waits for a worker. `journeyman model list` and `journeyman status` say how far it is.")
+
+
+def do_round(app: Application, conn: Connection[Any], request: RoundRequest) -> Round:
+    """Does the round in this process, under a bar; returns it as it stands then. Ctrl-C cancels it."""
+    row = request_round(conn, request, PERSON)
+    job = row.job_id or 0
+    with round_progress() as show:
+        try:
+            carry_out_job(conn, job, partial(carry_out, app, conn, job), show)
+        except (KeyboardInterrupt, SystemExit):
+            cancel_job(conn, job, PERSON)
+            raise
+    return of_job(conn, job) or row
+
+
+@contextmanager
+def round_progress() -> Iterator[Tell]:
+    """A bar over the steps of a round; what training is thought to cost is noted once, so that it stays in sight."""
+    with progress_bars("") as bars:
+        bar = bars.add_task("Beginning", total=None)
+        noted = ""
+
+        def show(progress: Progress) -> None:
+            nonlocal noted
+            if "peak_megabytes" in progress.counts and progress.message != noted:
+                noted = progress.message
+                note(f"{noted}.")
+            bars.update(bar, description=progress.message, completed=progress.done, total=progress.total or None)
+
+        yield show

@@ -1,17 +1,16 @@
-"""The command that judges written answers by their passages."""
+"""`journeyman groundedness`: it judges written answers by their passages."""
 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from journeyman.cli.judged_answers import as_dict, judge_answers, read_answers
 from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
 from journeyman.cli.terminal import note, output_kept_clean, print_json, printable, progress_bars
-
-if TYPE_CHECKING:
-    from retrieval.answering.groundedness.judge import Judgement
+from retrieval.answering.groundedness.judge import Groundedness, Judgement
+from retrieval.embedding import MiniLM
 
 QUIET = 2.0
 """Seconds after which it is said how far it is, where there is no terminal to draw a bar on; then every ten."""
@@ -33,24 +32,20 @@ def groundedness(invocation: Invocation, answers: Path, as_json: bool) -> None:
       journeyman groundedness answers.jsonl
       journeyman groundedness answers.jsonl --json > judged.json
     """
-    from journeyman.cli.judged_answers import as_dict, judge_answers, read_answers
-    from retrieval.answering.groundedness.judge import Groundedness
-    from retrieval.embedding import MiniLM
-
-    read = read_answers(answers)
+    written = read_answers(answers)
     with output_kept_clean(), progress_bars("answers") as bars:
-        bar = bars.add_task("Judging", total=len(read))
-        tell = _told(len(read), lambda: bars.advance(bar), quiet=not bars.disable)
-        judged = judge_answers(Groundedness(MiniLM()), read, tell)
+        bar = bars.add_task("Judging", total=len(written))
+        tell = _teller(len(written), lambda: bars.advance(bar), quiet=not bars.disable)
+        judgements_of_all = judge_answers(Groundedness(MiniLM()), written, tell)
     if as_json:
-        print_json([as_dict(judgements) for judgements in judged])
+        print_json([as_dict(judgements) for judgements in judgements_of_all])
         return
-    for number, (answered, judgements) in enumerate(zip(read, judged, strict=True), 1):
+    for number, (answered, judgements) in enumerate(zip(written, judgements_of_all, strict=True), 1):
         click.echo(f"{number}. {printable(answered.question)}")
         click.echo(_table(judgements))
 
 
-def _told(total: int, advance: Callable[[], None], *, quiet: bool) -> Callable[[], None]:
+def _teller(total: int, advance: Callable[[], None], *, quiet: bool) -> Callable[[], None]:
     """What is called after each answer: moves the bar and, where there is none, says a line now and then."""
     done, due = 0, time.monotonic() + QUIET
 

@@ -1,10 +1,17 @@
-"""The command for work under way: jobs."""
+"""`journeyman jobs`: work under way, and how to cancel it."""
+
+from dataclasses import asdict
 
 import click
 
+from bot.admin import audit
+from bot.admin.status import places, waits
+from jobs.rows import Job, cancel_job, current_jobs, read_job
 from journeyman.cli.asking import PERSON
 from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
-from journeyman.cli.terminal import describe_job, note, output_kept_clean, print_json
+from journeyman.cli.terminal import note, output_kept_clean, print_json, printable
+from journeyman.composition import application
+from journeyman.errors import WrongInput
 
 
 @click.command()
@@ -23,14 +30,6 @@ def jobs(invocation: Invocation, action: str, number: int | None, as_json: bool)
       journeyman jobs
       journeyman jobs cancel 12
     """
-    from dataclasses import asdict
-
-    from bot.admin import audit
-    from bot.admin.status import places
-    from jobs.rows import cancel_job, current_jobs, read_job
-    from journeyman.composition import application
-    from journeyman.errors import WrongInput
-
     if (action == "cancel") != (number is not None):
         raise click.UsageError("`cancel` takes the number of a job, and `list` takes none.")
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
@@ -50,3 +49,11 @@ def jobs(invocation: Invocation, action: str, number: int | None, as_json: bool)
             click.echo(describe_job(job, ahead.get(job.id, 0)))
         if not found:
             note("There are none.")
+
+
+def describe_job(job: "Job", ahead: int) -> str:
+    """A job and how it stands; `ahead` of its kind come before it."""
+    at = f", {job.heartbeat_at:%Y-%m-%d %H:%M:%S}" if job.heartbeat_at else ""
+    stands = {"failed": job.error, "queued": waits(ahead)}.get(job.state)
+    stands = stands or f"{job.done} of {job.total}, attempt {job.attempts}{at}"
+    return printable(f"Job {job.id}, {job.kind} {job.target}: {job.state} ({stands}).")

@@ -34,21 +34,21 @@ def read_answers(path: Path) -> list[Answered]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise AnswersUnreadable(f"{path.name} is not UTF-8 text ({error.reason}).") from error
-    found = [_answered(line, f"{path.name}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
-    if not found:
+    answers = [_answered(line, f"{path.name}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
+    if not answers:
         raise AnswersUnreadable(f"{path.name} holds no answers.")
-    return found
+    return answers
 
 
 def judge_answers(
     judge: Groundedness, answers: Iterable[Answered], progress: Callable[[], None] = lambda: None
 ) -> list[list[Judgement]]:
     """The judgements of each answer's statements; `progress` is called after each answer."""
-    found = []
+    judgements = []
     for answered in answers:
-        found.append(judge.judge(answered.question, statements_of(answered.answer), answered.passages))
+        judgements.append(judge.judge(answered.question, statements_of(answered.answer), answered.passages))
         progress()
-    return found
+    return judgements
 
 
 def as_dict(judgements: Sequence[Judgement]) -> dict[str, Any]:

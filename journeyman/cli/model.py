@@ -1,16 +1,21 @@
-"""The adapters: list them, look at one, have one answer, go back, compare two."""
+"""`journeyman model`: the adapters: list them, look at one, have one answer, go back, compare two."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 import click
 
+from bot.admin import audit
+from finetune.model_card import model_card
+from finetune.registry import Adapter, Switch, adapters, find, in_use
+from finetune.registry import promote as switch_to
+from finetune.registry import rollback as switch_back
+from finetune.rounds.rows import rounds
 from journeyman.cli.asking import PERSON
-from journeyman.cli.finetune import describe_round
+from journeyman.cli.finetune_report import describe_round
 from journeyman.cli.options import Invocation, common_options, json_option, pass_invocation
 from journeyman.cli.terminal import note, output_kept_clean, print_json
-
-if TYPE_CHECKING:
-    from finetune.registry import Adapter, Switch
+from journeyman.composition import application
 
 name_argument = click.argument("name", metavar="NAME")
 
@@ -38,28 +43,22 @@ def list_adapters(invocation: Invocation, as_json: bool) -> None:
     Example:
       journeyman model list
     """
-    from dataclasses import asdict
-
-    from finetune.registry import adapters, in_use
-    from finetune.rounds.rows import rounds
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        found, now, made = adapters(conn), in_use(conn), rounds(conn)
+        known_adapters, switch, last_rounds = adapters(conn), in_use(conn), rounds(conn)
     if as_json:
         print_json(
             {
-                "in_use": asdict(now) if now else None,
-                "adapters": [asdict(adapter) for adapter in found],
-                "rounds": [asdict(one) for one in made],
+                "in_use": asdict(switch) if switch else None,
+                "adapters": [asdict(adapter) for adapter in known_adapters],
+                "rounds": [asdict(one) for one in last_rounds],
             }
         )
         return
-    for adapter in found:
-        click.echo(_line(adapter, now))
-    click.echo(_answers(now))
-    if made:
-        click.echo("\n".join(["", "Last rounds:", *map(describe_round, made)]))
+    for adapter in known_adapters:
+        click.echo(_line(adapter, switch))
+    click.echo(_answers(switch))
+    if last_rounds:
+        click.echo("\n".join(["", "Last rounds:", *map(describe_round, last_rounds)]))
     else:
         note("There was no round yet: `journeyman finetune` begins one.")
 
@@ -76,12 +75,6 @@ def show(invocation: Invocation, name: str, as_json: bool) -> None:
     Example:
       journeyman model show round-7
     """
-    from dataclasses import asdict
-
-    from finetune.model_card import model_card
-    from finetune.registry import find
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         adapter = find(conn, name)
     if as_json:
@@ -106,14 +99,10 @@ def promote(invocation: Invocation, name: str, reason: str | None, percent: int)
       journeyman model promote round-7
       journeyman model promote round-7 --percent 10
     """
-    from bot.admin import audit
-    from finetune.registry import promote as switch
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, conn.transaction():
-        now = switch(conn, name, by=PERSON, reason=reason, percent=percent)
+        switch = switch_to(conn, name, by=PERSON, reason=reason, percent=percent)
         audit.record(conn, PERSON, "model promote", detail={"adapter": name, "percent": percent, "reason": reason})
-    note(f"{_answers(now)} To go back: journeyman model rollback")
+    note(f"{_answers(switch)} To go back: journeyman model rollback")
 
 
 @model.command()
@@ -127,14 +116,10 @@ def rollback(invocation: Invocation, reason: str) -> None:
     Example:
       journeyman model rollback --reason "the tone is wrong"
     """
-    from bot.admin import audit
-    from finetune.registry import rollback as switch
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn, conn.transaction():
-        now = switch(conn, by=PERSON, reason=reason)
-        audit.record(conn, PERSON, "model rollback", detail={"adapter": now.active, "reason": reason})
-    note(_answers(now))
+        switch = switch_back(conn, by=PERSON, reason=reason)
+        audit.record(conn, PERSON, "model rollback", detail={"adapter": switch.active, "reason": reason})
+    note(_answers(switch))
 
 
 @model.command()
@@ -150,19 +135,16 @@ def diff(invocation: Invocation, one: str, other: str, as_json: bool) -> None:
     Example:
       journeyman model diff round-6 round-7
     """
-    from finetune.registry import find
-    from journeyman.composition import application
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         pair = find(conn, one), find(conn, other)
-    found = differences(*(_flat(adapter) for adapter in pair))
+    values = differences(*(_flat(adapter) for adapter in pair))
     if as_json:
-        print_json({name: {one: first, other: second} for name, (first, second) in found.items()})
+        print_json({name: {one: first, other: second} for name, (first, second) in values.items()})
         return
-    width = max((len(name) for name in found), default=0)
-    for name, (first, second) in found.items():
+    width = max((len(name) for name in values), default=0)
+    for name, (first, second) in values.items():
         click.echo(f"{name:<{width}}  {first}  →  {second}")
-    if not found:
+    if not values:
         note("They are alike in everything that is kept.")
 
 
@@ -189,8 +171,8 @@ def _flat(adapter: "Adapter") -> dict[str, Any]:
     return values
 
 
-def _line(adapter: "Adapter", now: "Switch | None") -> str:
-    uses = {now.active: "answers", now.trial: f"tried on {now.percent} %"} if now else {}
+def _line(adapter: "Adapter", switch: "Switch | None") -> str:
+    uses = {switch.active: "answers", switch.trial: f"tried on {switch.percent} %"} if switch else {}
     state = uses.get(adapter.name) or {"promote": "proved better", "refuse": "refused"}.get(
         adapter.decision, "undecided"
     )
@@ -200,9 +182,9 @@ def _line(adapter: "Adapter", now: "Switch | None") -> str:
     return "\n".join(lines)
 
 
-def _answers(now: "Switch | None") -> str:
-    if now is None:
+def _answers(switch: "Switch | None") -> str:
+    if switch is None:
         return "The model answers as it comes, without an adapter."
-    who = f"{now.active} answers" if now.active else "The model answers as it comes, without an adapter"
-    trial = f"; {now.trial} is tried on {now.percent} % of people" if now.trial else ""
-    return f"{who}{trial}, since {now.at:%Y-%m-%d %H:%M} ({now.reason})."
+    who = f"{switch.active} answers" if switch.active else "The model answers as it comes, without an adapter"
+    trial = f"; {switch.trial} is tried on {switch.percent} % of people" if switch.trial else ""
+    return f"{who}{trial}, since {switch.at:%Y-%m-%d %H:%M} ({switch.reason})."

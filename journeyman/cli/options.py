@@ -98,10 +98,10 @@ def check_collections(conn: "Connection[Any]", names: Sequence[str] | None) -> N
     """Raises WrongInput when one of the collections does not exist."""
     if names is None:
         return
-    known = [name for (name,) in conn.execute("SELECT name FROM collection ORDER BY name").fetchall()]
+    collections = [name for (name,) in conn.execute("SELECT name FROM collection ORDER BY name").fetchall()]
     for name in names:
-        if name not in known:
-            there = f"there are: {', '.join(known)}" if known else "nothing has been indexed yet"
+        if name not in collections:
+            there = f"there are: {', '.join(collections)}" if collections else "nothing has been indexed yet"
             raise WrongInput(f"There is no collection named {name!r}: {there}.")
 
 

@@ -10,13 +10,45 @@ from pathlib import Path
 from uuid import UUID
 
 import click
+from slack_sdk import WebClient
 
-from journeyman.cli.asking import PERSON, KeptAnswer, ask
-from journeyman.cli.terminal import answer_display, describe_index, index_progress, note
+from bot.feedback.votes import vote
+from journeyman.cli.answer_display import answer_display
+from journeyman.cli.asking import PERSON, StoredAnswer, ask
+from journeyman.cli.console import converse
+from journeyman.cli.indexing import describe_index, index_progress
+from journeyman.cli.options import Invocation, common_options, pass_invocation
+from journeyman.cli.terminal import note
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
 from journeyman.servers.stack import prepare_home
 from journeyman.servers.supervisor import supervise
 from journeyman.settings import Settings, reveal, slack_is_set_up
+from retrieval.answering.answer import Question
+
+
+@click.command()
+@click.option(
+    "--demo",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="First index FOLDER/company, then answer the questions in FOLDER/questions/first.txt.",
+)
+@common_options
+@pass_invocation
+def up(invocation: Invocation, demo: Path | None) -> None:
+    """Run everything: the servers, the schema, the workers, beat, and the Slack bot.
+
+    Without Slack tokens, you can ask in the terminal instead. Ctrl-C stops all. Where JOURNEYMAN_METRICS_PORT is
+    set, worker, beat, bot and trainer are watched there and at the next three ports.
+
+    \b
+    Example:
+      journeyman up
+      journeyman up --demo examples
+    """
+    settings = invocation.settings(service=True)
+    run(settings, demo=demo, interactive=sys.stdin.isatty() and sys.stdout.isatty())
 
 
 def run(settings: Settings, *, demo: Path | None, interactive: bool) -> None:
@@ -59,8 +91,6 @@ def check_tokens(settings: Settings) -> None:
 
     Raises SlackApiError when Slack refuses one. That Slack does not answer may pass: the bot goes on trying.
     """
-    from slack_sdk import WebClient
-
     client = WebClient(token=reveal(settings.slack_bot_token), base_url=settings.slack_api_url, timeout=10)
     try:
         client.auth_test()
@@ -95,11 +125,9 @@ def services_beside(commands: Mapping[str, Sequence[str]], log: Path) -> Iterato
 
 def show_demo(app: Application, folder: Path, *, questions: bool) -> None:
     """Index the example company and, if wanted, ask the first questions about it."""
-    from retrieval.answering.answer import Question
-
     note("Indexing the example company …")
     with index_progress() as progress:
-        report = app.index([folder / "company"], "default", progress)
+        report = index_paths(app.indexing, [folder / "company"], "default", progress)
     note(describe_index(report))
     if not questions:
         return
@@ -116,11 +144,7 @@ def run_console(app: Application) -> None:
     """Answer the person at the terminal until they leave."""
     import readline  # noqa: F401 - its import gives `input` line editing and a history
 
-    from bot.feedback.votes import vote
-    from journeyman.cli.console import converse
-    from retrieval.answering.answer import Question
-
-    def ask_here(question: Question) -> KeptAnswer:
+    def ask_here(question: Question) -> StoredAnswer:
         with answer_display() as show:
             return ask(app.pool, app.answer, question, show)
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 THREADS = 2
 
-Check = Callable[[], object]
+HealthCheck = Callable[[], object]
 """Raises when a part does not answer."""
 
 
 class Monitor:
     """The WSGI application. `checks` are run at each request to /readyz, all of them."""
 
-    def __init__(self, registry: CollectorRegistry, checks: Mapping[str, Check]) -> None:
+    def __init__(self, registry: CollectorRegistry, checks: Mapping[str, HealthCheck]) -> None:
         self._metrics: Any = make_wsgi_app(registry)
         self._checks = checks
 
@@ -36,21 +36,21 @@ class Monitor:
         if path == "/healthz":
             return _reply(start_response, "200 OK", {"alive": True})
         if path == "/readyz":
-            found = self._examine()
-            ready = all(reason is None for reason in found.values())
-            return _reply(start_response, "200 OK" if ready else "503 Service Unavailable", {"ready": ready, **found})
+            reasons = self._examine()
+            ready = all(reason is None for reason in reasons.values())
+            return _reply(start_response, "200 OK" if ready else "503 Service Unavailable", {"ready": ready, **reasons})
         return _reply(start_response, "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]})
 
     def _examine(self) -> dict[str, str | None]:
         """The reason by the name of each check; None for one that passes."""
-        found: dict[str, str | None] = {}
+        reasons: dict[str, str | None] = {}
         for name, check in self._checks.items():
             try:
                 check()
-                found[name] = None
+                reasons[name] = None
             except Exception as error:  # noqa: BLE001 - an edge: whatever is wrong is told to whoever asks
-                found[name] = explain(error).sentence
-        return found
+                reasons[name] = explain(error).sentence
+        return reasons
 
 
 @contextmanager

@@ -26,6 +26,8 @@ from jobs.execution import carry_out_job
 from jobs.rows import cancel_job, read_job
 from journeyman.cli.asking import ask
 from journeyman.composition import Application
+from journeyman.rounds import finetune
+from journeyman.worker_app import celery_app
 from retrieval.answering.answer import Question
 from tests.conftest import clone
 from tests.faults.conftest import Services, wait_until
@@ -108,7 +110,7 @@ def test_killed_child_and_killed_worker(services: Services, app: Application) ->
         job = found.job_id or 0
         folder = app.home / "training" / found.adapter
         worker = start_worker(services, app)
-        enqueue_round(app.celery(), job)
+        enqueue_round(celery_app(app), job)
         wait_until(lambda: len(steps(folder)) >= 12, "12 steps")
         (child,) = trainers(folder)
         print(
@@ -127,7 +129,7 @@ def test_killed_child_and_killed_worker(services: Services, app: Application) ->
         wait_until(lambda: trainers(folder) == [], "the child's end with its worker")
         assert 25 <= len(steps(folder)) < 60, "killed too late to prove anything"
         start_worker(services, app)
-        enqueue_round(app.celery(), job)  # what the sweep does within a minute
+        enqueue_round(celery_app(app), job)  # what the sweep does within a minute
         wait_until(lambda: (now := of_job(conn, job)) and now.state != "open", "the round's end")
         ended = of_job(conn, job)
         assert ended is not None
@@ -158,7 +160,7 @@ def carry_out(app: Application, wanted: RoundRequest) -> Any:
     with app.connect() as conn:
         job = request_round(conn, wanted, "UADMIN").job_id or 0
         try:
-            carry_out_job(conn, job, lambda tell: app.finetune(conn, job, tell))
+            carry_out_job(conn, job, lambda tell: finetune(app, conn, job, tell))
         finally:
             ended = of_job(conn, job)
     return ended
@@ -193,7 +195,7 @@ def test_cancelled_at_once(services: Services, app: Application) -> None:
         job = found.job_id or 0
         folder = app.home / "training" / found.adapter
         start_worker(services, app)
-        enqueue_round(app.celery(), job)
+        enqueue_round(celery_app(app), job)
         wait_until(lambda: len(steps(folder)) >= 3, "three steps")
         began = time.monotonic()
         assert cancel_job(conn, job, "UADMIN")

@@ -14,8 +14,11 @@ import pytest
 
 from jobs.rows import unattended_jobs
 from journeyman.composition import Application
+from journeyman.enqueueing import EnqueueingParts, start_build, start_reindex
+from journeyman.rounds import start_round, usual_request
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
+from journeyman.worker_app import celery_app
 from retrieval.indexing.reindexing import Run, find_target, read_run, request_run
 from retrieval.indexing.sources import register_sources
 from tests.journeyman.conftest import ROOT
@@ -51,9 +54,10 @@ def test_what_is_asked_for_waits_for_a_worker(conn: Conn, stack: Stack, database
     """Even if Redis is away: the row is there, and the sweep puts the message there that is missing."""
     servers = replace(stack, database_url=database, redis_url=f"unix://{tmp_path}/nothing.sock?db=0")
     app = Application(Settings(home=tmp_path / "home"), servers)
-    app.start_reindex(requested(conn).id)
-    app.start_build("openai:some")
-    assert app.start_round("U0ADA", app.usual_request()) == 1
+    enqueueing = EnqueueingParts(app.connect, app.embedder, celery_app(app))
+    start_reindex(enqueueing, requested(conn).id)
+    start_build(enqueueing, "U0ADA", "openai:some")
+    assert start_round(enqueueing, "U0ADA", usual_request(app.settings)) == 1
     assert [kind for _, kind in unattended_jobs(conn, patience=0)] == ["reindex", "build", "finetune"]
 
 
@@ -64,7 +68,7 @@ def test_a_worker_does_it(conn: Conn, stack: Stack, database: str, environment: 
     redis = stack.redis_url.replace("db=0", "db=7")
     app = Application(Settings(home=tmp_path / "home"), replace(stack, database_url=database, redis_url=redis))
     run = requested(conn)
-    app.start_reindex(run.id)
+    start_reindex(EnqueueingParts(app.connect, app.embedder, celery_app(app)), run.id)
     worker = subprocess.Popen(
         [sys.executable, "-m", "journeyman", "worker"],
         cwd=ROOT,

@@ -64,11 +64,11 @@ def test_the_setting_says_who_goes_first(
     """
     app = an_app(stack, database, tmp_path, device=device, gpu_first=first, model_url=url)
     with connected(database) as training:
-        events = app.on_card(iter("abc"))
+        events = app.gpu.answering(iter("abc"))
         assert not is_wanted(training)
         assert next(events) == "a"
         assert is_wanted(training) is expected
-        assert app.card_is_wanted(training) is (expected and device == "cuda")
+        assert app.gpu.must_wait(training) is (expected and device == "cuda")
         events.close()
         assert not is_wanted(training)
 
@@ -76,7 +76,7 @@ def test_the_setting_says_who_goes_first(
 def test_embedding_on_a_processor_takes_no_card(stack: Stack, database: str, tmp_path: Path) -> None:
     """Even if answers come from a server that has one."""
     app = an_app(stack, database, tmp_path, device="cpu", model_url="http://vllm:8000/v1")
-    with connected(database) as training, app.card():
+    with connected(database) as training, app.gpu.embedding():
         assert not is_wanted(training)
 
 

@@ -11,6 +11,7 @@ from bot.feedback.review import save_verified
 from bot.feedback.votes import vote
 from journeyman.cli.asking import ask
 from journeyman.composition import Application, application
+from journeyman.indexing import index_paths
 from journeyman.settings import Settings
 from retrieval.answering.answer import Question
 from tests.finetune.conftest import tiny_model, tiny_tokenizer
@@ -48,7 +49,7 @@ def vote_and_correct(app: Application, documents: Path) -> None:
     for machine in MACHINES:
         lines = [f"The {part} of the {machine} {what}." for part, what in PARTS.items()]
         (documents / f"{machine}.md").write_text(f"# {machine.title()}\n\n" + "\n\n".join(lines) + "\n")
-    app.index([documents], "default", lambda _: None)
+    index_paths(app.indexing, [documents], "default", lambda _: None)
     client = SimpleNamespace(users_info=lambda user: {"user": {"name": "ada"}})
     runtime: Any = SimpleNamespace(pool=app.pool, client=client, embedder=app.embedder)
     for number, machine in enumerate(MACHINES):

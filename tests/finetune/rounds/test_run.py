@@ -27,9 +27,12 @@ from finetune.significance import Interval
 from finetune.training.spec import Trained, TrainingFailed
 from jobs.execution import carry_out_job
 from jobs.rows import request_job
+from journeyman.answering_model import model_state
 from journeyman.cli.asking import ask
 from journeyman.cli.finetune import describe_costs
 from journeyman.composition import Application
+from journeyman.indexing import index_paths
+from journeyman.rounds import build_dataset, finetune, round_parts
 from journeyman.servers.stack import Stack
 from retrieval.answering.answer import Question
 from tests.finetune.rounds.company import company, vote_and_correct
@@ -51,7 +54,7 @@ def do_round(app: Application, wanted: RoundRequest) -> tuple[Any, list[str]]:
         found = request_round(conn, wanted, "UADMIN")
         job = found.job_id or 0
         carry_out_job(
-            conn, job, lambda tell: app.finetune(conn, job, tell), lambda progress: told.append(progress.message)
+            conn, job, lambda tell: finetune(app, conn, job, tell), lambda progress: told.append(progress.message)
         )
         return of_job(conn, job), told
 
@@ -120,7 +123,7 @@ def test_from_corrections_to_an_answer_and_back(
             registry.promote(conn, name, by="UADMIN")
         registry.promote(conn, name, by="UADMIN", reason="it reads better")
     assert asked_adapter(app) == name
-    assert app.model_state().adapter == name
+    assert model_state(app.answering_model).adapter == name
 
     # What was trained on is not new any more.
     again, _ = do_round(app, WANTED)
@@ -149,7 +152,7 @@ def test_what_was_erased_during_a_round_is_not_promoted(app: Application, tmp_pa
     """
     vote_and_correct(app, tmp_path / "documents")
     passed = Verdict("promote", "Better.", Interval(0.2, 0.1, 0.3, 40))
-    _, kept = app.build_dataset(Options(oracle_share=1), [], 0, lambda _: None, lambda: None)
+    _, kept = build_dataset(app, Options(oracle_share=1), [], 0, lambda _: None, lambda: None)
     assert kept
     with app.connect() as conn:
         found = request_round(conn, WANTED, "UADMIN")
@@ -158,14 +161,14 @@ def test_what_was_erased_during_a_round_is_not_promoted(app: Application, tmp_pa
         )
         registry.add(conn, made)
         (tmp_path / "documents" / "mill.md").unlink()
-        app.index([tmp_path / "documents"], "default", lambda _: None)
-        state, reason = switch_to(app.round_parts().policy, conn, found, passed)
+        index_paths(app.indexing, [tmp_path / "documents"], "default", lambda _: None)
+        state, reason = switch_to(round_parts(app).policy, conn, found, passed)
         assert (state, registry.in_use(conn)) == ("proved", None)
         assert "documents changed or went" in reason
         with pytest.raises(DatasetUnusable, match="changed or were deleted"):
-            dataset_of(OpenRound(app.round_parts(), conn, found, lambda _: None), replace(WANTED, dataset=kept.id))
+            dataset_of(OpenRound(round_parts(app), conn, found, lambda _: None), replace(WANTED, dataset=kept.id))
         delete_data(conn, "U1")
-        state, reason = switch_to(app.round_parts().policy, conn, found, passed)
+        state, reason = switch_to(round_parts(app).policy, conn, found, passed)
         assert (state, registry.in_use(conn)) == ("refused", None)
         assert "had their data deleted" in reason
 
@@ -220,9 +223,9 @@ def test_one_round_at_a_time(app: Application) -> None:
 def test_lora_and_qlora_side_by_side(app: Application, tmp_path: Path) -> None:
     """What each would take is measured, and nothing else happens; without examples it says where they come from."""
     with pytest.raises(TrainingFailed, match="no examples yet"):
-        measure_costs(app.round_parts(), WANTED, lambda _: None)
+        measure_costs(round_parts(app), WANTED, lambda _: None)
     vote_and_correct(app, tmp_path / "documents")
-    measured = measure_costs(app.round_parts(), WANTED, lambda _: None)
+    measured = measure_costs(round_parts(app), WANTED, lambda _: None)
     told = describe_costs(measured, WANTED.max_steps).splitlines()
     assert [line.split()[0] for line in told] == ["memory", "LoRA", "QLoRA", "QLoRA"]
     assert all(not isinstance(one, str) and one.peak_megabytes > 100 for one in measured.values())

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from journeyman.cli import cli
+from journeyman.cli import SUMMARIES, cli
 from journeyman.cli.options import Invocation
 from retrieval.answering.abilities import ability
 from tests.finetune.model_server import model_server
@@ -39,8 +39,10 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
 
 def test_the_commands_are_the_contract() -> None:
     """There are these commands, and those that return data have --json."""
-    assert set(cli.commands) == set(COMMANDS)
-    with_json = {name for name, command in cli.commands.items() if "as_json" in {p.name for p in command.params}}
+    context = click.Context(cli)
+    assert set(cli.list_commands(context)) == set(COMMANDS)
+    commands = {name: cli.get_command(context, name) for name in COMMANDS}
+    with_json = {name for name, one in commands.items() if one and "as_json" in {p.name for p in one.params}}
     assert with_json == {
         *("index", "search", "ask", "evaluate", "groundedness", "calibrate", "compare"),
         *("status", "jobs", "reindex", "finetune", "admins", "migrate", "doctor", "backup"),
@@ -48,11 +50,24 @@ def test_the_commands_are_the_contract() -> None:
 
 
 def test_help_is_fast_and_loads_nothing_heavy() -> None:
-    """`journeyman --help` imports no numpy, database driver or model library."""
-    heavy = {"numpy", "psycopg", "torch", "rich", "pydantic"}
-    code = f"import sys, journeyman.cli; print(sorted({heavy} & set(sys.modules)))"
+    """`journeyman --help` imports no numpy, database driver or model library, and none of the commands."""
+    heavy = {"numpy", "psycopg", "torch", "rich", "pydantic", *(f"journeyman.cli.{name}" for name in COMMANDS)}
+    code = (
+        "import sys, journeyman.cli\n"
+        "journeyman.cli.cli.main(['--help'], standalone_mode=False)\n"
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_one_says(name: str) -> None:
+    """The help of all commands is written down, so that none is imported for it; it is how the command's own begins."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert SUMMARIES[name] == command.get_short_help_str(200)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
-from journeyman.cli.asking import KeptAnswer
+from journeyman.cli.asking import StoredAnswer
 from journeyman.cli.console import converse
 from retrieval.answering.answer import Answer, Question
 
@@ -35,14 +35,14 @@ class Desk:
         self.votes: list[tuple[UUID, int]] = []
         self.written: list[str] = []
 
-    def ask(self, question: Question) -> KeptAnswer:
+    def ask(self, question: Question) -> StoredAnswer:
         if question.text == "fail":
             raise ValueError("out of paper")
         if question.text == "interrupt":
             raise KeyboardInterrupt
         self.asked.append(question)
         self.ids.append(uuid4())
-        return KeptAnswer(self.ids[-1], an_answer(question.text.upper()))
+        return StoredAnswer(self.ids[-1], an_answer(question.text.upper()))
 
     def vote(self, answer_id: UUID, value: int) -> None:
         self.votes.append((answer_id, value))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from journeyman.cli import cli
-from journeyman.cli.sources import Schedule, source
+from journeyman.cli.source import Schedule, source
 from tests.journeyman.conftest import Run, one_sentence
 from tests.retrieval.origins.site import running_site
 

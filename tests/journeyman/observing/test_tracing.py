@@ -14,8 +14,10 @@ from jobs.execution import HandedBack
 from jobs.rows import read_job, request_job
 from journeyman.composition import Application
 from journeyman.observing.logs import with_texts
+from journeyman.observing.watching import watched
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
+from journeyman.worker_app import celery_app
 from retrieval.answering.answer import Answer, Done, Event, Reading, Searching, Text
 from workers.tasks import EVERYTHING_DUE
 from workers.topology import SCAN_SOURCES
@@ -116,7 +118,7 @@ def test_job_of_a_worker_is_traced(database: str, redis_url: str) -> None:
         app = Application(Settings(traces_url=url), Stack(database, redis_url))
         with app.connect() as conn, bound_contextvars(request="Ev3"):
             job = request_job(conn, "scan", EVERYTHING_DUE, started_by="U1")
-        app.celery().tasks[SCAN_SOURCES](job.id)
+        celery_app(app).tasks[SCAN_SOURCES](job.id)
         with app.connect() as conn:
             done = read_job(conn, job.id)
         app.close()
@@ -135,8 +137,8 @@ def nobody() -> Stack:
 def test_nothing_is_traced_unless_it_is_asked_for(nobody: Stack) -> None:
     """Then work and events go as they are."""
     app = Application(Settings(), nobody)
-    assert app.traced(raising) is raising
-    assert list(app.watched(SECRET, events(Searching("?")))) == [Searching("?")]
+    assert app.tracing is None
+    assert list(watched(app.watching, SECRET, events(Searching("?")))) == [Searching("?")]
 
 
 @pytest.mark.parametrize("asked", [False, True])
@@ -144,7 +146,7 @@ def test_texts_are_logged_only_if_asked_for(asked: bool, nobody: Stack) -> None:
     """Questions and answers are people's: in logs they are read by whoever reads those."""
     app = Application(Settings(log_messages=asked), nobody)
     with capture_logs() as lines:
-        assert len(list(app.watched(SECRET, events(Searching(SECRET), Text(SECRET), Done(answer()))))) == 3
+        assert len(list(watched(app.watching, SECRET, events(Searching(SECRET), Text(SECRET), Done(answer()))))) == 3
     found = [(line["event"], line.get("question") or line.get("answer")) for line in lines]
     assert found == ([("asked", SECRET), ("answered", SECRET)] if asked else [])
 

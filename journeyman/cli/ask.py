@@ -1,9 +1,11 @@
-"""The command that asks: one question, one streamed and cited answer."""
+"""`journeyman ask`: one question, one streamed and cited answer."""
 
 from pathlib import Path
 
 import click
 
+from journeyman.cli import asking
+from journeyman.cli.answer_display import answer_display
 from journeyman.cli.options import (
     Invocation,
     check_collections,
@@ -12,7 +14,9 @@ from journeyman.cli.options import (
     json_option,
     pass_invocation,
 )
-from journeyman.cli.terminal import answer_display, output_kept_clean, print_json
+from journeyman.cli.terminal import output_kept_clean, print_json
+from journeyman.composition import application
+from retrieval.answering.answer import Question
 
 
 @click.command()
@@ -33,10 +37,6 @@ def ask(invocation: Invocation, text: str, history: Path | None, collection: str
       journeyman ask "What does alarm A204 mean?"
       journeyman ask "And how do I clear it?" --history conversation.json
     """
-    from journeyman.cli import asking
-    from journeyman.composition import application
-    from retrieval.answering.answer import Question
-
     if not text.strip():
         raise click.UsageError("There is no question: TEXT is empty.")
     settings = invocation.settings()
@@ -50,5 +50,5 @@ def ask(invocation: Invocation, text: str, history: Path | None, collection: str
                 asking.ask(app.pool, app.answer, question, show)
             return
         with output_kept_clean():
-            asked = asking.ask(app.pool, app.answer, question, lambda _: None)
-    print_json(asking.as_dict(asked))
+            stored = asking.ask(app.pool, app.answer, question, lambda _: None)
+    print_json(asking.as_dict(stored))

@@ -1,11 +1,15 @@
-"""The sources of documents: add one, list, test and remove them."""
+"""`journeyman source`: the sources of documents: add one, list, test and remove them."""
 
+import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import click
+from psycopg import Connection
 
+from journeyman.cli.indexing import describe_index, index_progress
 from journeyman.cli.options import (
     Invocation,
     audience_option,
@@ -15,22 +19,22 @@ from journeyman.cli.options import (
     json_option,
     pass_invocation,
 )
-from journeyman.cli.terminal import (
-    describe_index,
-    describe_preview,
-    describe_source,
-    index_progress,
-    note,
-    output_kept_clean,
-    print_json,
-    printable,
-)
+from journeyman.cli.terminal import note, output_kept_clean, print_json, printable
+from journeyman.composition import application
 from journeyman.errors import WrongInput
-
-if TYPE_CHECKING:
-    from psycopg import Connection
-
-    from retrieval.indexing.sources import SourceRow, SourceSettings
+from journeyman.indexing import index_sources, preview_source
+from retrieval.indexing.preview import Preview
+from retrieval.indexing.sources import (
+    MissingPath,
+    SourceRow,
+    SourceSettings,
+    add_source,
+    list_sources,
+    normal_uri,
+    remove_source,
+    source_extent,
+    unregistered,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -48,10 +52,10 @@ class Schedule(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "manual" or value == 0:
             return 0
-        found = _SCHEDULE.fullmatch(str(value))
-        if not found:
+        match = _SCHEDULE.fullmatch(str(value))
+        if not match:
             self.fail("say 30m, 6h, 2d or manual.", param, ctx)
-        return int(found[1]) * _MINUTES[found[2]]
+        return int(match[1]) * _MINUTES[match[2]]
 
 
 def settings_options(command: Command) -> Command:
@@ -115,18 +119,13 @@ def add(
       journeyman source add git+https://github.com/example/handbook.git#main --secret github
       journeyman source add sql:plant/alarms --query "SELECT code, meaning FROM alarm ORDER BY code"
     """
-    from dataclasses import asdict
-
-    from journeyman.composition import application
-    from retrieval.indexing.sources import add_source
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        row = add_source(conn, address, collection, _settings(settings), audience or None)
+        row = add_source(conn, address, collection, SourceSettings(**settings), audience or None)
         if later:
             note(f"Registered in {collection}: {printable(row.uri)}")
             return 0
         with index_progress() as progress:
-            report = app.index_sources(conn, [row], progress)
+            report = index_sources(app.indexing, conn, [row], progress)
     if as_json:
         print_json(asdict(report))
     else:
@@ -146,11 +145,6 @@ def list_(invocation: Invocation, collection: str | None, as_json: bool) -> None
     Example:
       journeyman source list --collection maintenance
     """
-    from dataclasses import asdict
-
-    from journeyman.composition import application
-    from retrieval.indexing.sources import list_sources, source_extent
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         check_collections(conn, [collection] if collection else None)
         rows = [row for row in list_sources(conn) if collection in (None, row.collection)]
@@ -181,21 +175,17 @@ def test(invocation: Invocation, /, address: str, collection: str | None, as_jso
     Example:
       journeyman source test https://wiki.example/sitemap.xml --include '*/docs/**'
     """
-    from dataclasses import asdict
-
-    from journeyman.composition import application
-    from retrieval.indexing.sources import unregistered
-
     with output_kept_clean(), application(invocation.settings()) as app:
-        given = any(value not in (None, ()) for value in settings.values())
+        are_given = any(value not in (None, ()) for value in settings.values())
         with app.connect() as conn:
-            row = None if given else _registered(conn, address, collection)
-        found = app.preview(row or unregistered(address, collection or "default", _settings(settings)), FIRST)
+            row = None if are_given else _registered(conn, address, collection)
+        row = row or unregistered(address, collection or "default", SourceSettings(**settings))
+        preview = preview_source(app.indexing, row, FIRST)
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(preview))
     else:
-        click.echo(describe_preview(found))
-    return 1 if found.failures and not found.read else 0
+        click.echo(describe_preview(preview))
+    return 1 if preview.failures and not preview.read else 0
 
 
 @source.command()
@@ -211,9 +201,6 @@ def remove(invocation: Invocation, address: str, collection: str | None, yes: bo
     Example:
       journeyman source remove https://wiki.example/sitemap.xml
     """
-    from journeyman.composition import application
-    from retrieval.indexing.sources import remove_source, source_extent
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         row = _registered(conn, address, collection)
         if row is None:
@@ -229,26 +216,39 @@ def remove(invocation: Invocation, address: str, collection: str | None, yes: bo
     note(f"Removed, with {documents} documents.")
 
 
-def _settings(values: dict[str, Any]) -> "SourceSettings":
-    from retrieval.indexing.sources import SourceSettings
-
-    return SourceSettings(**values)
-
-
 def _registered(conn: "Connection[Any]", address: str, collection: str | None) -> "SourceRow | None":
     """The source that is registered at an address; also at a path where there is nothing any more. Raises WrongInput
     if there are several and no collection is named.
     """
-    import os
-
-    from retrieval.indexing.sources import MissingPath, list_sources, normal_uri
-
     try:
         uri = normal_uri(address)
     except MissingPath:
         uri = os.path.abspath(os.path.expanduser(address))
-    found = [row for row in list_sources(conn) if row.uri == uri and collection in (None, row.collection)]
-    if len(found) > 1:
-        names = ", ".join(row.collection for row in found)
+    rows = [row for row in list_sources(conn) if row.uri == uri and collection in (None, row.collection)]
+    if len(rows) > 1:
+        names = ", ".join(row.collection for row in rows)
         raise WrongInput(f"{address} is a source of several collections: name one with --collection ({names}).")
-    return found[0] if found else None
+    return rows[0] if rows else None
+
+
+def describe_source(source: "SourceRow", documents: int) -> str:
+    """A registered source in two lines: what it is, and when it is looked through."""
+    schedules = {None: "at every scan", 0: "only when asked"}
+    when = schedules.get(source.every_minutes, f"every {source.every_minutes} minutes")
+    last = f"last {source.scanned_at:%Y-%m-%d %H:%M}" if source.scanned_at else "not looked through yet"
+    patterns = [f"only {pattern}" for pattern in source.include] + [f"not {pattern}" for pattern in source.exclude]
+    facts = [source.kind, f"{documents} documents", when, last, *patterns]
+    lines = [f"{source.collection}: {source.uri}", "  " + ", ".join(facts)]
+    if source.error:
+        lines.append(f"  It could not be read: {source.error}")
+    return printable("\n".join(lines))
+
+
+def describe_preview(preview: "Preview") -> str:
+    """What a source holds: how many documents, the first of them, and what failed."""
+    lines = [f"{preview.kind}: {preview.count} documents."]
+    lines += [f"  {name} ({passages} passages)" for name, passages in preview.read.items()]
+    more = preview.count - len(preview.read) - len(preview.failures)
+    lines += [f"  … and {more} more"] if more > 0 else []
+    lines += [f"  {name}: {reason}" for name, reason in preview.failures.items()]
+    return printable("\n".join(lines))

@@ -1,11 +1,16 @@
-"""Collections, and whom they are for."""
+"""`journeyman collection`: collections, and whom they are for."""
+
+from dataclasses import asdict
 
 import click
 
+from bot.admin import audit
 from journeyman.cli.asking import PERSON
 from journeyman.cli.options import Invocation, check_collections, common_options, json_option, pass_invocation
 from journeyman.cli.terminal import note, output_kept_clean, print_json
+from journeyman.composition import application
 from journeyman.errors import WrongInput
+from retrieval.collections import WrongAudience, list_audiences, principal, set_audience
 
 
 @click.group()
@@ -31,19 +36,14 @@ def list_(invocation: Invocation, as_json: bool) -> None:
     Example:
       journeyman collection list
     """
-    from dataclasses import asdict
-
-    from journeyman.composition import application
-    from retrieval.collections import list_audiences
-
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
-        found = list_audiences(conn)
+        collections = list_audiences(conn)
     if as_json:
-        print_json([asdict(row) for row in found])
+        print_json([asdict(row) for row in collections])
         return
-    for row in found:
+    for row in collections:
         click.echo(f"{row.name}: {row.documents} documents, for {', '.join(row.people) or 'nobody'}")
-    if not found:
+    if not collections:
         note("There are no collections. `journeyman index PATH --collection NAME` makes one.")
 
 
@@ -65,20 +65,16 @@ def audience(
       journeyman collection audience hr --set S0123ABCD --add U0456EFGH
       journeyman collection audience hr --set everyone
     """
-    from bot.admin import audit
-    from journeyman.composition import application
-    from retrieval.collections import WrongAudience, list_audiences, principal, set_audience
-
     if not (replaced or add or remove):
         raise click.UsageError("Say for whom: --set, --add or --remove.")
     try:
-        sets, adds, removes = ({principal(who) for who in given} for given in (replaced, add, remove))
+        sets, adds, removes = ({principal(who) for who in option} for option in (replaced, add, remove))
     except WrongAudience as error:
         raise WrongInput(str(error)) from error
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         check_collections(conn, [name])
-        (now,) = (row.audience for row in list_audiences(conn) if row.name == name)
-        after = ((sets or set(now)) | adds) - removes
+        (before,) = (row.audience for row in list_audiences(conn) if row.name == name)
+        after = ((sets or set(before)) | adds) - removes
         set_audience(conn, name, after)
         audit.record(conn, PERSON, "collection audience", detail={"collection": name, "audience": sorted(after)})
     note(f"{name} is for {', '.join(sorted(after)) or 'nobody'} from the next question on.")
