@@ -5,6 +5,7 @@ Nothing here reads a setting or a file.
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
@@ -44,6 +45,37 @@ def build_app(
     runs it renews its message, so that no second worker gets it within `visibility_timeout` seconds. Results are not
     kept: what tasks achieve is in Postgres.
     """
+    app = Celery("journeyman", set_as_current=False, task_cls=leased_task(redis_url, visibility_timeout))
+    app.conf.update(
+        _broker(redis_url, visibility_timeout) | _RELIABILITY,
+        task_default_queue=INGEST,
+        task_routes=routes(index_queue),
+        task_serializer="json",
+        accept_content=["json"],
+        worker_hijack_root_logger=False,
+        beat_schedule=beat_schedule(scan_seconds, finetune_seconds),
+    )
+    leaving = Leaving(SHUTDOWN_SECONDS)
+    leaving.watch()
+    register_tasks(app, work, leaving.must_end)
+    return app
+
+
+_RELIABILITY: dict[str, Any] = {
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_ignore_result": True,
+    "worker_prefetch_multiplier": 1,
+    "worker_disable_prefetch": True,  # a queued task waits where any free worker can take it
+    # A task that is not done by then goes back to the queue. Docker and systemd wait longer than that.
+    "worker_soft_shutdown_timeout": SHUTDOWN_SECONDS,
+    # True, which Celery 6 will have, lost a task when Redis went away in its middle.
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+}
+
+
+def _broker(redis_url: str, visibility_timeout: float) -> dict[str, Any]:
+    """Where messages lie, and after how many seconds without a sign of life they are another worker's."""
     transport = {
         "visibility_timeout": visibility_timeout,
         # kombu looks for messages whose time is up every 100 s unless it is told otherwise.
@@ -52,34 +84,14 @@ def build_app(
         # Whoever looks holds a lock, for five minutes by default: if it is killed meanwhile, nobody looks so long.
         "unacked_mutex_expire": 10,
     }
-    app = Celery("journeyman", set_as_current=False, task_cls=leased_task(redis_url, visibility_timeout))
-    app.conf.update(
-        broker_url=broker_url(redis_url),
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,  # Redis may be away for longer than 100 attempts
-        broker_transport_options=transport,
-        result_backend_transport_options={"visibility_timeout": visibility_timeout},
-        visibility_timeout=visibility_timeout,  # Celery's documentation asks for it in all three places
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_ignore_result=True,
-        task_default_queue=INGEST,
-        task_routes=routes(index_queue),
-        task_serializer="json",
-        accept_content=["json"],
-        worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,  # a queued task waits where any free worker can take it
-        worker_hijack_root_logger=False,
-        # A task that is not done by then goes back to the queue. Docker and systemd wait longer than that.
-        worker_soft_shutdown_timeout=SHUTDOWN_SECONDS,
-        # True, which Celery 6 will have, lost a task when Redis went away in its middle.
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        beat_schedule=beat_schedule(scan_seconds, finetune_seconds),
-    )
-    leaving = Leaving(SHUTDOWN_SECONDS)
-    leaving.watch()
-    register_tasks(app, work, leaving.must_end)
-    return app
+    return {
+        "broker_url": broker_url(redis_url),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # Redis may be away for longer than 100 attempts
+        "broker_transport_options": transport,
+        "result_backend_transport_options": {"visibility_timeout": visibility_timeout},
+        "visibility_timeout": visibility_timeout,  # Celery's documentation asks for it in all three places
+    }
 
 
 def broker_url(redis_url: str) -> str:

@@ -18,7 +18,7 @@ from celery import Task
 
 UNACKED_INDEX = "unacked_index"  # kombu's Channel.unacked_index_key
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 
 def leased_task(redis_url: str, seconds: float) -> type[Task]:
@@ -58,14 +58,16 @@ def renewed(renew: Callable[[], bool], every: float) -> Iterator[None]:
     ended = threading.Event()
 
     def keep() -> None:
-        held = True
+        has_place = True
         while True:
             try:
-                if not renew() and held:
-                    held = False  # Redis was emptied, or took the message away: what the task writes says who is first
-                    log.warning("the message of a running task is gone")
+                if not renew() and has_place:
+                    has_place = (
+                        False  # Redis was emptied, or took the message away: what the task writes says who is first
+                    )
+                    log.warning("message_gone")
             except redis.RedisError as error:
-                log.warning("the message of a running task cannot be renewed", error=type(error).__name__)
+                log.warning("message_not_renewed", error=type(error).__name__)
             if ended.wait(every):
                 return
 

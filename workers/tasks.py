@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -35,7 +36,7 @@ from workers.topology import (
     WATCH_ADAPTER,
 )
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 Connect = Callable[[], AbstractContextManager[Connection[Any]]]
 IndexDue = Callable[[Connection[Any], Tell], IndexReport]
@@ -66,130 +67,176 @@ class Work:
     forget: Forget
 
 
-def register_tasks(app: Celery, work: Work, must_end: Callable[[], bool]) -> None:
-    """Give the app its tasks; `must_end` says whether this process has to let go of its work now."""
+@dataclass(frozen=True, slots=True)
+class Process:
+    """The process that does tasks. `must_end()` says whether it has to let go of its work now."""
 
-    def look_up(_: Progress) -> None:
-        """Between two batches."""
-        if must_end():
+    app: Celery
+    work: Work
+    must_end: Callable[[], bool]
+
+    def look_up(self, _: Progress) -> None:
+        """Raises HandedBack between two batches if the process has to end."""
+        if self.must_end():
             raise HandedBack
 
-    def attend(conn: Connection[Any], job_id: int, carry_out: Callable[[Job], str]) -> None:
-        """Does a job's work, which says how it ended, under the id of whatever set it off."""
-        job = read_job(conn, job_id)
-        if job is None:
-            log.info("no such job", job=job_id)
+
+def register_tasks(app: Celery, work: Work, must_end: Callable[[], bool]) -> None:
+    """Gives the app its tasks; `must_end` says whether this process has to let go of its work now."""
+    process = Process(app, work, must_end)
+    for name, do in _TASKS.items():
+        app.task(name=name, shared=False)(_bound(do, process))
+
+
+def _bound(do: Callable[..., None], process: Process) -> Callable[..., None]:
+    """The function of a task with its process. Celery reads its name and its signature, which a partial hides."""
+
+    def task(*arguments: Any) -> None:
+        do(process, *arguments)
+
+    task.__name__, task.__doc__ = do.__name__, do.__doc__
+    return task
+
+
+def scan_sources(process: Process, job_id: int | None = None) -> None:
+    """Indexes what changed in the sources whose time has come. A tick of the clock has no job yet."""
+    with process.work.connect() as conn:
+        if job_id is None:
+            job_id = request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule").id
+        scan = partial(_scan, process, conn)
+        _attend(process, conn, job_id, lambda job: _state(carry_out_job(conn, job.id, scan, process.look_up)))
+
+
+def reindex_run(process: Process, job_id: int) -> None:
+    """Carries out a run that somebody asked for."""
+    with process.work.connect() as conn:
+        _attend(process, conn, job_id, lambda job: _state(process.work.reindex(conn, job.id, process.look_up)))
+
+
+def build_embedding_model(process: Process, job_id: int) -> None:
+    """Makes the vectors of the embedding model that a job is about."""
+    with process.work.connect() as conn:
+
+        def build(job: Job) -> str:
+            return _state(carry_out_job(conn, job.id, partial(_build, process, conn, job), process.look_up))
+
+        _attend(process, conn, job_id, build)
+
+
+def finetune_round(process: Process, job_id: int) -> None:
+    """Does the round of fine-tuning that a job is about."""
+    with process.work.connect() as conn:
+
+        def train(job: Job) -> str:
+            finetune = partial(process.work.finetune, conn, job.id)
+            return _state(carry_out_job(conn, job.id, finetune, process.look_up))
+
+        _attend(process, conn, job_id, train)
+
+
+def finetune_due(process: Process) -> None:
+    """Asks for a round at a tick: the round itself sees whether there is enough to learn from, and says so if not."""
+    with process.work.connect() as conn:
+        job_id = process.work.request_round(conn)
+    process.app.send_task(FINETUNE_ROUND, args=[job_id])
+
+
+def watch_adapter(process: Process) -> None:
+    """Goes back to what answered before, where an adapter proves worse with people."""
+    with process.work.connect() as conn:
+        switch = watch(conn)
+    if switch is not None:
+        log.warning("adapter_switched", kind=switch.kind, active=switch.active, reason=switch.reason)
+
+
+def sweep(process: Process) -> None:
+    """Puts back what Redis has lost, or a process that died has left: the rows know."""
+    with process.work.connect() as conn:
+        jobs = unattended_jobs(conn)
+    queue_of = {kind: process.app.conf.task_routes[TASKS[kind]]["queue"] for _, kind in jobs}
+    lengths = {queue: _length(process.app, queue) for queue in set(queue_of.values())}
+    lost = [(job_id, kind) for job_id, kind in jobs if lengths[queue_of[kind]] < MOST_WAITING]
+    for job_id, kind in lost:
+        # The next sweep knows whether it is still needed.
+        process.app.send_task(TASKS[kind], args=[job_id], expires=SWEEP_SECONDS)
+    if lost:
+        log.info("jobs_put_back", jobs=[job_id for job_id, _ in lost])
+
+
+def keep_statistics(process: Process) -> None:
+    """Does what every run does at its end; corrections and deletions leave it to the clock."""
+    with process.work.connect() as conn:
+        compact(conn)
+        model = active_model(conn)
+        if model is not None:
+            measure_cosines(conn, model)
+
+
+def forget_what_is_old(process: Process) -> None:
+    """Deletes what nobody needs any more."""
+    with process.work.connect() as conn:
+        log.info("forgotten", **process.work.forget(conn))
+
+
+def prune(process: Process) -> None:
+    """Drops vectors that no passage has needed for long."""
+    with process.work.connect() as conn:
+        count = prune_vectors(conn)
+    if count:
+        log.info("vectors_dropped", vectors=count)
+
+
+_TASKS: Mapping[str, Callable[..., None]] = {
+    SCAN_SOURCES: scan_sources,
+    REINDEX: reindex_run,
+    BUILD_EMBEDDER: build_embedding_model,
+    FINETUNE_ROUND: finetune_round,
+    FINETUNE_DUE: finetune_due,
+    WATCH_ADAPTER: watch_adapter,
+    SWEEP: sweep,
+    STATISTICS: keep_statistics,
+    RETENTION: forget_what_is_old,
+    PRUNE_VECTORS: prune,
+}
+
+
+def _attend(process: Process, conn: Connection[Any], job_id: int, carry_out: Callable[[Job], str]) -> None:
+    """Does a job's work, which says how it ended, under the id of whatever set it off."""
+    job = read_job(conn, job_id)
+    if job is None:
+        log.info("job_unknown", job=job_id)
+        return
+    with bound_contextvars(job=job_id, kind=job.kind, request=job.request_id or f"job-{job_id}"):
+        log.info("job_begins", attempt=job.attempts + 1)
+        try:
+            state = carry_out(job)
+        except HandedBack:
+            # A new message, because the pool may be past acknowledging this one. Were both to come, the row
+            # lets one of them work.
+            process.app.send_task(TASKS[job.kind], args=[job_id])
+            log.info("job_handed_back")
             return
-        with bound_contextvars(job=job_id, kind=job.kind, request=job.request_id or f"job-{job_id}"):
-            log.info("job begins", attempt=job.attempts + 1)
-            try:
-                state = carry_out(job)
-            except HandedBack:
-                # A new message, because the pool may be past acknowledging this one. Were both to come, the row
-                # lets one of them work.
-                app.send_task(TASKS[job.kind], args=[job_id])
-                log.info("job handed back")
-                return
-            log.info("job ended", state=state)
+        log.info("job_ended", state=state)
 
-    @app.task(name=SCAN_SOURCES, shared=False)  # type: ignore[untyped-decorator]  # Celery has no types
-    def scan_sources(job_id: int | None = None) -> None:
-        """A tick of the clock has no job yet."""
-        with work.connect() as conn:
-            if job_id is None:
-                job_id = request_job(conn, "scan", EVERYTHING_DUE, started_by="schedule").id
 
-            def scan(tell: Tell) -> dict[str, Any]:
-                report = work.index_due(conn, tell)
-                seconds = round(report.seconds, 1)
-                log.info("scanned", **report.documents, failures=len(report.failures), seconds=seconds)
-                return asdict(report)
+def _scan(process: Process, conn: Connection[Any], tell: Tell) -> dict[str, Any]:
+    report = process.work.index_due(conn, tell)
+    log.info("scanned", **report.documents, failures=len(report.failures), seconds=round(report.seconds, 1))
+    return asdict(report)
 
-            attend(conn, job_id, lambda job: _state(carry_out_job(conn, job.id, scan, look_up)))
 
-    @app.task(name=REINDEX, shared=False)  # type: ignore[untyped-decorator]
-    def reindex_run(job_id: int) -> None:
-        with work.connect() as conn:
-            attend(conn, job_id, lambda job: _state(work.reindex(conn, job.id, look_up)))
+def _build(process: Process, conn: Connection[Any], job: Job, tell: Tell) -> dict[str, Any]:
+    try:
+        process.work.build_embedder(conn, job.target, lambda built: tell(_as_progress(job, built)))
+    except BeingBuilt as error:
+        return {"left": str(error)}
+    return {}
 
-    @app.task(name=BUILD_EMBEDDER, shared=False)  # type: ignore[untyped-decorator]
-    def build_embedding_model(job_id: int) -> None:
-        with work.connect() as conn:
 
-            def build(job: Job) -> str:
-                def make(tell: Tell) -> dict[str, Any]:
-                    try:
-                        work.build_embedder(conn, job.target, lambda built: tell(_as_progress(job, built)))
-                    except BeingBuilt as error:
-                        return {"left": str(error)}
-                    return {}
-
-                return _state(carry_out_job(conn, job.id, make, look_up))
-
-            attend(conn, job_id, build)
-
-    @app.task(name=FINETUNE_ROUND, shared=False)  # type: ignore[untyped-decorator]
-    def finetune_round(job_id: int) -> None:
-        with work.connect() as conn:
-
-            def train(job: Job) -> str:
-                return _state(carry_out_job(conn, job.id, lambda tell: work.finetune(conn, job.id, tell), look_up))
-
-            attend(conn, job_id, train)
-
-    @app.task(name=FINETUNE_DUE, shared=False)  # type: ignore[untyped-decorator]
-    def finetune_due() -> None:
-        """A tick: the round itself sees whether there is enough to learn from, and says so if not."""
-        with work.connect() as conn:
-            job_id = work.request_round(conn)
-        app.send_task(FINETUNE_ROUND, args=[job_id])
-
-    @app.task(name=WATCH_ADAPTER, shared=False)  # type: ignore[untyped-decorator]
-    def watch_adapter() -> None:
-        with work.connect() as conn:
-            switched = watch(conn)
-        if switched is not None:
-            log.warning("adapter switched", kind=switched.kind, active=switched.active, reason=switched.reason)
-
-    @app.task(name=SWEEP, shared=False)  # type: ignore[untyped-decorator]
-    def sweep() -> None:
-        """Puts back what Redis has lost, or a process that died has left: the rows know."""
-        with work.connect() as conn:
-            left = unattended_jobs(conn)
-        routes = app.conf.task_routes
-        queues = {queue: waiting(queue) for queue in {routes[TASKS[kind]]["queue"] for _, kind in left}}
-        missing = [(job_id, kind) for job_id, kind in left if queues[routes[TASKS[kind]]["queue"]] < MOST_WAITING]
-        for job_id, kind in missing:
-            # The next sweep knows whether it is still needed.
-            app.send_task(TASKS[kind], args=[job_id], expires=SWEEP_SECONDS)
-        if missing:
-            log.info("put back", jobs=[job_id for job_id, _ in missing])
-
-    def waiting(queue: str) -> int:
-        """How many messages lie in a queue, those that have expired, too."""
-        with app.connection_for_read() as connection:
-            return int(connection.default_channel.client.llen(queue))
-
-    @app.task(name=STATISTICS, shared=False)  # type: ignore[untyped-decorator]
-    def keep_statistics() -> None:
-        """What every run does at its end; corrections and deletions leave it to the clock."""
-        with work.connect() as conn:
-            compact(conn)
-            model = active_model(conn)
-            if model is not None:
-                measure_cosines(conn, model)
-
-    @app.task(name=RETENTION, shared=False)  # type: ignore[untyped-decorator]
-    def forget_what_is_old() -> None:
-        with work.connect() as conn:
-            log.info("forgotten", **work.forget(conn))
-
-    @app.task(name=PRUNE_VECTORS, shared=False)  # type: ignore[untyped-decorator]
-    def prune() -> None:
-        with work.connect() as conn:
-            pruned = prune_vectors(conn)
-        if pruned:
-            log.info("vectors dropped that nothing needs", vectors=pruned)
+def _length(app: Celery, queue: str) -> int:
+    """How many messages lie in a queue, those that have expired, too."""
+    with app.connection_for_read() as connection:
+        return int(connection.default_channel.client.llen(queue))
 
 
 def _state(ended: Job | Run | None) -> str:

@@ -180,10 +180,10 @@ def test_two_of_everything(bot: BotProcess, workspace: Workspace, place: Path) -
         questions = [ask(workspace) for _ in range(40)]
         workspace.wait_for(lambda: all(ends(workspace, question) for question in questions), PATIENCE)
         workspace.wait_for(lambda: sum(said(log, "scanned", "new")) >= 60, PATIENCE)
-        workspace.wait_for(lambda: len(said(log, "job ended", "state")) >= 2, PATIENCE)
+        workspace.wait_for(lambda: len(said(log, "job_ended", "state")) >= 2, PATIENCE)
         time.sleep(1)
         found = rows(bot, "SELECT count(*), count(DISTINCT question_ts), count(DISTINCT owner) FROM answer")
-        print("after:", rows(bot, count), "answered by", found[0][2], "bots; scans:", said(log, "job ended", "state"))
+        print("after:", rows(bot, count), "answered by", found[0][2], "bots; scans:", said(log, "job_ended", "state"))
         reasons = rows(bot, "SELECT DISTINCT state, error FROM answer WHERE error IS NOT NULL")
         reasons += said(bot.log, "answer_failed", "error") + said(bot.log, "answer_failed", "where")
         assert [ends(workspace, question) for question in questions] == [["answered"]] * 40, reasons
@@ -201,14 +201,14 @@ def test_one_id_from_the_event_to_the_last_task(bot: BotProcess, workspace: Work
     log = place / "worker.log"
     with beside(bot, log, "worker"):
         workspace.slash("ada", "maintenance", "/reindex", "all")
-        workspace.wait_for(lambda: said(log, "job ended", "request"), PATIENCE)
+        workspace.wait_for(lambda: said(log, "job_ended", "request"), PATIENCE)
     begun, ended = (set(said(bot.log, event, "request")) for event in ("answer_begun", "answer_ended"))
     assert len(begun) == 1
     assert begun == ended
     assert begun <= {str(delivery.payload.get("event_id")) for delivery in workspace.deliveries}
     asked = said(bot.log, "run_requested", "request")
     assert len(asked) == 1
-    assert said(log, "job begins", "request") == said(log, "job ended", "request") == asked
+    assert said(log, "job_begins", "request") == said(log, "job_ended", "request") == asked
     tokens = [value for name, value in bot.settings.items() if name.startswith("SLACK_") and "TOKEN" in name]
     assert tokens
     for word in ("colour", "coolant", *tokens):

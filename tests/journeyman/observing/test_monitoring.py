@@ -22,7 +22,7 @@ from bot.operations import ModelState
 from bot.questions import views
 from journeyman.cli.up import child_commands
 from journeyman.observing.metrics import Metrics
-from journeyman.observing.monitoring import Check, Monitor, served
+from journeyman.observing.monitoring import HealthCheck, Monitor, served
 from journeyman.servers.stack import Stack
 from journeyman.settings import Settings
 from retrieval.answering.answer import Answer, Done, Event, Searching, Text
@@ -44,7 +44,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 @contextmanager
-def monitored(**checks: Check) -> Iterator[int]:
+def monitored(**checks: HealthCheck) -> Iterator[int]:
     """The port of a monitor with these checks."""
     with served(Monitor(CollectorRegistry(), checks), "127.0.0.1", 0) as port:
         yield port
