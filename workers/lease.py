@@ -62,9 +62,8 @@ def renewed(renew: Callable[[], bool], every: float) -> Iterator[None]:
         while True:
             try:
                 if not renew() and has_place:
-                    has_place = (
-                        False  # Redis was emptied, or took the message away: what the task writes says who is first
-                    )
+                    # Redis was emptied, or took the message away: what the task writes says who is first.
+                    has_place = False
                     log.warning("message_gone")
             except redis.RedisError as error:
                 log.warning("message_not_renewed", error=type(error).__name__)
