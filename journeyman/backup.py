@@ -102,8 +102,8 @@ def read_backup(folder: Path) -> Backup:
             f"{folder} was made by Journeyman {backup.version} and cannot be brought up to date: "
             "restore it with that version (docs/admin.md tells, under Upgrade, what can be taken along)."
         )
-    known = {migration.name for migration in read_migrations()}
-    newer = [name for name in backup.migrations if name not in known]
+    names = {migration.name for migration in read_migrations()}
+    newer = [name for name in backup.migrations if name not in names]
     if newer:
         raise WrongInput(f"{folder} was made by a newer version ({newer[-1]}): install Journeyman {backup.version}.")
     for name, checksum in backup.files.items():
@@ -139,11 +139,9 @@ def restore_backup(folder: Path, backup: Backup, database_url: str, home: Path, 
     tell("Restoring the database")
     _load(database_url, folder / DUMP, major)
     with psycopg.connect(database_url, autocommit=True, connect_timeout=10) as conn:
-        found = _rows(conn)
-    if found != dict(backup.rows):
-        different = sorted(
-            name for name in found.keys() | backup.rows.keys() if found.get(name) != backup.rows.get(name)
-        )
+        rows = _rows(conn)
+    if rows != dict(backup.rows):
+        different = sorted(name for name in rows.keys() | backup.rows.keys() if rows.get(name) != backup.rows.get(name))
         raise BackupFailed(f"The database differs from the backup in {', '.join(different)}: restore it once more.")
     tell("Copying the adapters")
     for adapter in sorted((folder / ADAPTERS).glob("*")) if (folder / ADAPTERS).is_dir() else ():
@@ -208,8 +206,8 @@ def find_program(name: str, major: int) -> str:
     with suppress(PartMissing):
         candidates.append(str(binaries() / name))
     for candidate in filter(None, candidates):
-        said = subprocess.run([candidate, "--version"], capture_output=True, text=True).stdout
-        version = re.search(r"\d+", said)
+        output = subprocess.run([candidate, "--version"], capture_output=True, text=True).stdout
+        version = re.search(r"\d+", output)
         if version and int(version[0]) >= major:
             return candidate
     raise PartMissing(
@@ -236,9 +234,9 @@ def _rows(conn: Connection[Any]) -> dict[str, int]:
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> None:
-    done = subprocess.run(command, env=environment, capture_output=True)
-    if done.returncode:
-        raise BackupFailed(f"{Path(command[0]).name} failed: {_line(done.stderr)}")
+    process = subprocess.run(command, env=environment, capture_output=True)
+    if process.returncode:
+        raise BackupFailed(f"{Path(command[0]).name} failed: {_line(process.stderr)}")
 
 
 def _line(output: bytes) -> str:

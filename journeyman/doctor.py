@@ -129,8 +129,8 @@ def embedder(settings: Settings) -> str:
     """Whether the embedding model of a new index gives a vector."""
     from retrieval.embedders import embed_query, embedder_named
 
-    named = embedder_named(settings.embedder, api=embedding_api(settings), device=settings.device)
-    return f"{named.name}, {len(embed_query(named, 'A word of greeting.'))} dimensions"
+    model = embedder_named(settings.embedder, api=embedding_api(settings), device=settings.device)
+    return f"{model.name}, {len(embed_query(model, 'A word of greeting.'))} dimensions"
 
 
 def model(settings: Settings) -> str:
@@ -207,8 +207,8 @@ def bot_token(settings: Settings) -> str:
 
 def granted_scopes(headers: Mapping[str, str]) -> set[str] | None:
     """The scopes that Slack names with each of its answers; None where another server names none."""
-    named = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
-    return None if named is None else {scope.strip() for scope in named.split(",")}
+    header = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
+    return None if header is None else {scope.strip() for scope in header.split(",")}
 
 
 def app_token(settings: Settings) -> str:

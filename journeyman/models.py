@@ -27,9 +27,9 @@ def build_model(settings: Settings) -> "BaseChatModel":
     if settings.model_url:
         from finetune.model.remote import remote_chat_model
 
-        named = None if settings.model == EMBEDDED_MODEL else settings.model
+        name = None if settings.model == EMBEDDED_MODEL else settings.model
         key = reveal(settings.model_api_key)
-        return remote_chat_model(settings.model_url, named, key, settings.max_answer_tokens)
+        return remote_chat_model(settings.model_url, name, key, settings.max_answer_tokens)
     if settings.model == EMBEDDED_MODEL or Path(settings.model).is_dir():
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: no look-ups for a model that lies here
     from finetune.model.chat_model import load_chat_model

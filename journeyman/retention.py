@@ -20,13 +20,13 @@ TRAINING_DAYS = 7
 
 def forget(conn: Connection[Any], home: Path) -> dict[str, int]:
     """Deletes what is too old to be of use; returns how many of what. `conn` is in autocommit mode."""
-    folders = [home / "training" / found.adapter for found in ended_rounds(conn, TRAINING_DAYS)]
-    left = [folder for folder in folders if folder.is_dir()]
-    for folder in left:
+    folders = [home / "training" / row.adapter for row in ended_rounds(conn, TRAINING_DAYS)]
+    present = [folder for folder in folders if folder.is_dir()]
+    for folder in present:
         shutil.rmtree(folder)
     return {
         "events": forget_events(conn),
         "jobs": forget_jobs(conn),
         "datasets": sweep(conn, home / "datasets"),
-        "training_folders": len(left),
+        "training_folders": len(present),
     }

@@ -55,7 +55,7 @@ def renewer(redis_url: str, tag: str) -> Callable[[], bool]:
 @contextmanager
 def renewed(renew: Callable[[], bool], every: float) -> Iterator[None]:
     """Renew at once and every so many seconds while the context lasts. Redis may be away meanwhile."""
-    ended = threading.Event()
+    end = threading.Event()
 
     def keep() -> None:
         has_place = True
@@ -67,7 +67,7 @@ def renewed(renew: Callable[[], bool], every: float) -> Iterator[None]:
                     log.warning("message_gone")
             except redis.RedisError as error:
                 log.warning("message_not_renewed", error=type(error).__name__)
-            if ended.wait(every):
+            if end.wait(every):
                 return
 
     keeper = threading.Thread(target=keep, name="lease", daemon=True)
@@ -75,4 +75,4 @@ def renewed(renew: Callable[[], bool], every: float) -> Iterator[None]:
     try:
         yield
     finally:
-        ended.set()
+        end.set()

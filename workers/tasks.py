@@ -207,7 +207,7 @@ def _attend(process: Process, conn: Connection[Any], job_id: int, carry_out: Cal
         log.info("job_unknown", job=job_id)
         return
     with bound_contextvars(job=job_id, kind=job.kind, request=job.request_id or f"job-{job_id}"):
-        log.info("job_begins", attempt=job.attempts + 1)
+        log.info("job_begun", attempt=job.attempts + 1)
         try:
             state = carry_out(job)
         except HandedBack:
@@ -239,10 +239,10 @@ def _length(app: Celery, queue: str) -> int:
         return int(connection.default_channel.client.llen(queue))
 
 
-def _state(ended: Job | Run | None) -> str:
-    return "left to another process" if ended is None else ended.state
+def _state(row: Job | Run | None) -> str:
+    return "left to another process" if row is None else row.state
 
 
-def _as_progress(job: Job, built: BuildProgress) -> Progress:
+def _as_progress(job: Job, progress: BuildProgress) -> Progress:
     """The parts of a build are chunks; those that have their vectors keep them."""
-    return Progress(job.target, built.done, built.total, {"embedded": built.made}, lasting=built.made > 0)
+    return Progress(job.target, progress.done, progress.total, {"embedded": progress.made}, lasting=progress.made > 0)

@@ -44,11 +44,11 @@ def admins(invocation: Invocation, action: str, member: str | None, as_json: boo
                 raise WrongInput(f"{member} is not an admin.")
             if removal == "last":
                 raise WrongInput(f"{member} is the only admin: add another one first.")
-        found = list_admins(conn)
+        members = list_admins(conn)
     if as_json:
-        print_json([asdict(admin) for admin in found])
+        print_json([asdict(admin) for admin in members])
         return
-    for admin in found:
+    for admin in members:
         click.echo(f"{admin.member}  {'JOURNEYMAN_ADMINS' if admin.configured else f'added by {admin.added_by}'}")
-    if not found:
+    if not members:
         note("There are none. `journeyman admins add ID` names the first one.")

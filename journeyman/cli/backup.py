@@ -27,9 +27,10 @@ def backup(invocation: Invocation, into: Path, as_json: bool) -> None:
     """
     with working("Starting") as tell, application(invocation.settings()) as app:
         folder = make_backup(app.stack.database_url, app.home, into, tell)
-        made = read_backup(folder)
+        contents = read_backup(folder)
     if as_json:
-        print_json({"folder": str(folder)} | asdict(made))
+        print_json({"folder": str(folder)} | asdict(contents))
     else:
         click.echo(folder)
-        note(f"{made.rows['answer']} answers, {made.rows['feedback']} votes, {made.rows['document']} documents.")
+        rows = contents.rows
+        note(f"{rows['answer']} answers, {rows['feedback']} votes, {rows['document']} documents.")

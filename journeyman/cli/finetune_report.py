@@ -12,17 +12,17 @@ from finetune.training.spec import Trained
 def describe_costs(measured: Mapping[Quantize, Trained | str], max_steps: int | None) -> str:
     """LoRA and QLoRA side by side: memory, speed, how long the whole would take."""
     lines = [f"{'':<7}{'memory':>9}{'tokens/s':>10}{'the whole':>11}"]
-    for quantize, one in measured.items():
-        if isinstance(one, str):
-            lines.append(f"{COST_NAMES[quantize]:<7}{one}")
+    for quantize, cost in measured.items():
+        if isinstance(cost, str):
+            lines.append(f"{COST_NAMES[quantize]:<7}{cost}")
             continue
-        expected = estimate(one, max_steps)
-        pace = f"{one.tokens_per_second:>10.0f}{duration(expected['seconds']):>11}"
-        lines.append(f"{COST_NAMES[quantize]:<7}{one.peak_megabytes / 1000:>6.1f} GB{pace}")
-    both = [one for one in measured.values() if not isinstance(one, str)]
-    if len(both) == 2:
-        memory = both[1].peak_megabytes / both[0].peak_megabytes
-        speed = both[1].tokens_per_second / both[0].tokens_per_second
+        expected = estimate(cost, max_steps)
+        pace = f"{cost.tokens_per_second:>10.0f}{duration(expected['seconds']):>11}"
+        lines.append(f"{COST_NAMES[quantize]:<7}{cost.peak_megabytes / 1000:>6.1f} GB{pace}")
+    costs = [cost for cost in measured.values() if not isinstance(cost, str)]
+    if len(costs) == 2:
+        memory = costs[1].peak_megabytes / costs[0].peak_megabytes
+        speed = costs[1].tokens_per_second / costs[0].tokens_per_second
         lines.append(f"QLoRA takes {memory:.0%} of LoRA's memory at {speed:.0%} of its speed.")
     return "\n".join(lines)
 

@@ -47,14 +47,14 @@ def groundedness(invocation: Invocation, answers: Path, as_json: bool) -> None:
 
 def _teller(total: int, advance: Callable[[], None], *, quiet: bool) -> Callable[[], None]:
     """What is called after each answer: moves the bar and, where there is none, says a line now and then."""
-    done, due = 0, time.monotonic() + QUIET
+    count, due = 0, time.monotonic() + QUIET
 
     def tell() -> None:
-        nonlocal done, due
-        done += 1
+        nonlocal count, due
+        count += 1
         advance()
-        if not quiet and time.monotonic() >= due and done < total:
-            note(f"Judged {done} of {total} answers.")
+        if not quiet and time.monotonic() >= due and count < total:
+            note(f"Judged {count} of {total} answers.")
             due = time.monotonic() + 5 * QUIET
 
     return tell

@@ -37,17 +37,17 @@ def jobs(invocation: Invocation, action: str, number: int | None, as_json: bool)
             if not cancel_job(conn, number, PERSON):
                 raise WrongInput(f"Job {number} is not open: `journeyman jobs` lists those that are.")
             audit.record(conn, PERSON, "jobs cancel", detail={"job": number})
-            ended = read_job(conn, number)
-            at_once = ended is not None and ended.state == "cancelled"
+            row = read_job(conn, number)
+            at_once = row is not None and row.state == "cancelled"
             note(f"Job {number} " + ("is cancelled." if at_once else "stops after what it has in hand."))
-        found = current_jobs(conn)
+        rows = current_jobs(conn)
     if as_json:
-        print_json([asdict(job) for job in found])
+        print_json([asdict(job) for job in rows])
     elif action == "list":
-        ahead = places(found)
-        for job in found:
+        ahead = places(rows)
+        for job in rows:
             click.echo(describe_job(job, ahead.get(job.id, 0)))
-        if not found:
+        if not rows:
             note("There are none.")
 
 

@@ -101,8 +101,8 @@ def check_collections(conn: "Connection[Any]", names: Sequence[str] | None) -> N
     collections = [name for (name,) in conn.execute("SELECT name FROM collection ORDER BY name").fetchall()]
     for name in names:
         if name not in collections:
-            there = f"there are: {', '.join(collections)}" if collections else "nothing has been indexed yet"
-            raise WrongInput(f"There is no collection named {name!r}: {there}.")
+            choice = f"there are: {', '.join(collections)}" if collections else "nothing has been indexed yet"
+            raise WrongInput(f"There is no collection named {name!r}: {choice}.")
 
 
 audience_option = click.option(

@@ -36,8 +36,8 @@ def reindex(invocation: Invocation, target: str, dry_run: bool, force: bool, as_
     with output_kept_clean(), application(settings) as app, app.connect() as conn, index_progress() as progress:
         documents = find_target(conn, target)
         if documents is None:
-            there = ", ".join(known_collections(conn)) or "none yet; `journeyman index PATH` adds documents"
-            raise WrongInput(f"There is no collection or document named {target!r}. Collections: {there}.")
+            choice = ", ".join(known_collections(conn)) or "none yet; `journeyman index PATH` adds documents"
+            raise WrongInput(f"There is no collection or document named {target!r}. Collections: {choice}.")
         run = request_run(conn, documents, started_by=PERSON, force=force, dry_run=dry_run)
         try:
             row = carry_out(app.indexing, conn, run.id, progress) or run

@@ -24,17 +24,17 @@ def restore(invocation: Invocation, folder: Path, yes: bool) -> None:
     Example:
       journeyman restore /mnt/backups/journeyman-2026-11-23T080000Z
     """
-    found = read_backup(folder)
+    contents = read_backup(folder)
     if not yes:
         click.confirm(
-            f"Replace all that the database holds by the backup of {found.made_at} "
-            f"({found.rows['answer']} answers, {found.rows['document']} documents)?",
+            f"Replace all that the database holds by the backup of {contents.made_at} "
+            f"({contents.rows['answer']} answers, {contents.rows['document']} documents)?",
             abort=True,
             err=True,
         )
     with working("Starting") as tell, application(invocation.settings()) as app:
         url = app.stack.database_url
         undo = make_backup(url, app.home, app.home / "backups" / SAFETY, tell)
-        restore_backup(folder, found, url, app.home, tell)
+        restore_backup(folder, contents, url, app.home, tell)
         update_schema(app.stack)
-    note(f"Restored the backup of {found.made_at}. To undo it: journeyman restore {undo}")
+    note(f"Restored the backup of {contents.made_at}. To undo it: journeyman restore {undo}")

@@ -204,8 +204,8 @@ def remove(invocation: Invocation, address: str, collection: str | None, yes: bo
     with output_kept_clean(), application(invocation.settings()) as app, app.connect() as conn:
         row = _registered(conn, address, collection)
         if row is None:
-            there = f" in {collection}" if collection else ""
-            raise WrongInput(f"There is no source {address}{there}: `journeyman source list` shows them.")
+            place = f" in {collection}" if collection else ""
+            raise WrongInput(f"There is no source {address}{place}: `journeyman source list` shows them.")
         documents, passages = source_extent(conn, row.id)
         question = (
             f"Remove {printable(row.uri)} from {row.collection}, with {documents} documents ({passages} passages)?"

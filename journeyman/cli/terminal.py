@@ -74,7 +74,7 @@ def working(text: str) -> "Iterator[Callable[[str], None]]":
     if console.is_terminal:
         status.start()
     try:
-        yield lambda now: status.update(now)
+        yield lambda step: status.update(step)
     finally:
         status.stop()
 

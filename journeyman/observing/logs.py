@@ -42,8 +42,8 @@ def configure_logs(level: str, *, structured: bool = False) -> None:
     """Show what is at least as important as `level`, from our own code and from libraries; `structured`: as JSON, a
     line each, for whatever collects logs.
     """
-    told: list[Processor] = [structlog.processors.add_log_level, _stamp(structured)]
-    ended: list[Processor] = [structlog.processors.format_exc_info, _renderer(structured)]
+    first: list[Processor] = [structlog.processors.add_log_level, _stamp(structured)]
+    last: list[Processor] = [structlog.processors.format_exc_info, _renderer(structured)]
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
@@ -53,8 +53,8 @@ def configure_logs(level: str, *, structured: bool = False) -> None:
             formatter = structlog.stdlib.ProcessorFormatter
             handler.setFormatter(
                 formatter(
-                    foreign_pre_chain=[*told, structlog.stdlib.add_logger_name],
-                    processors=[formatter.remove_processors_meta, *ended],
+                    foreign_pre_chain=[*first, structlog.stdlib.add_logger_name],
+                    processors=[formatter.remove_processors_meta, *last],
                 )
             )
     for name in QUIET:
@@ -63,7 +63,7 @@ def configure_logs(level: str, *, structured: bool = False) -> None:
     logging.getLogger("psycopg").setLevel(logging.ERROR)
     logging.getLogger("psycopg.pool").setLevel(logging.WARNING)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *told, *ended],
+        processors=[structlog.contextvars.merge_contextvars, *first, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -165,19 +165,19 @@ class SharedState(Collector):
 
     def _of_model(self) -> Metric:
         model = self._model()
-        told = {"name": model.name, "adapter": model.adapter or "none", "served": "no" if model.problem else "yes"}
-        return InfoMetricFamily("journeyman_model", "The model that answers.", value=told)
+        labels = {"name": model.name, "adapter": model.adapter or "none", "served": "no" if model.problem else "yes"}
+        return InfoMetricFamily("journeyman_model", "The model that answers.", value=labels)
 
     def _of_postgres(self) -> list[Metric]:
-        found: list[Metric] = []
+        gauges: list[Metric] = []
         with self._connect() as conn:
             conn.execute("SELECT set_config('statement_timeout', %s, false)", (f"{SCRAPE_TIMEOUT}s",))
             for name, help_text, label, statement in GAUGES:
                 gauge = GaugeMetricFamily(f"journeyman_{name}", help_text, labels=[label] if label else None)
                 for *values, count in conn.execute(statement).fetchall():
                     gauge.add_metric([str(value) for value in values], count)
-                found.append(gauge)
-        return found
+                gauges.append(gauge)
+        return gauges
 
     def _of_redis(self) -> Metric:
         waiting = GaugeMetricFamily("journeyman_queue_depth", "Tasks that wait in Redis.", labels=["queue"])

@@ -86,8 +86,8 @@ class Tracing:
     @contextmanager
     def _span(self, name: str) -> Iterator[Any]:
         """Not made the current one: a generator's reader may be in another context at its end than at its start."""
-        known = get_contextvars()
-        span = self._tracer.start_span(name, attributes={f"journeyman.{k}": known[k] for k in KNOWN if k in known})
+        context = get_contextvars()
+        span = self._tracer.start_span(name, attributes={f"journeyman.{k}": context[k] for k in KNOWN if k in context})
         try:
             yield span
         except BaseException as error:

@@ -131,7 +131,7 @@ class EmbeddedPostgres:
             *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--no-instructions",),
         ]
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd="/",
             env=server_environment(),
@@ -141,8 +141,8 @@ class EmbeddedPostgres:
             group=owner.group,
             extra_groups=owner.groups,
         )
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        if process.returncode:
+            reason = process.stderr.strip().splitlines()[-1:] or ["no reason given"]
             raise ServerFailed(f"The database could not be made in {self.folder}: {reason[0]}.")
         aside.rename(self.data)
 
@@ -182,16 +182,16 @@ class EmbeddedPostgres:
             except psycopg.OperationalError as error:
                 if self.launched is None and self._pid() is None:
                     self._launch(owner)  # it was on its way out when we looked
-                ended = self.launched is not None and self.launched.poll() is not None
-                if ended or time.monotonic() > deadline:
+                has_ended = self.launched is not None and self.launched.poll() is not None
+                if has_ended or time.monotonic() > deadline:
                     reason = last_line(self.log) or error
                     raise ServerFailed(f"The embedded PostgreSQL did not start ({reason}); see {self.log}.") from error
             time.sleep(0.03)
 
     def _ensure_database(self) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as conn:
-            found = conn.execute("SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": DATABASE}).fetchone()
-            if found is None:
+            row = conn.execute("SELECT 1 FROM pg_database WHERE datname = %(name)s", {"name": DATABASE}).fetchone()
+            if row is None:
                 conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
 
 

@@ -100,8 +100,8 @@ class EmbeddedRedis:
         while not answers(self.socket):
             if self.launched is None and self._pid() is None:
                 self._launch()  # it was on its way out when we looked
-            ended = self.launched is not None and self.launched.poll() is not None
-            if ended or time.monotonic() > deadline:
+            has_ended = self.launched is not None and self.launched.poll() is not None
+            if has_ended or time.monotonic() > deadline:
                 reason = last_line(self.log) or "no reason given"
                 raise ServerFailed(f"The embedded Redis did not start ({reason}); see {self.log}.")
             time.sleep(0.02)

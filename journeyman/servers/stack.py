@@ -122,9 +122,9 @@ def make_runtime_folder(folder: Path) -> None:
     """Make the folder, for us alone. Raises ServerFailed when it is someone else's."""
     try:
         folder.mkdir(exist_ok=True, mode=0o700)
-        found = folder.lstat()
+        status = folder.lstat()
         # /tmp is everyone's: another user could have made this folder first, to listen in on us.
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
             raise ServerFailed(f"{folder} belongs to someone else: remove it, the servers' sockets go there.")
         # PostgreSQL of root runs as another user, who must get through to its own folder inside.
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)

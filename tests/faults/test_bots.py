@@ -208,7 +208,7 @@ def test_one_id_from_the_event_to_the_last_task(bot: BotProcess, workspace: Work
     assert begun <= {str(delivery.payload.get("event_id")) for delivery in workspace.deliveries}
     asked = said(bot.log, "run_requested", "request")
     assert len(asked) == 1
-    assert said(log, "job_begins", "request") == said(log, "job_ended", "request") == asked
+    assert said(log, "job_begun", "request") == said(log, "job_ended", "request") == asked
     tokens = [value for name, value in bot.settings.items() if name.startswith("SLACK_") and "TOKEN" in name]
     assert tokens
     for word in ("colour", "coolant", *tokens):

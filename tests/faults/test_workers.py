@@ -107,10 +107,10 @@ def test_worker_is_killed_20_times(services: Services) -> None:
     print("before:", counts(services))
     started = time.monotonic()
     while killed < 20:
-        begun = services.log.read_text().count("job_begins") if services.log.exists() else 0
+        begun = services.log.read_text().count("job_begun") if services.log.exists() else 0
         worker = services.start("worker", "--queues", "ingest")
         enqueue_reindex(app, run.id)  # what the sweep does within a minute
-        wait_until(lambda begun=begun: services.log.read_text().count("job_begins") > begun, "the run is begun")
+        wait_until(lambda begun=begun: services.log.read_text().count("job_begun") > begun, "the run is begun")
         time.sleep(dice.uniform(0.3, 1.8))
         with services.connect() as conn:
             # Ten deaths without getting on end a run, rightly; on a busy machine the moments are too short to get on.
