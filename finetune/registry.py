@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from finetune.evaluation.gate import Decision
+from jobs import locks
 
 Kind = Literal["promote", "try", "rollback"]
 
@@ -51,7 +52,7 @@ VALUES (%(by)s, %(kind)s, (SELECT id FROM adapter WHERE name = %(active)s),
 _TRAINING = """
 SELECT (lineage->>'examples')::int, (lineage->>'seconds')::float8 FROM adapter WHERE name = %(name)s
 """
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman adapter'))"
+_LOCK = "SELECT pg_advisory_xact_lock(%(key)s)"
 
 
 class NotPossible(Exception):
@@ -199,7 +200,7 @@ def promote(
             f"The gate did not pass {name}: {adapter.reason} To promote it all the same, say --reason WHY."
         )
     with conn.transaction():
-        conn.execute(_LOCK)
+        conn.execute(_LOCK, {"key": locks.ADAPTER})
         now = _now(conn, expected)
         active = now.active if now else None
         if active == name:
@@ -214,7 +215,7 @@ def rollback(conn: Connection[Any], *, by: str, reason: str, expected: Switch | 
     something was switched since `expected`.
     """
     with conn.transaction():
-        conn.execute(_LOCK)
+        conn.execute(_LOCK, {"key": locks.ADAPTER})
         now = _now(conn, expected)
         if now is None or (now.active is None and now.trial is None):
             raise NotPossible("There is nothing to roll back: the model answers as it comes, without an adapter.")

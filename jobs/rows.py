@@ -15,12 +15,13 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from structlog.contextvars import get_contextvars
 
+from jobs import locks
+
 KEPT_DAYS = 7
 """Days for which scans, builds and rounds that have ended are remembered."""
 RUNS_KEPT_DAYS = 90
 """Days for which runs of the index, which somebody asked for, are remembered."""
 
-_LOCK_CLASS = 0x1DEA
 _COLUMNS = """id, kind, target, state, attempts, done, total, message, counts, started_by, cancelled_by, request_id,
     queued_at, started_at, heartbeat_at, finished_at, error, collections"""
 _REQUEST = f"""
@@ -131,13 +132,13 @@ def is_worked_on(conn: Connection[Any], job_id: int) -> bool:
     """Whether a process carries the job out now. Looks at the lock without taking it: a process that comes for the
     job at this moment must find it free.
     """
-    row = conn.execute(_WORKED_ON, {"class": _LOCK_CLASS, "job": job_id}).fetchone()
+    row = conn.execute(_WORKED_ON, {"class": locks.JOB_CLASS, "job": job_id}).fetchone()
     return bool(row and row[0])
 
 
 def unattended_jobs(conn: Connection[Any], patience: float = 15.0) -> list[tuple[int, str]]:
     """Ids and kinds of open jobs that nobody works on, requested more than `patience` seconds ago, oldest first."""
-    return conn.execute(_UNATTENDED, {"class": _LOCK_CLASS, "patience": patience}).fetchall()
+    return conn.execute(_UNATTENDED, {"class": locks.JOB_CLASS, "patience": patience}).fetchall()
 
 
 def forget_jobs(conn: Connection[Any]) -> int:
@@ -157,7 +158,7 @@ def finish_job(
 @contextmanager
 def job_lock(conn: Connection[Any], job_id: int) -> Iterator[bool]:
     """Whether nobody else works on the job; if so it is ours while the context lasts."""
-    key = {"class": _LOCK_CLASS, "job": job_id}
+    key = {"class": locks.JOB_CLASS, "job": job_id}
     row = conn.execute("SELECT pg_try_advisory_lock(%(class)s, %(job)s::int)", key).fetchone()
     free = bool(row and row[0])
     try:

@@ -24,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from finetune.files import file_sha256
 from journeyman import __version__
 from journeyman.errors import JourneymanError, PartMissing, WrongInput
+from journeyman.servers.embedded_postgres import binaries
 from migrations import applied, is_of_before, read_migrations
 
 MANIFEST = "backup.json"
@@ -200,8 +201,6 @@ def find_program(name: str, major: int) -> str:
 
     Raises PartMissing.
     """
-    from journeyman.servers.embedded_postgres import binaries
-
     candidates = [shutil.which(name)]
     with suppress(PartMissing):
         candidates.append(str(binaries() / name))

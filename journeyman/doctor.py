@@ -1,18 +1,28 @@
 """`journeyman doctor`: looks at every part, and says how to mend what is wrong."""
 
+import importlib.util
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+
+import httpx
+import psycopg
+import yaml
+from redis import Redis
+from slack_sdk import WebClient
 
 from journeyman.errors import JourneymanError
 from journeyman.failures import explain
 from journeyman.models import EMBEDDED_MODEL, embedded_model_folder, embedding_api
 from journeyman.servers.stack import Stack, prepare_home, running_stack
 from journeyman.settings import Settings, reveal, slack_is_set_up
+from migrations import pending
+from retrieval.embedders import embed_query, embedder_named
 
 State = Literal["ok", "broken", "off"]
 OK: State = "ok"
@@ -77,9 +87,6 @@ def python_version() -> str:
 
 def examine_servers(stack: Stack) -> Iterator[Check]:
     """PostgreSQL, pgvector, the schema, and Redis."""
-    import psycopg
-    from redis import Redis
-
     try:
         with psycopg.connect(stack.database_url, autocommit=True, connect_timeout=10) as conn:
             yield check("PostgreSQL", lambda: f"version {conn.info.parameter_status('server_version')}")
@@ -108,8 +115,6 @@ def pgvector(conn: Any) -> str:
 
 def schema(conn: Any) -> str:
     """Whether every migration is applied."""
-    from migrations import pending
-
     missing = pending(conn)
     if missing:
         raise Unhealthy(f"not applied yet: {', '.join(missing)}", "Run `journeyman migrate`.")
@@ -127,8 +132,6 @@ def redis_server(client: Any) -> str:
 
 def embedder(settings: Settings) -> str:
     """Whether the embedding model of a new index gives a vector."""
-    from retrieval.embedders import embed_query, embedder_named
-
     model = embedder_named(settings.embedder, api=embedding_api(settings), device=settings.device)
     return f"{model.name}, {len(embed_query(model, 'A word of greeting.'))} dimensions"
 
@@ -137,8 +140,6 @@ def model(settings: Settings) -> str:
     """Whether the language model is there, without loading it."""
     if settings.model_url:
         return model_server(settings)
-    import importlib.util
-
     if importlib.util.find_spec("torch") is None:
         raise Unhealthy(
             "torch is not installed",
@@ -162,8 +163,6 @@ def model(settings: Settings) -> str:
 
 def model_server(settings: Settings) -> str:
     """Whether the OpenAI-compatible server answers."""
-    import httpx
-
     url = str(settings.model_url).rstrip("/")
     key = reveal(settings.model_api_key)
     try:
@@ -189,8 +188,6 @@ def examine_slack(settings: Settings) -> Iterator[Check]:
 
 def bot_token(settings: Settings) -> str:
     """Who the bot is and whether it has every scope of the manifest."""
-    from slack_sdk import WebClient
-
     token = reveal(settings.slack_bot_token)
     answer = WebClient(token=token, base_url=settings.slack_api_url, timeout=10).auth_test()
     who = f"{answer.get('user')} in {answer.get('team')}"
@@ -213,8 +210,6 @@ def granted_scopes(headers: Mapping[str, str]) -> set[str] | None:
 
 def app_token(settings: Settings) -> str:
     """Whether Slack opens a Socket Mode connection for the app."""
-    from slack_sdk import WebClient
-
     token = reveal(settings.slack_app_token)
     WebClient(base_url=settings.slack_api_url, timeout=10).apps_connections_open(app_token=str(token))
     return "Socket Mode can connect"
@@ -222,9 +217,5 @@ def app_token(settings: Settings) -> str:
 
 def manifest_scopes() -> set[str]:
     """The bot scopes that the app's manifest asks for."""
-    from importlib.resources import files
-
-    import yaml
-
     manifest = yaml.safe_load((files("bot") / "manifest.yaml").read_text(encoding="utf-8"))
     return set(manifest["oauth_config"]["scopes"]["bot"])

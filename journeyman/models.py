@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from journeyman.settings import Settings, reveal
+from retrieval.embedders import Api
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from retrieval.embedders import Api
 
 EMBEDDED_MODEL = "embedded"
 
 
-def embedding_api(settings: Settings) -> "Api":
+def embedding_api(settings: Settings) -> Api:
     """The server of embedding models that the settings name."""
-    from retrieval.embedders import Api
-
     key, per_minute = reveal(settings.embedder_api_key), settings.embedder_requests_per_minute
     return Api(settings.embedder_url, key, per_minute)
 

@@ -4,6 +4,8 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+
 from journeyman.errors import WrongInput
 
 PATH = "/slack/events"  # where the bot listens for everything
@@ -14,8 +16,6 @@ def manifest_text(url: str | None = None) -> str:
     text = (files("bot") / "manifest.yaml").read_text(encoding="utf-8")
     if url is None:
         return text
-    import yaml
-
     manifest = over_http(yaml.safe_load(text), url)
     return str(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from psycopg import Connection
 
+from jobs import locks
+
 FOLDER = Path(__file__).parent
-LOCK = 0x6A6F75726E  # "journ": any number that every runner agrees on
 # Version 0.1 had other files. Every database that it made has this one, whose name is not given again.
 OF_BEFORE = "0003_channels"
 
@@ -126,4 +127,4 @@ def apply(conn: Connection[Any], migration: Migration) -> bool:
 
 def lock(conn: Connection[Any]) -> None:
     """Wait until no other runner is in a transaction; held until this one ends."""
-    conn.execute("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": LOCK})
+    conn.execute("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": locks.SCHEMA})

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from journeyman.cli import SUMMARIES
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("journeyman", "bot", "workers", "retrieval", "finetune", "jobs", "migrations")
 MAY_IMPORT = {
@@ -16,7 +18,7 @@ MAY_IMPORT = {
     "finetune": {"retrieval", "jobs"},
     "retrieval": {"jobs"},
     "jobs": set(),
-    "migrations": set(),
+    "migrations": {"jobs"},
 }
 ROOMS_BELOW = {
     "embedding": set(),
@@ -31,6 +33,19 @@ ROOMS_BELOW = {
     "answering": {"embedding", "collections", "recent", "text", "embedders", "indexing", "searching"},
 }
 """What each room of retrieval/ may import of the others."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+LONGEST_FUNCTION, LONGEST_FILE = 40, 400
+"""Lines. They only ever sink."""
+MOST_LATE_IMPORTS = {
+    "journeyman": 34,
+    "bot": 1,
+    "workers": 0,
+    "retrieval": 25,
+    "finetune": 23,
+    "jobs": 0,
+    "migrations": 0,
+}
+"""Imports within functions, of each package. They only ever sink."""
 HEAVY = ("torch", "transformers", "peft", "bitsandbytes")
 
 
@@ -163,3 +178,52 @@ def test_text_is_loaded_safely() -> None:
                     assert ast.unparse(node.value) == "False", file
                 if isinstance(node, ast.Import):
                     assert not {alias.name for alias in node.names} & {"pickle", "marshal", "shelve"}, file
+
+
+def late_imports(file: Path) -> list[int]:
+    """The lines of a file's imports within functions."""
+    functions = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, FUNCTIONS)]
+    nodes = {node for function in functions for node in ast.walk(function)}
+    return [node.lineno for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_stand_at_the_top(package: str) -> None:
+    """Late are those alone that spare a process what it never needs: torch, LangChain, an extra that may be absent."""
+    late = [f"{file.relative_to(ROOT)}:{line}" for file in modules(package) for line in late_imports(file)]
+    assert len(late) <= MOST_LATE_IMPORTS[package], late
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_functions_and_files_read_in_one_look(package: str) -> None:
+    """A function is a few lines, a file one idea."""
+    for file in modules(package):
+        text = file.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= LONGEST_FILE, file
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, FUNCTIONS):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                assert length <= LONGEST_FUNCTION, f"{file.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines"
+
+
+def test_the_composition_root_builds_the_parts_alone() -> None:
+    """What is done with the parts are functions elsewhere, each with a frozen record of what it needs."""
+    text = (ROOT / "journeyman" / "composition.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 300
+    assert "__dict__" not in text
+    (root,) = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
+    methods = {
+        node.name
+        for node in root.body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and "property" not in " ".join(map(ast.unparse, node.decorator_list))
+    }
+    assert methods == {"connect", "close", "chain", "examples"}
+
+
+def test_a_command_is_a_module() -> None:
+    """`journeyman NAME` is NAME in journeyman/cli/NAME.py: a reader finds it, and nothing else is imported for it."""
+    for name in SUMMARIES:
+        tree = ast.parse((ROOT / "journeyman" / "cli" / f"{name}.py").read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

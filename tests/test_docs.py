@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import locks
 from journeyman.cli import SUMMARIES
 from journeyman.settings import Settings
 
@@ -78,3 +79,8 @@ def test_every_advisory_lock_has_its_word() -> None:
     ]
     assert takers
     assert not [file for file in takers if f"`{file}`" not in text]
+    words = {name.removesuffix("_CLASS").replace("_", " ").lower() for name in vars(locks) if name.isupper()}
+    assert words | {"owner"} == set(re.findall(r"^\| ([a-z ]+) \|", text, re.MULTILINE))
+    for kind in (True, False):
+        numbers = [value for name, value in vars(locks).items() if name.isupper() and name.endswith("_CLASS") is kind]
+        assert len(set(numbers)) == len(numbers)

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from psycopg import Connection, OperationalError
 
+from jobs import locks
+
 Element = TypeVar("Element")
 
-_KEY = 0x63617264  # "card"
 _WANTED = """
 SELECT EXISTS (
     SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %(key)s AND objsubid = 1
@@ -25,17 +26,17 @@ SELECT EXISTS (
 @contextmanager
 def wanted(conn: Connection[Any]) -> Iterator[None]:
     """Others give way while the context lasts. `conn` is in autocommit mode, and kept until then."""
-    conn.execute("SELECT pg_advisory_lock_shared(%(key)s)", {"key": _KEY})
+    conn.execute("SELECT pg_advisory_lock_shared(%(key)s)", {"key": locks.GPU})
     try:
         yield
     finally:
         with suppress(OperationalError):  # the lock ended with the connection
-            conn.execute("SELECT pg_advisory_unlock_shared(%(key)s)", {"key": _KEY})
+            conn.execute("SELECT pg_advisory_unlock_shared(%(key)s)", {"key": locks.GPU})
 
 
 def is_wanted(conn: Connection[Any]) -> bool:
     """Whether somebody answers or embeds at this moment."""
-    row = conn.execute(_WANTED, {"key": _KEY}).fetchone()
+    row = conn.execute(_WANTED, {"key": locks.GPU}).fetchone()
     return bool(row and row[0])
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from psycopg import Connection
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman fair use'))"
+from jobs import locks
+
+_LOCK = "SELECT pg_advisory_xact_lock(%(key)s)"
 _ASKER = "sha256(convert_to('journeyman ' || {person}, 'UTF8'))"
 # The oldest of the newest `most` questions: an hour after it, there is room for one more.
 _ROOM_AT = f"""
@@ -57,7 +59,7 @@ def check_limits(conn: Connection[Any], limits: QuestionLimits, person: str) -> 
     Questions that come at once are counted one after the other: the lock lasts until that transaction's end.
     """
     if limits.person or limits.everybody:
-        conn.execute(_LOCK)
+        conn.execute(_LOCK, {"key": locks.FAIR_USE})
     for most, asker in ((limits.person, person), (limits.everybody, None)):
         row = conn.execute(_ROOM_AT, {"person": asker, "most": most}).fetchone() if most else None
         if row is not None:

@@ -13,6 +13,7 @@ from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
 from finetune.dataset.rows import AnswerRow, Dataset, ExamplePassage, Split, VoteRow
+from jobs import locks
 
 # Quoted passages stand first in the prompt, in the order of their numbers; the others as search ranked them. Their text
 # is looked up by its hash: an index that was built anew has other ids, and a changed text is not what was read.
@@ -70,7 +71,7 @@ INSERT INTO question_split (question, split) VALUES (%(question)s, %(split)s)
 ON CONFLICT (question) DO UPDATE SET split = 'test' WHERE excluded.split = 'test' AND question_split.split <> 'test'
 """
 _NEXT = "SELECT nextval(pg_get_serial_sequence('dataset', 'id'))"
-_LOCK = "SELECT pg_advisory_xact_lock(hashtext('journeyman dataset'))"
+_LOCK = "SELECT pg_advisory_xact_lock(%(key)s)"
 _SAME = "SELECT id FROM dataset WHERE hash = %(hash)s AND stale_at IS NULL"
 _ADD = """
 INSERT INTO dataset (id, hash, report) OVERRIDING SYSTEM VALUE VALUES (%(id)s, %(hash)s, %(report)s)
@@ -176,7 +177,7 @@ def read_splits(conn: Connection[Any]) -> dict[str, Split]:
 
 def one_at_a_time(conn: Connection[Any]) -> None:
     """Waits until no other process keeps a dataset, to the end of the transaction."""
-    conn.execute(_LOCK)
+    conn.execute(_LOCK, {"key": locks.DATASET})
 
 
 def same_dataset(conn: Connection[Any], digest: str) -> int | None:

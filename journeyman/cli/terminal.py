@@ -4,17 +4,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from journeyman.errors import WrongInput
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from rich.progress import Progress as Bars
-
 
 CONTROL_CHARACTERS = dict.fromkeys([*range(0x00, 0x09), 0x0B, 0x0C, *range(0x0D, 0x20), *range(0x7F, 0xA0)])
 
@@ -45,11 +42,8 @@ def output_kept_clean(wanted: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bars(unit: str) -> Iterator["Bars"]:
+def progress_bars(unit: str) -> Iterator[Progress]:
     """Bars on standard error; nothing where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -67,8 +61,6 @@ def working(text: str) -> "Iterator[Callable[[str], None]]":
     """A line on standard error that says what is being done and shows that it goes on; nothing where that is no
     terminal.
     """
-    from rich.console import Console
-
     console = Console(stderr=True)
     status = console.status(text)
     if console.is_terminal:
@@ -79,7 +71,7 @@ def working(text: str) -> "Iterator[Callable[[str], None]]":
         status.stop()
 
 
-def write_chart(path: "Path", chart: bytes | None) -> None:
+def write_chart(path: Path, chart: bytes | None) -> None:
     """The picture as a file. Raises WrongInput where there is none, or the file cannot be written."""
     if chart is None:
         raise WrongInput("There is no picture, because matplotlib was not installed: pip install 'journeyman[charts]'.")

@@ -16,6 +16,7 @@ from psycopg import Connection, sql
 from psycopg.errors import NotNullViolation
 from psycopg.rows import class_row
 
+from jobs import locks
 from retrieval.embedding import Embedder
 from retrieval.indexing.chunking import embedding_text
 from retrieval.indexing.document_rows import add_vectors, cache_vectors, missing_vectors
@@ -36,7 +37,6 @@ TEXTS = 256
 """Texts that are embedded and cached together: what a build that is killed loses at the most."""
 PACE = 0.5  # seconds between two calls of `progress`
 
-_LOCK_CLASS = 0x1DEB
 _MODELS = """
 SELECT m.id, m.name, m.dimensions, m.state, (SELECT sum(chunks) FROM chunk_count)::bigint AS chunks,
     (SELECT count(*) FROM chunk_vector v WHERE v.model_id = m.id) AS built, EXISTS (
@@ -135,7 +135,7 @@ class BuildProgress:
 def models(conn: Connection[Any]) -> list[Build]:
     """Every model that is kept, the active one first, then the one that was active last."""
     with conn.cursor(row_factory=class_row(Build)) as cursor:
-        return cursor.execute(_MODELS, {"class": _LOCK_CLASS}).fetchall()
+        return cursor.execute(_MODELS, {"class": locks.BUILD_CLASS}).fetchall()
 
 
 def build(
@@ -206,7 +206,7 @@ def drop(conn: Connection[Any], name: str) -> None:
 @contextmanager
 def _alone(conn: Connection[Any], model: Model) -> Iterator[None]:
     """Nobody else works on the model while the context lasts. Raises BeingBuilt if somebody does."""
-    key = {"class": _LOCK_CLASS, "model": model.id}
+    key = {"class": locks.BUILD_CLASS, "model": model.id}
     row = conn.execute("SELECT pg_try_advisory_lock(%(class)s, %(model)s::int)", key).fetchone()
     if not row or not row[0]:
         raise BeingBuilt(model.name)

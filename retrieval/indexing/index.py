@@ -14,6 +14,7 @@ from typing import Any
 from pgvector.psycopg import register_vector
 from psycopg import Connection
 
+from jobs import locks
 from jobs.progress import Tell
 from retrieval.embedding import Embedder
 from retrieval.indexing.active import ActiveEmbedder
@@ -30,7 +31,6 @@ from retrieval.loading import PARSER_VERSION, LoadError, load, title_of
 from retrieval.loading.files import of_kinds
 from retrieval.origins import LOCAL, Access, Gone, Listing, Origin, SourceItem, Unreachable, open_origin
 
-_LOCK_CLASS = 0x1DE8
 _LOCK = "SELECT pg_advisory_lock(%(class)s, %(source)s)"
 _UNLOCK = "SELECT pg_advisory_unlock(%(class)s, %(source)s)"
 
@@ -77,7 +77,7 @@ def index_sources(
 @contextmanager
 def _locked(conn: Connection[Any], source: int) -> Iterator[None]:
     """Holds the source's advisory lock over several transactions."""
-    key = {"class": _LOCK_CLASS, "source": source}
+    key = {"class": locks.SOURCE_CLASS, "source": source}
     with conn.transaction():
         conn.execute(_LOCK, key)
     try:

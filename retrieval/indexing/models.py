@@ -10,6 +10,8 @@ from typing import Any, Literal
 from psycopg import Connection, sql
 from psycopg.rows import class_row
 
+from jobs import locks
+
 FITTED = "all-MiniLM-L6-v2"
 """The model that the weights of search were fitted with."""
 COSINES = {FITTED: (0.18, 0.12), "multilingual-e5-small": (0.83, 0.0245)}
@@ -22,10 +24,6 @@ MOST_DIMENSIONS = 4000
 """Dimensions that a halfvec may have in an HNSW index of pgvector."""
 
 _LOCK = "SELECT pg_advisory_xact_lock(%(lock)s)"
-_LOCK_KEY = 0x656D626564  # "embed"
-_SWITCH_LOCK = 0x73776974  # "swit": shared by whoever writes vectors of the active model
-SEARCH_LOCK = 0x73656172
-"""Shared by whoever searches, so that the model that a question was embedded with is neither left nor dropped."""
 _HOLD = "SELECT pg_advisory_xact_lock_shared(%(lock)s)"
 _COLUMNS = "id, name, dimensions, state, cosine_mean, cosine_spread"
 _NAMED = f"SELECT {_COLUMNS} FROM embedding_model WHERE name = %(name)s"  # noqa: S608
@@ -135,7 +133,7 @@ def require_active(conn: Connection[Any], name: str, dimensions: int) -> Model:
 
 def hold_active(conn: Connection[Any], model: Model) -> None:
     """Keeps the model active until the transaction ends. Raises WrongModel if it is not."""
-    conn.execute(_HOLD, {"lock": _SWITCH_LOCK})
+    conn.execute(_HOLD, {"lock": locks.SWITCH})
     active = active_model(conn)
     if active is None or active.id != model.id:
         raise WrongModel(f"The index was switched from {model.name} to another embedding model: start again.")
@@ -143,12 +141,12 @@ def hold_active(conn: Connection[Any], model: Model) -> None:
 
 def writers_wait(conn: Connection[Any]) -> None:
     """Waits until nobody writes vectors of the active model, and lets nobody do so until the transaction ends."""
-    conn.execute(_LOCK, {"lock": _SWITCH_LOCK})
+    conn.execute(_LOCK, {"lock": locks.SWITCH})
 
 
 def searches_wait(conn: Connection[Any]) -> None:
     """Waits until nobody searches, and lets nobody do so until the transaction ends, which it must do at once."""
-    conn.execute(_LOCK, {"lock": SEARCH_LOCK})
+    conn.execute(_LOCK, {"lock": locks.SEARCH})
 
 
 def check_model(model: Model, name: str, dimensions: int) -> None:
@@ -174,7 +172,7 @@ def prepare_model(conn: Connection[Any], name: str, dimensions: int) -> Model:
         values = {"name": name, "dimensions": dimensions}
         model = cursor.execute(_NAMED, values).fetchone()
         if model is None:
-            conn.execute(_LOCK, {"lock": _LOCK_KEY})
+            conn.execute(_LOCK, {"lock": locks.MODEL})
             model = cursor.execute(_NAMED, values).fetchone() or _added(conn, name, dimensions)
     if model.dimensions != dimensions:
         raise WrongModel(f"{name} has {model.dimensions} dimensions in the index, not {dimensions}.")

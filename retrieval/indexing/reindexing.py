@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from jobs import locks
 from jobs.execution import DIED, carry_out_job
 from jobs.progress import Tell
 from jobs.rows import State, current_request, finish_job, is_worked_on
@@ -23,7 +24,6 @@ from retrieval.indexing.tally import Extent
 from retrieval.loading import load
 from retrieval.origins import LOCAL, Access, Unreachable, kind_of, open_origin
 
-_REQUEST_LOCK = 0x1DE9
 _COLUMNS = """id, target, collections, documents, dry_run, force, started_by, state, cancelled_by, queued_at,
     started_at, finished_at, message, done, total, counts, report, error"""
 _DOCUMENTS = """
@@ -135,7 +135,7 @@ def request_run(
     A run whose process died does not stand in the way.
     """
     with conn.transaction(), conn.cursor(row_factory=class_row(Run)) as cursor:
-        conn.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _REQUEST_LOCK})
+        conn.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": locks.REQUEST})
         collections = list(target.collections)
         for run in cursor.execute(_OPEN, {"collections": collections}).fetchall():
             if run.state == "queued" or is_worked_on(conn, run.id):

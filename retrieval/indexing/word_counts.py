@@ -8,8 +8,9 @@ from typing import Any
 
 from psycopg import Connection
 
+from jobs import locks
+
 _LOCK = "SELECT pg_try_advisory_xact_lock(%(lock)s)"
-_LOCK_KEY = 0x636F756E74  # "count"
 _ROWS_OF_ONE = 8
 """Rows that a word may have before they are put together."""
 
@@ -31,7 +32,7 @@ INSERT INTO chunk_count SELECT collection_id, sum(chunks), sum(length) FROM take
 def compact(conn: Connection[Any]) -> None:
     """Puts the rows of each word, and of each collection, together. Nothing is done while another process is at it."""
     with conn.transaction():
-        locked = conn.execute(_LOCK, {"lock": _LOCK_KEY}).fetchone()
+        locked = conn.execute(_LOCK, {"lock": locks.COUNT}).fetchone()
         if locked and locked[0]:
             conn.execute(_COMPACT_LEXEMES, {"rows": _ROWS_OF_ONE})
             conn.execute(_COMPACT_CHUNKS)

@@ -18,9 +18,10 @@ from pgvector import HalfVector
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
+from jobs import locks
 from retrieval.embedders import embed_query, of_model
 from retrieval.embedding import Embedder, Vectors
-from retrieval.indexing.models import SEARCH_LOCK, Model, active_model, check_model
+from retrieval.indexing.models import Model, active_model, check_model
 from retrieval.searching.passage import Passage, Sentence
 from retrieval.searching.scope import EVERYTHING, Scope
 from retrieval.searching.spelling import corrected, english_words
@@ -47,7 +48,7 @@ EXACT_DENSE, EXACT_LEXICAL = 20_000, 8_000
 # the embedding model what it is until the search is through.
 _SETTINGS = f"""
 SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.max_scan_tuples', '100000', true),
-    set_config('plan_cache_mode', 'force_custom_plan', true), pg_advisory_xact_lock_shared({SEARCH_LOCK})
+    set_config('plan_cache_mode', 'force_custom_plan', true), pg_advisory_xact_lock_shared({locks.SEARCH})
 """
 # The more chunks there are, the more HNSW has to look at to find as many of the nearest.
 _EF_SEARCH = "SELECT set_config('hnsw.ef_search', %(ef_search)s, true)"
