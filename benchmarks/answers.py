@@ -231,8 +231,7 @@ def plain(text: str) -> str:
 def ask_all(app: Application, questions: Sequence[LabelledQuestion], model: Any) -> Iterator[Told]:
     """Every question through the chain, one after the other."""
     heard = Heard()
-    vars(app)["model"] = recorded(model, heard)
-    chain = app.chain()
+    chain = app.chain().with_model(recorded(model, heard))
     for labelled in questions:
         heard.clear()
         question = Question(labelled.question, labelled.history, [COLLECTION])

@@ -27,13 +27,13 @@ class Liveness:
         self._at_work = False
 
     def watch_worker(self) -> None:
-        """From now on; before the worker starts, for Celery looks then whether anybody wants its signs."""
+        """Hears a worker's signs from now on. Celery looks when one starts whether anybody wants them, so before."""
         heartbeat_sent.connect(self._hear, weak=False)
         task_prerun.connect(self._begin, weak=False)  # in the process itself in a solo pool alone
         task_postrun.connect(self._end, weak=False)
 
     def watch_beat(self) -> None:
-        """From now on."""
+        """Hears from now on that beat has sent a task."""
         after_task_publish.connect(self._hear, weak=False)
 
     def check(self) -> None:
