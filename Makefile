@@ -10,7 +10,7 @@ INSTALLED := .venv/installed
 DEVELOPED := .venv/developed
 # Bytecode is made of what is imported, when it is: of all it takes a minute and half a gigabyte.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL := PYTHONWARNINGS=ignore $(PIP) install --quiet --no-compile -c constraints.txt
+INSTALL := PYTHONWARNINGS=ignore $(PIP) install --quiet -c constraints.txt
 PIP_VERSION := 26.3
 ANSWERS := import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)
 
@@ -49,7 +49,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 		|| { echo "Journeyman needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into .venv; this takes some minutes, once."
 	@"$(PYTHON)" -m venv .venv || { echo "Python's venv is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@$(PIP) install --quiet --no-compile "pip==$(PIP_VERSION)"
+	@$(PIP) install --quiet "pip==$(PIP_VERSION)"
 	@if [ -z "$(TORCH_INDEX)" ] || command -v nvidia-smi > /dev/null; then exit 0; fi; \
 		{ $(BIN)/python -c '$(ANSWERS)' "$(TORCH_INDEX)/torch/" 2> /dev/null \
 		&& $(INSTALL) --no-deps --index-url "$(TORCH_INDEX)" torch; } \
