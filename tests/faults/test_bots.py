@@ -165,8 +165,8 @@ def test_postgres_is_restarted_during_a_burst(bot: BotProcess, workspace: Worksp
 def asked_of_both(bot: BotProcess, workspace: Workspace) -> list[Message]:
     """Questions one after the other, until each bot has answered one.
 
-    A mention comes as two events, one to each bot, and who claims it first answers: in a burst that may always be the one
-    which had time to warm up. One event in between shifts who hears of the next question first.
+    A mention comes as two events, one to each bot, and who claims it first answers: in a burst that may always be the
+    one which had time to warm up. One event in between shifts who hears of the next question first.
     """
     questions = []
     while len(questions) < 39 and rows(bot, "SELECT count(DISTINCT owner) FROM answer") != [(2,)]:
