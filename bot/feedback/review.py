@@ -93,7 +93,8 @@ ON CONFLICT (verified_id) DO UPDATE SET question = excluded.question, prompt = e
 _VERIFIED = """
 SELECT id AS number, question, text, verified_by, verified_at, awaits_admin, count(*) OVER () AS total
 FROM verified_answer
-WHERE said_to = ANY (%(principals)s) OR collection IN (SELECT name FROM collection WHERE audience && %(principals)s)
+WHERE (awaits_admin AND said_to = ANY (%(principals)s))
+    OR collection IN (SELECT name FROM collection WHERE audience && %(principals)s)
 ORDER BY awaits_admin DESC, verified_at DESC LIMIT %(limit)s
 """
 _AWAITING = """

@@ -1,7 +1,8 @@
 """Listeners of the review queue: every one of them asks first whether the person is an admin, and audits it.
 
-What changes something is acknowledged once it is done, so that no process that is killed forgets it. A form keeps what
-was typed until it is saved: it closes, or says why not.
+What changes something is acknowledged once it is done, so that no process that is killed forgets it; only a reply to be
+approved, which takes an embedding, is acknowledged at once: until it is approved it stays in the queue. A form keeps
+what was typed until it is saved: it closes, or says why not.
 """
 
 from collections.abc import Sequence
@@ -141,20 +142,29 @@ def on_withdraw(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runti
 
 def on_approve_reply(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: Runtime) -> None:
     """Makes what an expert said in a channel a verified answer for all who could read it there."""
+    ack()
     person, number = body["user"]["id"], int(action["value"])
     try:
-        principals = personal(runtime, person)
-        with runtime.pool.connection(timeout=ACK_TIMEOUT) as conn:
-            allowed = authorize(conn, runtime.client, person, "review approve", {"verified": number})
-        ack()
-        if allowed:
-            approve_reply(runtime, number, principals, approved_by=person)
-    except psycopg.Error as error:
+        problem = _reply_approved(number, person, runtime)
+    except Exception as error:  # noqa: BLE001 - the edge: whatever failed, the reviewer is told
         log.error("reply_not_approved", number=number, error=error_code(error))
-        ack()
+        problem = review_views.NOT_APPROVED
     if body["view"]["type"] == "modal":
-        _refresh_queue(body["view"]["id"], person, runtime)
+        if problem is None:
+            _refresh_queue(body["view"]["id"], person, runtime)
+        else:
+            _update(body["view"]["id"], review_views.outcome_modal(problem), runtime)
     refresh_home(person, runtime)
+
+
+def _reply_approved(number: int, person: str, runtime: Runtime) -> str | None:
+    """Returns what stands against it, None if the reply is approved."""
+    principals = personal(runtime, person)
+    with runtime.pool.connection(timeout=INTAKE_TIMEOUT) as conn:
+        if not authorize(conn, runtime.client, person, "review approve", {"verified": number}):
+            return _REFUSED
+    verified = approve_reply(runtime, number, principals, approved_by=person)
+    return review_views.NO_SUCH_REPLY if verified is None else None
 
 
 def _queue(conn: psycopg.Connection[Any], principals: Sequence[str]) -> Block:

@@ -42,6 +42,11 @@ NOT_SAVED = "I cannot reach my database, so this was not saved. Please send it a
 FAILED = "This was not saved: something failed on my side, and my log says what. Please send it again."
 REJECTED = "Rejected: it is off the queue, and nothing is learnt from it."
 DECIDED = "Somebody else has judged it already: it is off the queue."
+NO_SUCH_REPLY = (
+    "This reply cannot be approved: it was approved or taken back already, or its question was deleted, and then it "
+    "can only be taken back."
+)
+NOT_APPROVED = "This was not approved: something failed on my side, and my log says what. Please press it again."
 AWAITS = "Saved by somebody whom no admin named an expert: found in its channel alone, with nothing learnt from it."
 WITHOUT_TEXT = "Write the answer that people are to get."
 

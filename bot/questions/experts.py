@@ -136,14 +136,16 @@ def on_save(ack: Ack, body: dict[str, Any], action: dict[str, Any], *, runtime: 
     answer_id, _, ts = str(action.get("value", "")).partition(" ")
     try:
         text = _save(UUID(answer_id), ts, person, runtime)
-    except (psycopg.Error, NotSaved) as error:
-        if isinstance(error, psycopg.Error):
-            log.error("reply_not_saved", error=error_code(error))
+    except NotSaved as error:
         ack()
-        _notify(channel, person, body, str(error) if isinstance(error, NotSaved) else views.NO_DATABASE, runtime)
-        return
-    ack()
-    _show_saved(channel, body, person, text, runtime)
+        _notify(channel, person, body, str(error), runtime)
+    except psycopg.Error as error:
+        log.error("reply_not_saved", error=error_code(error))
+        ack()
+        _notify(channel, person, body, views.NO_DATABASE, runtime)
+    else:
+        ack()
+        _show_saved(channel, body, person, text, runtime)
 
 
 def receive_reply(post: Post, runtime: Runtime) -> bool:

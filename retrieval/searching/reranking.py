@@ -133,11 +133,6 @@ class LateInteraction:
         return [half[key].astype(np.float32) for key in keys]
 
 
-def max_sim(question: Vectors, passage: Vectors) -> float:
-    """The mean over the question's unit vectors of the highest cosine with one of the passage's; 0 if it has none."""
-    return float(nearest(question, passage).mean()) if len(passage) else 0.0
-
-
 def nearest(question: Vectors, passage: Vectors) -> Vectors:
     """For each of the question's unit vectors the highest cosine with one of the passage's; empty if it has none."""
     return np.asarray((question @ passage.T).max(axis=1)) if len(passage) else np.zeros(0, dtype=np.float32)

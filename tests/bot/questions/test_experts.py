@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from bot.app import SlackApp
-from bot.feedback.review_views import APPROVE_REPLY
+from bot.feedback.review import verified_answers
+from bot.feedback.review_views import APPROVE_REPLY, NO_SUCH_REPLY
 from bot.questions.channels import ChannelSettings, save_channel
 from bot.questions.expert_views import ASKED_BEFORE, NO_EXPERTS, NO_EXPERTS_HERE, NOT_FOUND, NOT_YOURS
 from bot.questions.experts import NotSaved, _save, is_worth_keeping
@@ -130,6 +131,31 @@ def test_an_admin_approves_what_a_channel_s_expert_said(
     assert rows(WHOSE) == [(TITLE, ["everyone"], False, 1)]
     assert rows("SELECT written_by, verified_by FROM verified_answer") == [(workspace.ben.id, workspace.ada.id)]
     assert rows("SELECT count(*) FROM audit WHERE action = 'review approve' AND allowed") == [(1,)]
+
+
+def test_a_reply_that_does_not_wait_is_not_approved_in_silence(
+    workspace: Workspace, connect: Connect, database: str, rows: Rows
+) -> None:
+    """Its question was deleted meanwhile: the admin is told, and it stays as it was."""
+    saved_by_ben(workspace, database, connect, by_admin=False)
+    workspace.slash("ada", "maintenance", "/journeyman", "review")
+    listed = workspace.wait_for(lambda: workspace.views(workspace.ada)[:1])[0]
+    with psycopg.connect(database) as conn:
+        conn.execute("UPDATE verified_answer SET answer_id = NULL")
+    workspace.press("ada", listed, APPROVE_REPLY)
+    workspace.wait_for(lambda: NO_SUCH_REPLY in str(listed.source))
+    assert rows("SELECT awaits_admin FROM verified_answer") == [(True,)]
+
+
+def test_who_heard_a_reply_is_not_who_may_read_what_was_made_of_it(
+    workspace: Workspace, connect: Connect, database: str
+) -> None:
+    """Once it is approved its collection alone says who sees it in the list."""
+    saved_by_ben(workspace, database, connect, by_admin=True)
+    with psycopg.connect(database) as conn:
+        assert len(verified_answers(conn, ["everyone"])) == 1
+        conn.execute("UPDATE collection SET audience = '{channel:C9}'")
+        assert verified_answers(conn, ["everyone"]) == []
 
 
 def test_who_was_named_by_no_admin_replaces_no_approved_answer(

@@ -17,7 +17,7 @@ from retrieval.searching.reranking import (
     WEIGHT,
     CrossEncoder,
     LateInteraction,
-    max_sim,
+    nearest,
     reranked,
     search_and_rerank,
 )
@@ -120,12 +120,12 @@ def test_it_sees_more_than_it_gives(database: str, tmp_path: Path) -> None:
         assert search_and_rerank(pool, EMBEDDER, None, question, k=3) == first
 
 
-def test_late_interaction_is_the_mean_of_the_nearest_words() -> None:
-    """ColBERT's MaxSim, over a passage of three words and a question of two."""
+def test_each_word_of_the_question_has_its_nearest() -> None:
+    """As in ColBERT's MaxSim, over a passage of three words and a question of two; its mean is told below."""
     question = np.array([[1, 0], [0, 1]], dtype=np.float32)
     passage = np.array([[0.6, 0.8], [1, 0], [-1, 0]], dtype=np.float32)
-    assert max_sim(question, passage) == pytest.approx((1 + 0.8) / 2)
-    assert max_sim(question, passage[:0]) == 0.0
+    assert nearest(question, passage).tolist() == pytest.approx([1, 0.8])
+    assert nearest(question, passage[:0]).tolist() == []
 
 
 def test_late_interaction_adds_what_single_vectors_blur() -> None:
@@ -142,7 +142,7 @@ def test_late_interaction_adds_what_single_vectors_blur() -> None:
     (asked,), (held,) = (
         EMBEDDER.token_vectors([text]) for text in ("What must be shut before opening the pump?", f"Pump\n{said}")
     )
-    assert scores[0] == pytest.approx(passages[0].score + WEIGHT * max_sim(asked, held), abs=1e-3)
+    assert scores[0] == pytest.approx(passages[0].score + WEIGHT * nearest(asked, held).mean(), abs=1e-3)
     assert reranker.scores("Why?", []) == []
 
 
