@@ -1,32 +1,16 @@
 """What is deleted of a person, and what stays."""
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 from psycopg import Connection
-from psycopg_pool import ConnectionPool
 
 from bot.app import SlackApp
 from bot.feedback.review import save_verified
 from bot.home.personal_data import DataCounts, delete_data, my_questions
 from retrieval.searching.search import search
-from tests.bot.conftest import EMBEDDER, Connect, Rows
+from tests.bot.conftest import EMBEDDER, Rows
 from tests.bot.rows import asked_by
 from tests.slack_workspace import Workspace
-
-MANIFEST = Path("bot/manifest.yaml")
-
-
-@pytest.fixture
-def bot(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> SlackApp:
-    """The bot in a workspace that granted exactly the manifest, with Ada as its admin."""
-    workspace.install(MANIFEST)
-    app = connect()
-    with pool.connection() as conn:
-        conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [workspace.ada.id])
-        conn.execute("INSERT INTO collection (name) VALUES ('default')")
-    return app
 
 
 def test_a_deletion_leaves_no_words_of_the_person(conn: Connection[Any]) -> None:

@@ -1,6 +1,5 @@
 """The Home tab in a workspace that granted the manifest: what everybody sees, and what admins see."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,24 +11,11 @@ from bot.feedback.complaints import complain
 from bot.feedback.votes import vote
 from bot.home import tab_views
 from bot.home.personal_data import DataCounts
-from tests.bot.conftest import Connect, Rows
+from tests.bot.conftest import Rows
 from tests.bot.rows import asked_by
 from tests.slack_workspace import Workspace
 from tests.slack_workspace.looking import visible_text
 from tests.slack_workspace.model import Message, Person
-
-MANIFEST = Path("bot/manifest.yaml")
-
-
-@pytest.fixture
-def bot(workspace: Workspace, connect: Connect, pool: ConnectionPool[Any]) -> SlackApp:
-    """The bot in a workspace that granted exactly the manifest, with Ada as its admin."""
-    workspace.install(MANIFEST)
-    app = connect()
-    with pool.connection() as conn:
-        conn.execute("INSERT INTO admin (member, configured) VALUES (%s, false)", [workspace.ada.id])
-        conn.execute("INSERT INTO collection (name) VALUES ('default')")
-    return app
 
 
 def words(workspace: Workspace, person: Person) -> str:
